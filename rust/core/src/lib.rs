@@ -1,0 +1,3 @@
+//! The core of hybridx: everything that works on bytes, files and terms, and nothing that knows Python.
+
+pub mod analyzer;
