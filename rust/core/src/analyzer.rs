@@ -34,10 +34,9 @@ pub struct Term<'a> {
 /// Iterates over the terms of an encoded string.
 pub fn terms(encoded: &str) -> impl Iterator<Item = Term<'_>> {
     encoded.split(' ').filter(|piece| !piece.is_empty()).map(|piece| {
-        piece.strip_prefix('+').map_or(
-            Term { text: piece, compound: false },
-            |text| Term { text, compound: true },
-        )
+        piece
+            .strip_prefix('+')
+            .map_or(Term { text: piece, compound: false }, |text| Term { text, compound: true })
     })
 }
 
@@ -139,10 +138,7 @@ fn ascii_word(word: &str, encoded: &mut String) {
         return;
     }
     let mut first_end = 1;
-    while first_end < bytes.len()
-        && bytes[first_end] != b'_'
-        && !ascii_boundary(bytes, first_end)
-    {
+    while first_end < bytes.len() && bytes[first_end] != b'_' && !ascii_boundary(bytes, first_end) {
         first_end += 1;
     }
     if first_end == bytes.len() {

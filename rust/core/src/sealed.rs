@@ -1,0 +1,168 @@
+//! Binary files that know when they are damaged: magic, format number, body, digest.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+
+/// What kind of file it is and which format of it this version writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Seal {
+    /// The first eight bytes of the file.
+    pub magic: [u8; 8],
+    /// The format number.
+    pub format: u32,
+}
+
+/// Bytes before the body: magic and format number.
+const HEADER: usize = 12;
+/// Bytes after the body: its digest, header included.
+const TRAILER: usize = 32;
+
+impl Seal {
+    /// Writes `value` to `path` in one atomic step and returns the digest of the file. With
+    /// `durable`, file and folder have reached the disk when this returns.
+    pub fn write<T: Serialize>(self, path: &Path, value: &T, durable: bool) -> Result<Digest> {
+        let mut bytes = Vec::with_capacity(1 << 16);
+        bytes.extend_from_slice(&self.magic);
+        bytes.extend_from_slice(&self.format.to_le_bytes());
+        let mut bytes = postcard::to_extend(value, bytes)
+            .map_err(|error| Error::Invalid(format!("cannot write {}: {error}", path.display())))?;
+        let digest = Digest::of(&bytes);
+        bytes.extend_from_slice(digest.as_bytes());
+        // One writer at a time holds the index, but a scan without the lock may write a cache
+        // too: the process id keeps their temporary files apart.
+        let temporary = path.with_extension(format!("tmp{}", std::process::id()));
+        let written =
+            write_file(&temporary, &bytes, durable).and_then(|()| fs::rename(&temporary, path));
+        if let Err(error) = written {
+            // The file is of no use to anybody; that it may be gone already is fine.
+            let _ = fs::remove_file(&temporary);
+            return Err(Error::io(path)(error));
+        }
+        if durable && let Some(folder) = path.parent() {
+            sync_folder(folder)?;
+        }
+        Ok(digest)
+    }
+
+    /// Reads what [`Seal::write`] wrote, with its digest; `None` if there is no such file.
+    pub fn read<T: DeserializeOwned>(self, path: &Path) -> Result<Option<(T, Digest)>> {
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io(path)(error)),
+        };
+        let corrupt =
+            |detail: &str| Error::Corrupt { path: path.to_owned(), detail: detail.to_owned() };
+        if bytes.len() < HEADER + TRAILER || bytes[..8] != self.magic {
+            return Err(corrupt("it does not start as it should"));
+        }
+        let (sealed, trailer) = bytes.split_at(bytes.len() - TRAILER);
+        let digest = Digest::of(sealed);
+        if digest.as_bytes() != trailer {
+            return Err(corrupt("its digest does not match its content"));
+        }
+        let mut format = [0; 4];
+        format.copy_from_slice(&sealed[8..HEADER]);
+        let found = u32::from_le_bytes(format);
+        if found != self.format {
+            return Err(Error::Format { path: path.to_owned(), found, expected: self.format });
+        }
+        let value =
+            postcard::from_bytes(&sealed[HEADER..]).map_err(|error| corrupt(&error.to_string()))?;
+        Ok(Some((value, digest)))
+    }
+}
+
+fn write_file(path: &Path, bytes: &[u8], durable: bool) -> std::io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    if durable { file.sync_all() } else { Ok(()) }
+}
+
+/// Makes the names in a folder durable.
+pub fn sync_folder(folder: &Path) -> Result<()> {
+    // Windows keeps names durable with the files and cannot open a folder for this.
+    if cfg!(unix) {
+        File::open(folder).and_then(|file| file.sync_all()).map_err(Error::io(folder))?;
+    }
+    Ok(())
+}
+
+/// Makes every file under `folder` that `known` does not hold yet durable, with the folders they
+/// lie in, and adds them to `known`.
+pub fn sync_new_files(
+    folder: &Path,
+    known: &mut rustc_hash::FxHashSet<Box<Path>>,
+) -> Result<usize> {
+    let mut pending = vec![folder.to_owned()];
+    let mut synced = 0;
+    while let Some(folder) = pending.pop() {
+        let mut changed = false;
+        for entry in fs::read_dir(&folder).map_err(Error::io(&folder))? {
+            let entry = entry.map_err(Error::io(&folder))?;
+            let path = entry.path();
+            if entry.file_type().map_err(Error::io(&path))?.is_dir() {
+                // A folder seen for the first time is itself a new name in its parent.
+                changed |= known.insert(path.clone().into_boxed_path());
+                pending.push(path);
+            } else if !known.contains(path.as_path()) {
+                match File::open(&path).and_then(|file| file.sync_all()) {
+                    Ok(()) => synced += 1,
+                    // A temporary file of the store that is gone by now.
+                    Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                    Err(error) => return Err(Error::io(&path)(error)),
+                }
+                known.insert(path.into_boxed_path());
+                changed = true;
+            }
+        }
+        if changed {
+            sync_folder(&folder)?;
+        }
+    }
+    Ok(synced)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEAL: Seal = Seal { magic: *b"HYBXTEST", format: 3 };
+
+    #[test]
+    fn a_sealed_file_comes_back_and_any_flipped_byte_is_noticed() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("f.bin");
+        assert!(SEAL.read::<Vec<u32>>(&path).expect("no file").is_none());
+        let digest = SEAL.write(&path, &vec![1_u32, 2, 3], true).expect("written");
+        let (back, same) = SEAL.read::<Vec<u32>>(&path).expect("read").expect("there");
+        assert_eq!((back, same), (vec![1, 2, 3], digest));
+        let bytes = fs::read(&path).expect("bytes");
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x10;
+            fs::write(&path, &damaged).expect("written");
+            assert!(SEAL.read::<Vec<u32>>(&path).is_err(), "flip at {at} went unnoticed");
+            fs::write(&path, &bytes[..at]).expect("written");
+            assert!(SEAL.read::<Vec<u32>>(&path).is_err(), "cut at {at} went unnoticed");
+        }
+    }
+
+    #[test]
+    fn another_format_is_told_apart_from_damage() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("f.bin");
+        Seal { format: 2, ..SEAL }.write(&path, &1_u32, false).expect("written");
+        assert!(matches!(
+            SEAL.read::<u32>(&path),
+            Err(Error::Format { found: 2, expected: 3, .. })
+        ));
+    }
+}

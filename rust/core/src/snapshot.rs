@@ -1,0 +1,250 @@
+//! The snapshot: exactly what a generation of the index holds.
+//!
+//! It is written before the commit that makes it current and names every indexed file with the
+//! digest of the bytes that were chunked, every skipped file and every failed one. Its Merkle
+//! tree covers the indexed files alone: whatever is not in the index is still to be done, and the
+//! next diff says so.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::error::Result;
+use crate::merkle::{Leaf, MerkleTree, path_order};
+use crate::read::Skip;
+use crate::sealed::Seal;
+
+const SNAPSHOT: Seal = Seal { magic: *b"HYBXSNAP", format: 1 };
+
+/// An indexed file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRow {
+    /// Digest of the bytes that were chunked.
+    pub digest: Digest,
+    /// Number of chunks.
+    pub chunks: u32,
+    /// Number of bytes.
+    pub bytes: u64,
+    /// The language's name.
+    pub language: Box<str>,
+    /// The encoding, where it is not UTF-8.
+    pub decoded_as: Option<Box<str>>,
+}
+
+/// A file that ought to be indexed and could not be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The stage it failed in.
+    pub stage: Box<str>,
+    /// What happened.
+    pub message: Box<str>,
+}
+
+/// What became of one file in a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its chunks are in the stores.
+    Indexed(FileRow),
+    /// It was left out.
+    Skipped(Skip),
+    /// It could not be indexed; it will be tried again.
+    Failed(Failure),
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Rows {
+    files: Vec<(Box<str>, FileRow)>,
+    skipped: Vec<(Box<str>, Skip)>,
+    failed: Vec<(Box<str>, Failure)>,
+}
+
+/// The immutable record of one generation.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    rows: Rows,
+    tree: MerkleTree,
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self::of(Rows::default())
+    }
+}
+
+/// Totals of a snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Indexed files.
+    pub files: u64,
+    /// Their chunks.
+    pub chunks: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files and chunks by language.
+    pub languages: BTreeMap<Box<str>, (u64, u64)>,
+    /// Skipped files by reason.
+    pub skipped: BTreeMap<&'static str, u64>,
+    /// Failed files.
+    pub failed: u64,
+}
+
+impl Snapshot {
+    fn of(mut rows: Rows) -> Self {
+        rows.files.sort_unstable_by(|a, b| path_order(&a.0, &b.0));
+        rows.skipped.sort_unstable_by(|a, b| path_order(&a.0, &b.0));
+        rows.failed.sort_unstable_by(|a, b| path_order(&a.0, &b.0));
+        let leaves =
+            rows.files.iter().map(|(path, row)| Leaf { path: path.clone(), digest: row.digest });
+        let tree = MerkleTree::new(leaves.collect());
+        Self { rows, tree }
+    }
+
+    /// Reads a snapshot with the digest of its file; `None` if there is none.
+    pub fn load(path: &Path) -> Result<Option<(Self, Digest)>> {
+        Ok(SNAPSHOT.read(path)?.map(|(rows, digest)| (Self::of(rows), digest)))
+    }
+
+    /// Writes the snapshot durably and returns the digest of its file.
+    pub fn save(&self, path: &Path) -> Result<Digest> {
+        SNAPSHOT.write(path, &self.rows, true)
+    }
+
+    /// The tree of the indexed files.
+    pub fn tree(&self) -> &MerkleTree {
+        &self.tree
+    }
+
+    /// The indexed files in path order.
+    pub fn files(&self) -> &[(Box<str>, FileRow)] {
+        &self.rows.files
+    }
+
+    /// The skipped files in path order.
+    pub fn skipped(&self) -> &[(Box<str>, Skip)] {
+        &self.rows.skipped
+    }
+
+    /// The failed files in path order.
+    pub fn failed(&self) -> &[(Box<str>, Failure)] {
+        &self.rows.failed
+    }
+
+    /// The indexed file at `path`.
+    pub fn file(&self, path: &str) -> Option<&FileRow> {
+        let at = self.rows.files.binary_search_by(|(row, _)| path_order(row, path)).ok()?;
+        Some(&self.rows.files[at].1)
+    }
+
+    /// Counts everything.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals { failed: self.rows.failed.len() as u64, ..Totals::default() };
+        for (_, row) in &self.rows.files {
+            let chunks = u64::from(row.chunks);
+            totals.files += 1;
+            totals.chunks += chunks;
+            totals.bytes += row.bytes;
+            match totals.languages.get_mut(&row.language) {
+                Some(language) => *language = (language.0 + 1, language.1 + chunks),
+                None => {
+                    totals.languages.insert(row.language.clone(), (1, chunks));
+                }
+            }
+        }
+        for (_, skip) in &self.rows.skipped {
+            *totals.skipped.entry(skip.reason.name()).or_default() += 1;
+        }
+        totals
+    }
+}
+
+/// A snapshot in the making: the last generation's, with what has been written since.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    outcomes: FxHashMap<Box<str>, Outcome>,
+}
+
+impl Draft {
+    /// Starts from the generation that is current, without its skips and failures: every run
+    /// decides those anew.
+    pub fn new(current: &Snapshot) -> Self {
+        let files = current.rows.files.iter();
+        Self {
+            outcomes: files.map(|(p, row)| (p.clone(), Outcome::Indexed(row.clone()))).collect(),
+        }
+    }
+
+    /// Records what became of a file.
+    pub fn set(&mut self, path: &str, outcome: Outcome) {
+        self.outcomes.insert(path.into(), outcome);
+    }
+
+    /// Forgets a file that is no longer there.
+    pub fn remove(&mut self, path: &str) {
+        self.outcomes.remove(path);
+    }
+
+    /// The snapshot of everything recorded so far.
+    pub fn finish(&self) -> Snapshot {
+        let mut rows = Rows::default();
+        for (path, outcome) in &self.outcomes {
+            let path = path.clone();
+            match outcome {
+                Outcome::Indexed(row) => rows.files.push((path, row.clone())),
+                Outcome::Skipped(skip) => rows.skipped.push((path, skip.clone())),
+                Outcome::Failed(failure) => rows.failed.push((path, failure.clone())),
+            }
+        }
+        Snapshot::of(rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::Reason;
+
+    fn row(content: &str, language: &str, chunks: u32) -> Outcome {
+        Outcome::Indexed(FileRow {
+            digest: Digest::of(content.as_bytes()),
+            chunks,
+            bytes: content.len() as u64,
+            language: language.into(),
+            decoded_as: None,
+        })
+    }
+
+    #[test]
+    fn a_draft_becomes_a_snapshot_that_survives_the_disk() {
+        let mut draft = Draft::new(&Snapshot::default());
+        draft.set("b.py", row("b", "python", 2));
+        draft.set("a.c", row("a", "c", 1));
+        draft.set("x.bin", Outcome::Skipped(Skip::new(Reason::Binary, "NUL")));
+        let failure = Failure { stage: "chunk".into(), message: "panic".into() };
+        draft.set("bad.py", Outcome::Failed(failure));
+        let snapshot = draft.finish();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("1.bin");
+        let digest = snapshot.save(&path).expect("saved");
+        let (back, read_digest) = Snapshot::load(&path).expect("loaded").expect("there");
+        assert_eq!(digest, read_digest);
+        assert_eq!(back.tree().root(), snapshot.tree().root());
+        assert_eq!(back.file("b.py").map(|row| row.chunks), Some(2));
+        let totals = back.totals();
+        assert_eq!((totals.files, totals.chunks, totals.failed), (2, 3, 1));
+        assert_eq!(totals.languages["python"], (1, 2));
+        assert_eq!(totals.skipped["binary"], 1);
+    }
+
+    #[test]
+    fn a_failed_file_is_outside_the_tree_so_that_the_next_diff_names_it() {
+        let mut draft = Draft::new(&Snapshot::default());
+        let failure = Failure { stage: "embed".into(), message: "no".into() };
+        draft.set("f", Outcome::Failed(failure));
+        let seen = MerkleTree::new(vec![Leaf { path: "f".into(), digest: Digest::of(b"f") }]);
+        let changes = seen.diff(draft.finish().tree());
+        assert_eq!(&*changes.added[0], "f");
+    }
+}

@@ -1,0 +1,450 @@
+//! The scan: every file of the tree, its digest, and why it would not be indexed.
+//!
+//! Ignore rules follow git and ripgrep: nested `.gitignore` (inside a repository or not),
+//! `.ignore`, `.hybridxignore` (which comes last and may re-include with `!`),
+//! `.git/info/exclude` and the user's global excludes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ignore::{DirEntry, WalkBuilder, WalkState};
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+
+use crate::cancel::Cancel;
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::merkle::{Leaf, MerkleTree, path_order};
+use crate::path;
+use crate::read::{self, Reason, Skip, Stat};
+use crate::sealed::Seal;
+
+/// The name of hybridx's own ignore files.
+pub const IGNORE_FILE: &str = ".hybridxignore";
+
+/// Folders of version control systems: never walked.
+const VCS_FOLDERS: [&str; 7] = [".git", ".hg", ".svn", ".jj", ".bzr", "_darcs", "CVS"];
+
+/// Folders that hold other people's or generated code wherever they stand.
+const DEFAULT_EXCLUDES: [&str; 4] = ["node_modules", "__pycache__", ".tox", ".nox"];
+
+/// How to scan.
+#[derive(Clone, Debug)]
+pub struct ScanOptions {
+    /// Threads; 0 for one a core.
+    pub jobs: usize,
+    /// Larger files are skipped.
+    pub max_file_bytes: u64,
+    /// Folders never entered: the index's own.
+    pub exclude: Vec<PathBuf>,
+    /// Whether `node_modules`, `__pycache__`, virtual environments and their like are left out.
+    pub default_excludes: bool,
+    /// A folder on the tree's file system to ask for that file system's time.
+    pub clock_folder: Option<PathBuf>,
+}
+
+impl Default for ScanOptions {
+    fn default() -> Self {
+        Self {
+            jobs: 0,
+            max_file_bytes: 4 << 20,
+            exclude: Vec::new(),
+            default_excludes: true,
+            clock_folder: None,
+        }
+    }
+}
+
+/// What a scan found.
+#[derive(Debug)]
+pub struct Scan {
+    /// The tree of all files that are text.
+    pub tree: MerkleTree,
+    /// Everything seen and left out, in path order.
+    pub skipped: Vec<(Box<str>, Skip)>,
+    /// What the next scan may reuse.
+    pub cache: StatCache,
+    /// Whether `cache` says anything that the one given did not.
+    pub cache_changed: bool,
+    /// Bytes read to compute digests.
+    pub bytes_hashed: u64,
+}
+
+/// Digests of files by path, valid while size, times and inode are the same.
+///
+/// It is a cache, apart from the snapshot: losing it costs one rehash of the tree, and refreshing
+/// it needs no new generation.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct StatCache {
+    /// The file system's time when the scan that wrote this began. A file not older than that
+    /// may have changed after it was read without its times showing it: it is *racy*, as git
+    /// calls it, and read again.
+    scanned_at_ns: i64,
+    max_file_bytes: u64,
+    rows: FxHashMap<Box<str>, (Stat, Verdict)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Verdict {
+    Text(Digest),
+    Skip(Skip),
+}
+
+const STAT_CACHE: Seal = Seal { magic: *b"HYBXSTAT", format: 1 };
+
+impl StatCache {
+    /// Reads the cache; an absent or damaged one is empty.
+    pub fn load(path: &Path) -> Self {
+        STAT_CACHE.read(path).ok().flatten().map(|(cache, _)| cache).unwrap_or_default()
+    }
+
+    /// Writes the cache, atomically.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        STAT_CACHE.write(path, self, false).map(|_| ())
+    }
+
+    fn get(&self, path: &str, stat: &Stat, limit: u64) -> Option<&Verdict> {
+        let (cached, verdict) = self.rows.get(path)?;
+        let racy = stat.mtime_ns.max(stat.ctime_ns) >= self.scanned_at_ns;
+        (cached == stat && !racy && self.max_file_bytes == limit).then_some(verdict)
+    }
+}
+
+/// Walks and digests the tree at `root` in parallel.
+///
+/// # Errors
+/// [`Error::Io`] if `root` itself cannot be listed; [`Error::Cancelled`]. Anything wrong below
+/// `root` is a skip.
+pub fn scan(
+    root: &Path,
+    options: &ScanOptions,
+    previous: &StatCache,
+    cancel: &Cancel,
+) -> Result<Scan> {
+    // The walk would report an unreadable root as one more skipped folder.
+    fs::read_dir(root).map_err(Error::io(root))?;
+    let scanned_at_ns = file_system_time(options.clock_folder.as_deref());
+    let walker = builder(root, options).build_parallel();
+    let finished = Mutex::new(Vec::new());
+    walker.run(|| {
+        let mut worker = Worker {
+            root,
+            options,
+            previous,
+            finished: &finished,
+            found: Found::default(),
+            buffer: Vec::new(),
+        };
+        Box::new(move |entry| {
+            if cancel.is_cancelled() {
+                return WalkState::Quit;
+            }
+            worker.visit(entry);
+            WalkState::Continue
+        })
+    });
+    cancel.check()?;
+    let parts = finished.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(gather(parts, scanned_at_ns, options, previous))
+}
+
+/// What one thread found.
+#[derive(Default)]
+struct Found {
+    files: Vec<(Box<str>, Option<Stat>, Verdict)>,
+    bytes_hashed: u64,
+    reused: usize,
+}
+
+struct Worker<'a> {
+    root: &'a Path,
+    options: &'a ScanOptions,
+    previous: &'a StatCache,
+    finished: &'a Mutex<Vec<Found>>,
+    found: Found,
+    buffer: Vec<u8>,
+}
+
+impl Drop for Worker<'_> {
+    fn drop(&mut self) {
+        let found = std::mem::take(&mut self.found);
+        self.finished.lock().unwrap_or_else(PoisonError::into_inner).push(found);
+    }
+}
+
+impl Worker<'_> {
+    fn visit(&mut self, entry: std::result::Result<DirEntry, ignore::Error>) {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => return self.unlisted(&error),
+        };
+        let Some(kind) = entry.file_type() else { return };
+        if kind.is_dir() {
+            return;
+        }
+        let Some(path) = path::relative(self.root, entry.path()) else { return };
+        let file = entry.path();
+        if kind.is_symlink() {
+            let target = fs::read_link(file).map(|t| t.display().to_string()).unwrap_or_default();
+            return self.skip(path, None, Skip::new(Reason::Symlink, target));
+        }
+        if !kind.is_file() {
+            return self.skip(path, None, Skip::new(Reason::Special, "not a regular file"));
+        }
+        let stat = match entry.metadata() {
+            Ok(metadata) => Stat::of(&metadata),
+            Err(error) => {
+                let skip = Skip::new(Reason::Unreadable, io_message(&error));
+                return self.skip(path, None, skip);
+            }
+        };
+        let limit = self.options.max_file_bytes;
+        if let Some(verdict) = self.previous.get(&path, &stat, limit) {
+            self.found.reused += 1;
+            self.found.files.push((path.into(), Some(stat), verdict.clone()));
+            return;
+        }
+        if stat.size > limit {
+            return self.skip(path, Some(stat), read::too_large(stat.size, limit));
+        }
+        match read::read_into(file, limit, &mut self.buffer) {
+            // It went away between listing and reading: as if the walk had come later.
+            Err(Skip { reason: Reason::Vanished, .. }) => {}
+            // The reason may pass (permissions, a busy file): asked again next time.
+            Err(skip) => self.skip(path, None, skip),
+            Ok(stat) => {
+                self.found.bytes_hashed += self.buffer.len() as u64;
+                let verdict = match read::sniff(&self.buffer) {
+                    Ok(()) => Verdict::Text(Digest::of(&self.buffer)),
+                    Err(skip) => Verdict::Skip(skip),
+                };
+                self.found.files.push((path.into(), stat, verdict));
+            }
+        }
+    }
+
+    fn skip(&mut self, path: String, stat: Option<Stat>, skip: Skip) {
+        self.found.files.push((path.into(), stat, Verdict::Skip(skip)));
+    }
+
+    /// A folder that could not be listed. Errors without a path are about ignore rules that do
+    /// not parse; the walk applies the others.
+    fn unlisted(&mut self, error: &ignore::Error) {
+        if let Some(path) = error_path(error).and_then(|p| path::relative(self.root, p)) {
+            let vanished =
+                error.io_error().is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound);
+            if !vanished {
+                self.skip(path, None, Skip::new(Reason::Unreadable, io_message(error)));
+            }
+        }
+    }
+}
+
+fn gather(
+    parts: Vec<Found>,
+    scanned_at_ns: i64,
+    options: &ScanOptions,
+    previous: &StatCache,
+) -> Scan {
+    let mut leaves = Vec::new();
+    let mut skipped = Vec::new();
+    let mut rows = FxHashMap::default();
+    let (mut bytes_hashed, mut reused) = (0, 0);
+    for part in parts {
+        bytes_hashed += part.bytes_hashed;
+        reused += part.reused;
+        for (path, stat, verdict) in part.files {
+            if let Some(stat) = stat {
+                rows.insert(path.clone(), (stat, verdict.clone()));
+            }
+            match verdict {
+                Verdict::Text(digest) => leaves.push(Leaf { path, digest }),
+                Verdict::Skip(skip) => skipped.push((path, skip)),
+            }
+        }
+    }
+    skipped.sort_unstable_by(|a, b| path_order(&a.0, &b.0));
+    Scan {
+        tree: MerkleTree::new(leaves),
+        skipped,
+        cache_changed: reused != rows.len() || reused != previous.rows.len(),
+        cache: StatCache { scanned_at_ns, max_file_bytes: options.max_file_bytes, rows },
+        bytes_hashed,
+    }
+}
+
+fn builder(root: &Path, options: &ScanOptions) -> WalkBuilder {
+    let mut builder = WalkBuilder::new(root);
+    builder
+        .hidden(false)
+        .follow_links(false)
+        .require_git(false)
+        .threads(options.jobs)
+        .add_custom_ignore_filename(IGNORE_FILE);
+    let exclude: Arc<[PathBuf]> = options.exclude.clone().into();
+    let default_excludes = options.default_excludes;
+    builder.filter_entry(move |entry| {
+        let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+        if entry.depth() == 0 || !is_folder {
+            // A worktree's or submodule's `.git` is a file.
+            return entry.file_name() != ".git" || entry.depth() == 0;
+        }
+        let name = entry.file_name();
+        !(VCS_FOLDERS.iter().any(|vcs| name == *vcs)
+            || exclude.iter().any(|folder| folder == entry.path())
+            || default_excludes
+                && (DEFAULT_EXCLUDES.iter().any(|folder| name == *folder)
+                    || entry.path().join("pyvenv.cfg").exists()))
+    });
+    builder
+}
+
+/// The time by the clock that stamps the tree's files.
+fn file_system_time(folder: Option<&Path>) -> i64 {
+    let probe = folder.and_then(|folder| {
+        let path = folder.join(format!(".clock{}", std::process::id()));
+        let created = fs::File::create(&path).and_then(|file| file.metadata());
+        // Whether or not it could be made, nothing of it may stay.
+        let _ = fs::remove_file(&path);
+        Some(Stat::of(&created.ok()?).mtime_ns)
+    });
+    // Kernels stamp files with a clock that lags by a tick; remote ones may lag more. Two
+    // seconds early only means that files touched just now are read once more.
+    probe.unwrap_or_else(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let early = now.saturating_sub(Duration::from_secs(2));
+        i64::try_from(early.as_nanos()).unwrap_or(i64::MAX)
+    })
+}
+
+fn error_path(error: &ignore::Error) -> Option<&Path> {
+    match error {
+        ignore::Error::WithPath { path, .. } => Some(path),
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => {
+            error_path(err)
+        }
+        _ => None,
+    }
+}
+
+fn io_message(error: &ignore::Error) -> String {
+    error.io_error().map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Tree(tempfile::TempDir);
+
+    impl Tree {
+        fn new(files: &[(&str, &str)]) -> Self {
+            let tree = Self(tempfile::tempdir().expect("a temporary folder"));
+            for (path, content) in files {
+                tree.write(path, content);
+            }
+            tree
+        }
+
+        fn write(&self, path: &str, content: &str) {
+            let path = self.0.path().join(path);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
+            fs::write(path, content).expect("written");
+        }
+
+        fn scan(&self, previous: &StatCache) -> Scan {
+            self.scan_with(&ScanOptions::default(), previous)
+        }
+
+        fn scan_with(&self, options: &ScanOptions, previous: &StatCache) -> Scan {
+            scan(self.0.path(), options, previous, &Cancel::default()).expect("scanned")
+        }
+
+        fn paths(&self) -> Vec<String> {
+            self.scan(&StatCache::default())
+                .tree
+                .leaves()
+                .iter()
+                .map(|l| l.path.to_string())
+                .collect()
+        }
+    }
+
+    #[test]
+    fn ignore_files_hold_without_a_repository_and_can_re_include() {
+        let tree = Tree::new(&[
+            (".gitignore", "*.log\nbuild/\n"),
+            (".ignore", "secret.txt"),
+            ("a.log", ""),
+            ("keep.log", ""),
+            (".hybridxignore", "!keep.log\nnoise.py\n"),
+            ("noise.py", ""),
+            ("secret.txt", ""),
+            ("build/out.c", ""),
+            ("sub/.gitignore", "x.c\n"),
+            ("sub/x.c", ""),
+            ("sub/y.c", ""),
+            (".git/config", ""),
+            ("node_modules/m/index.js", ""),
+            ("env/pyvenv.cfg", ""),
+            ("env/lib/x.py", ""),
+        ]);
+        let expected =
+            [".gitignore", ".hybridxignore", ".ignore", "keep.log", "sub/.gitignore", "sub/y.c"];
+        assert_eq!(tree.paths(), expected);
+        let all = ScanOptions { default_excludes: false, ..ScanOptions::default() };
+        assert_eq!(tree.scan_with(&all, &StatCache::default()).tree.leaves().len(), 9);
+    }
+
+    #[test]
+    fn the_root_does_not_depend_on_the_number_of_threads() {
+        let files: Vec<_> = (0..200).map(|n| (format!("d{}/f{n}", n % 7), n.to_string())).collect();
+        let tree = Tree::new(&files.iter().map(|(p, c)| (&**p, &**c)).collect::<Vec<_>>());
+        let root = |jobs| {
+            let options = ScanOptions { jobs, ..ScanOptions::default() };
+            tree.scan_with(&options, &StatCache::default()).tree.root()
+        };
+        assert!((2..6).all(|jobs| root(jobs) == root(1)));
+    }
+
+    #[test]
+    fn an_unchanged_old_file_is_not_read_again_and_a_racy_one_is() {
+        let tree = Tree::new(&[("old", "1"), ("new", "2")]);
+        let past = SystemTime::now() - Duration::from_secs(3600);
+        let old = fs::File::options().append(true).open(tree.0.path().join("old")).expect("open");
+        old.set_modified(past).expect("mtime set");
+        let mut first = tree.scan(&StatCache::default());
+        assert_eq!(first.bytes_hashed, 2);
+        // Both were just created, so by their ctime both are racy.
+        assert_eq!(tree.scan(&first.cache).bytes_hashed, 2);
+        // Seen from a scan an hour from now neither is.
+        first.cache.scanned_at_ns += 3_600_000_000_000;
+        let second = tree.scan(&first.cache);
+        assert_eq!((second.bytes_hashed, second.cache_changed), (0, false));
+        tree.write("new", "3");
+        let third = tree.scan(&first.cache);
+        assert_eq!((third.bytes_hashed, third.cache_changed), (1, true));
+        assert_ne!(third.tree.root(), first.tree.root());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_text_file_is_a_skip_with_its_reason() {
+        let tree = Tree::new(&[("big", "123456"), ("binary", "a\0b"), ("t", "t")]);
+        std::os::unix::fs::symlink("t", tree.0.path().join("link")).expect("linked");
+        std::os::unix::net::UnixListener::bind(tree.0.path().join("socket")).expect("bound");
+        let options = ScanOptions { max_file_bytes: 5, ..ScanOptions::default() };
+        let scan = tree.scan_with(&options, &StatCache::default());
+        let reasons: Vec<_> = scan.skipped.iter().map(|(p, s)| (&**p, s.reason.name())).collect();
+        let expected = [
+            ("big", "too_large"),
+            ("binary", "binary"),
+            ("link", "symlink"),
+            ("socket", "special"),
+        ];
+        assert_eq!(reasons, expected);
+        assert_eq!(scan.tree.leaves().len(), 1);
+    }
+}
