@@ -31,12 +31,27 @@ pub struct Term<'a> {
     pub compound: bool,
 }
 
+/// The first term of an encoded string and the rest behind it.
+pub fn next_term(encoded: &str) -> Option<(Term<'_>, &str)> {
+    let encoded = encoded.trim_start_matches(' ');
+    let end = memchr::memchr(b' ', encoded.as_bytes()).unwrap_or(encoded.len());
+    if end == 0 {
+        return None;
+    }
+    let (piece, rest) = encoded.split_at(end);
+    let term = match piece.strip_prefix(char::from(COMPOUND)) {
+        Some(text) => Term { text, compound: true },
+        None => Term { text: piece, compound: false },
+    };
+    Some((term, rest))
+}
+
 /// Iterates over the terms of an encoded string.
-pub fn terms(encoded: &str) -> impl Iterator<Item = Term<'_>> {
-    encoded.split(' ').filter(|piece| !piece.is_empty()).map(|piece| {
-        piece
-            .strip_prefix('+')
-            .map_or(Term { text: piece, compound: false }, |text| Term { text, compound: true })
+pub fn terms(mut encoded: &str) -> impl Iterator<Item = Term<'_>> {
+    std::iter::from_fn(move || {
+        let (term, rest) = next_term(encoded)?;
+        encoded = rest;
+        Some(term)
     })
 }
 

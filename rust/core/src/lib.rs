@@ -1,12 +1,19 @@
 //! The core of hybridx: everything that works on bytes, files and terms, and nothing that knows Python.
 
 pub mod analyzer;
+pub mod batch;
+pub mod bm25;
 pub mod cancel;
+pub mod chunk;
 pub mod digest;
 pub mod error;
+pub mod ingest;
+pub mod language;
+pub mod lock;
 pub mod merkle;
 pub mod path;
 pub mod read;
 pub mod sealed;
 pub mod snapshot;
+pub mod tokenize;
 pub mod walk;

@@ -1,0 +1,217 @@
+//! Chunks as Arrow record batches: the form in which they cross into Python and into the stores.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow_array::builder::{
+    FixedSizeBinaryBuilder, StringBuilder, UInt32Builder, UInt64Builder,
+};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{UInt32Type, UInt64Type};
+use arrow_array::{Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+
+use crate::digest::Digest;
+use crate::error::Result;
+
+/// One row: a chunk of a file.
+///
+/// `id` is stable for equal content at an equal place. `text_digest` is that of exactly the text
+/// a model embeds, so it is the key under which a vector may be used again.
+pub static CHUNK_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let required = |name: &str, kind: DataType| Field::new(name, kind, false);
+    Arc::new(Schema::new(vec![
+        required("id", DataType::UInt64),
+        required("path", DataType::Utf8),
+        required("language", DataType::Utf8),
+        required("kind", DataType::Utf8),
+        required("symbol", DataType::Utf8),
+        required("start_line", DataType::UInt32),
+        required("end_line", DataType::UInt32),
+        required("text", DataType::Utf8),
+        required("terms", DataType::Utf8),
+        required("text_digest", DataType::FixedSizeBinary(16)),
+    ]))
+});
+
+/// One chunk on its way into a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct ChunkRow<'a> {
+    /// The file's path.
+    pub path: &'a str,
+    /// The language's name.
+    pub language: &'a str,
+    /// The kind's name.
+    pub kind: &'a str,
+    /// The qualified name of the innermost definition; may be empty.
+    pub symbol: &'a str,
+    /// First line, from 1.
+    pub start_line: u32,
+    /// Last line, included.
+    pub end_line: u32,
+    /// Where the chunk starts in the file's text, in bytes.
+    pub offset: usize,
+    /// The chunk's text.
+    pub text: &'a str,
+    /// Its encoded terms.
+    pub terms: &'a str,
+}
+
+/// The id of a chunk: a digest of its path, place and text.
+///
+/// Sixty-four bits keep the join of the two stores a join of integers; among ten million chunks
+/// two ids are equal with a probability of three in a million.
+pub fn chunk_id(path: &str, offset: usize, text_digest: &Digest) -> u64 {
+    let place = (offset as u64).to_le_bytes();
+    let fields: [&[u8]; 3] = [path.as_bytes(), &place, text_digest.as_bytes()];
+    Digest::of_fields("hybridx chunk id v1", fields).number()
+}
+
+/// Collects rows into a batch.
+#[derive(Debug)]
+pub struct BatchBuilder {
+    id: UInt64Builder,
+    path: StringBuilder,
+    language: StringBuilder,
+    kind: StringBuilder,
+    symbol: StringBuilder,
+    start_line: UInt32Builder,
+    end_line: UInt32Builder,
+    text: StringBuilder,
+    terms: StringBuilder,
+    text_digest: FixedSizeBinaryBuilder,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Default for BatchBuilder {
+    fn default() -> Self {
+        Self {
+            id: UInt64Builder::new(),
+            path: StringBuilder::new(),
+            language: StringBuilder::new(),
+            kind: StringBuilder::new(),
+            symbol: StringBuilder::new(),
+            start_line: UInt32Builder::new(),
+            end_line: UInt32Builder::new(),
+            text: StringBuilder::new(),
+            terms: StringBuilder::new(),
+            text_digest: FixedSizeBinaryBuilder::new(16),
+            rows: 0,
+            bytes: 0,
+        }
+    }
+}
+
+impl BatchBuilder {
+    /// Adds a row.
+    pub fn push(&mut self, row: &ChunkRow<'_>) -> Result<()> {
+        let digest = Digest::of(row.text.as_bytes());
+        self.text_digest.append_value(digest.short())?;
+        self.id.append_value(chunk_id(row.path, row.offset, &digest));
+        self.path.append_value(row.path);
+        self.language.append_value(row.language);
+        self.kind.append_value(row.kind);
+        self.symbol.append_value(row.symbol);
+        self.start_line.append_value(row.start_line);
+        self.end_line.append_value(row.end_line);
+        self.text.append_value(row.text);
+        self.terms.append_value(row.terms);
+        self.rows += 1;
+        self.bytes += row.text.len() + row.terms.len() + row.path.len();
+        Ok(())
+    }
+
+    /// Rows so far.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Bytes of text, terms and paths so far.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The batch of all rows; the builder is empty afterwards.
+    pub fn finish(&mut self) -> Result<RecordBatch> {
+        self.rows = 0;
+        self.bytes = 0;
+        let columns: Vec<Arc<dyn Array>> = vec![
+            Arc::new(self.id.finish()),
+            Arc::new(self.path.finish()),
+            Arc::new(self.language.finish()),
+            Arc::new(self.kind.finish()),
+            Arc::new(self.symbol.finish()),
+            Arc::new(self.start_line.finish()),
+            Arc::new(self.end_line.finish()),
+            Arc::new(self.text.finish()),
+            Arc::new(self.terms.finish()),
+            Arc::new(self.text_digest.finish()),
+        ];
+        Ok(RecordBatch::try_new(CHUNK_SCHEMA.clone(), columns)?)
+    }
+}
+
+/// The columns of a chunk batch that the lexical index reads.
+#[derive(Debug)]
+pub struct ChunkColumns<'a> {
+    /// Chunk ids.
+    pub id: &'a UInt64Array,
+    /// Paths.
+    pub path: &'a StringArray,
+    /// Language names.
+    pub language: &'a StringArray,
+    /// Kind names.
+    pub kind: &'a StringArray,
+    /// Symbols.
+    pub symbol: &'a StringArray,
+    /// First lines.
+    pub start_line: &'a UInt32Array,
+    /// Last lines.
+    pub end_line: &'a UInt32Array,
+    /// Texts.
+    pub text: &'a StringArray,
+    /// Encoded terms.
+    pub terms: &'a StringArray,
+}
+
+impl<'a> ChunkColumns<'a> {
+    /// Finds the columns by name.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Batch`] if one is missing or has another type.
+    pub fn of(batch: &'a RecordBatch) -> Result<Self> {
+        let numbers = |name: &str| {
+            column(batch, name)?
+                .as_primitive_opt::<UInt32Type>()
+                .ok_or_else(|| wrong_type(name))
+        };
+        Ok(Self {
+            id: column(batch, "id")?
+                .as_primitive_opt::<UInt64Type>()
+                .ok_or_else(|| wrong_type("id"))?,
+            path: strings(batch, "path")?,
+            language: strings(batch, "language")?,
+            kind: strings(batch, "kind")?,
+            symbol: strings(batch, "symbol")?,
+            start_line: numbers("start_line")?,
+            end_line: numbers("end_line")?,
+            text: strings(batch, "text")?,
+            terms: strings(batch, "terms")?,
+        })
+    }
+}
+
+/// The string column `name` of `batch`.
+pub fn strings<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray, ArrowError> {
+    column(batch, name)?.as_string_opt::<i32>().ok_or_else(|| wrong_type(name))
+}
+
+fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a Arc<dyn Array>, ArrowError> {
+    batch
+        .column_by_name(name)
+        .ok_or_else(|| ArrowError::SchemaError(format!("there is no column {name}")))
+}
+
+fn wrong_type(name: &str) -> ArrowError {
+    ArrowError::SchemaError(format!("column {name} has another type than the chunk schema's"))
+}

@@ -1,0 +1,9 @@
+//! The lexical store: one Tantivy document a chunk.
+
+mod schema;
+mod search;
+mod writer;
+
+pub use schema::BM25_VERSION;
+pub use search::{Filter, Searcher, Stored};
+pub use writer::Writer;

@@ -1,0 +1,130 @@
+//! Fields, and the tokenizer that reads encoded terms.
+
+use tantivy::Index;
+use tantivy::schema::{
+    FAST, Field, INDEXED, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions,
+};
+use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
+
+use crate::analyzer::{self, Term};
+
+/// Changes whenever documents of another schema would be written; part of the index fingerprint.
+pub const BM25_VERSION: u32 = 1;
+
+/// The name under which [`EncodedTerms`] is registered.
+const ENCODED_TERMS: &str = "hybridx_terms";
+
+/// The fields of a chunk's document.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fields {
+    /// The chunk's id: found by it, and read at every hit.
+    pub id: Field,
+    /// The path as one term: what a file's chunks are deleted and filtered by.
+    pub path: Field,
+    /// The path's terms.
+    pub path_terms: Field,
+    /// The symbol's terms.
+    pub symbol_terms: Field,
+    /// The symbol, whole and without its qualifiers, as it is written.
+    pub name: Field,
+    /// The text's terms.
+    pub body: Field,
+    pub language: Field,
+    pub kind: Field,
+    /// Stored only: what a hit shows.
+    pub symbol: Field,
+    pub start_line: Field,
+    pub end_line: Field,
+    pub text: Field,
+}
+
+pub(super) fn schema() -> Schema {
+    let mut schema = Schema::builder();
+    let terms = TextOptions::default().set_indexing_options(
+        TextFieldIndexing::default()
+            .set_tokenizer(ENCODED_TERMS)
+            .set_index_option(IndexRecordOption::WithFreqs),
+    );
+    schema.add_u64_field("id", INDEXED | FAST);
+    schema.add_text_field("path", STRING | STORED);
+    schema.add_text_field("path_terms", terms.clone());
+    schema.add_text_field("symbol_terms", terms.clone());
+    schema.add_text_field("name", STRING);
+    schema.add_text_field("body", terms);
+    schema.add_text_field("language", STRING | STORED);
+    schema.add_text_field("kind", STRING | STORED);
+    schema.add_text_field("symbol", STORED);
+    schema.add_u64_field("start_line", STORED);
+    schema.add_u64_field("end_line", STORED);
+    schema.add_text_field("text", STORED);
+    schema.build()
+}
+
+impl Fields {
+    /// Finds the fields; fails on an index that has others.
+    pub fn of(schema: &Schema) -> tantivy::Result<Self> {
+        Ok(Self {
+            id: schema.get_field("id")?,
+            path: schema.get_field("path")?,
+            path_terms: schema.get_field("path_terms")?,
+            symbol_terms: schema.get_field("symbol_terms")?,
+            name: schema.get_field("name")?,
+            body: schema.get_field("body")?,
+            language: schema.get_field("language")?,
+            kind: schema.get_field("kind")?,
+            symbol: schema.get_field("symbol")?,
+            start_line: schema.get_field("start_line")?,
+            end_line: schema.get_field("end_line")?,
+            text: schema.get_field("text")?,
+        })
+    }
+}
+
+pub(super) fn register(index: &Index) {
+    index.tokenizers().register(ENCODED_TERMS, EncodedTerms::default());
+}
+
+/// Reads encoded terms ([`analyzer::terms`]). The text was analysed when it was ingested; this
+/// only takes the result apart, so index and query side cannot differ.
+#[derive(Clone, Default)]
+struct EncodedTerms {
+    token: Token,
+}
+
+impl Tokenizer for EncodedTerms {
+    type TokenStream<'a> = EncodedTermStream<'a>;
+
+    fn token_stream<'a>(&'a mut self, text: &'a str) -> EncodedTermStream<'a> {
+        self.token.reset();
+        EncodedTermStream { rest: text, token: &mut self.token, next_position: 0 }
+    }
+}
+
+struct EncodedTermStream<'a> {
+    rest: &'a str,
+    token: &'a mut Token,
+    next_position: usize,
+}
+
+impl TokenStream for EncodedTermStream<'_> {
+    fn advance(&mut self) -> bool {
+        let Some((Term { text, compound }, rest)) = analyzer::next_term(self.rest) else {
+            return false;
+        };
+        self.rest = rest;
+        self.token.text.clear();
+        self.token.text.push_str(text);
+        self.token.position = self.next_position;
+        // A compound stands where its first part stands.
+        self.next_position += usize::from(!compound);
+        true
+    }
+
+    fn token(&self) -> &Token {
+        self.token
+    }
+
+    fn token_mut(&mut self) -> &mut Token {
+        self.token
+    }
+}

@@ -1,0 +1,113 @@
+//! Writing: delete by file, add, and the commit that is the index's one atomic point.
+
+use std::path::Path;
+
+use arrow_array::RecordBatch;
+use tantivy::directory::MmapDirectory;
+use tantivy::{Index, IndexWriter, TantivyDocument, Term};
+
+use crate::analyzer;
+use crate::batch::ChunkColumns;
+use crate::error::{Error, Result};
+
+use super::schema::{Fields, register, schema};
+
+/// Opens the index in `folder`, or creates it.
+pub(super) fn open_or_create(folder: &Path) -> Result<Index> {
+    std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+    let directory = MmapDirectory::open(folder).map_err(tantivy::TantivyError::from)?;
+    let index = Index::open_or_create(directory, schema())?;
+    register(&index);
+    Ok(index)
+}
+
+/// The one writer of a lexical index. Nothing it does is seen before [`Writer::commit`].
+pub struct Writer {
+    inner: IndexWriter,
+    fields: Fields,
+}
+
+impl Writer {
+    /// Opens the index in `folder` for writing, with `threads` indexing threads that share
+    /// `heap_bytes`.
+    pub fn open(folder: &Path, threads: usize, heap_bytes: usize) -> Result<Self> {
+        let index = open_or_create(folder)?;
+        let fields = Fields::of(&index.schema())?;
+        // Tantivy refuses a thread less than this.
+        let least = 15_000_000;
+        let threads = threads.clamp(1, (heap_bytes / least).max(1));
+        let heap = heap_bytes.max(threads * least);
+        Ok(Self { inner: index.writer_with_num_threads(threads, heap)?, fields })
+    }
+
+    /// Deletes the chunks of the files at `paths` that were added before this call.
+    pub fn delete<'a>(&self, paths: impl IntoIterator<Item = &'a str>) {
+        for path in paths {
+            self.inner.delete_term(Term::from_field_text(self.fields.path, path));
+        }
+    }
+
+    /// Adds the chunks of a batch.
+    pub fn add(&self, batch: &RecordBatch) -> Result<()> {
+        let rows = ChunkColumns::of(batch)?;
+        let fields = &self.fields;
+        let mut path_terms = String::new();
+        let mut previous = ("", "");
+        for row in 0..batch.num_rows() {
+            let (path, symbol) = (rows.path.value(row), rows.symbol.value(row));
+            if path != previous.0 {
+                path_terms.clear();
+                analyzer::analyze_into(path, &mut path_terms);
+            }
+            let mut document = TantivyDocument::default();
+            document.add_u64(fields.id, rows.id.value(row));
+            document.add_text(fields.path, path);
+            document.add_text(fields.path_terms, &path_terms);
+            document.add_text(fields.language, rows.language.value(row));
+            document.add_text(fields.kind, rows.kind.value(row));
+            document.add_u64(fields.start_line, rows.start_line.value(row).into());
+            document.add_u64(fields.end_line, rows.end_line.value(row).into());
+            document.add_text(fields.text, rows.text.value(row));
+            document.add_text(fields.body, rows.terms.value(row));
+            if !symbol.is_empty() {
+                document.add_text(fields.symbol, symbol);
+                document.add_text(fields.symbol_terms, analyzer::analyze(symbol));
+                // Of a definition in several pieces only the first is where it is defined.
+                if (path, symbol) != previous {
+                    for name in names(symbol) {
+                        document.add_text(fields.name, name);
+                    }
+                }
+            }
+            previous = (path, symbol);
+            self.inner.add_document(document)?;
+        }
+        Ok(())
+    }
+
+    /// Makes everything since the last commit visible and durable at once, with `payload`.
+    pub fn commit(&mut self, payload: &str) -> Result<()> {
+        let mut prepared = self.inner.prepare_commit()?;
+        prepared.set_payload(payload);
+        prepared.commit()?;
+        Ok(())
+    }
+
+    /// Forgets everything since the last commit.
+    pub fn rollback(&mut self) -> Result<()> {
+        self.inner.rollback()?;
+        Ok(())
+    }
+
+    /// Waits for merges under way and closes the index.
+    pub fn close(self) -> Result<()> {
+        self.inner.wait_merging_threads()?;
+        Ok(())
+    }
+}
+
+/// A symbol as a whole and its last component.
+fn names(symbol: &str) -> impl Iterator<Item = &str> {
+    let last = symbol.rfind(['.', ':', '#']).map(|at| &symbol[at + 1..]);
+    std::iter::once(symbol).chain(last.filter(|name| !name.is_empty()))
+}

@@ -1,0 +1,255 @@
+//! Files to chunks: read, decode, chunk and analyse in parallel, as a bounded stream of batches.
+//!
+//! A file is the unit: all its chunks are in one batch, beside the outcome that a commit of this
+//! batch may record. A file that cannot be ingested is an outcome too; a panic in one file costs
+//! that file.
+
+use std::any::Any;
+use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrow_array::RecordBatch;
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::analyzer;
+use crate::batch::{BatchBuilder, ChunkRow};
+use crate::cancel::Cancel;
+use crate::chunk::{self, Chunk};
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::language::Language;
+use crate::path;
+use crate::read;
+use crate::snapshot::{Failure, FileRow, Outcome};
+
+/// How to ingest.
+#[derive(Clone, Copy, Debug)]
+pub struct IngestOptions {
+    /// Threads; 0 for one a core.
+    pub jobs: usize,
+    /// Larger files are skipped.
+    pub max_file_bytes: u64,
+    /// A batch is sent once its text and terms exceed this.
+    pub batch_bytes: usize,
+    /// Batches that may wait to be read before the threads pause.
+    pub queue: usize,
+}
+
+impl Default for IngestOptions {
+    fn default() -> Self {
+        Self { jobs: 0, max_file_bytes: 4 << 20, batch_bytes: 1 << 20, queue: 4 }
+    }
+}
+
+/// Chunks of some whole files, and what became of these files.
+#[derive(Debug)]
+pub struct IngestBatch {
+    /// Rows of [`crate::batch::CHUNK_SCHEMA`].
+    pub chunks: RecordBatch,
+    /// The files, those without chunks included.
+    pub outcomes: Vec<(Box<str>, Outcome)>,
+    /// Bytes read.
+    pub bytes: u64,
+}
+
+/// A running ingest: an iterator over its batches, in no particular order. Dropping it stops the
+/// threads.
+#[derive(Debug)]
+pub struct Ingest {
+    receiver: Receiver<Result<IngestBatch>>,
+    cancel: Cancel,
+    // Owns the threads; dropped last, when they have nobody left to send to.
+    _pool: rayon::ThreadPool,
+}
+
+impl Ingest {
+    /// Starts to ingest `files`, paths below `root`.
+    pub fn start(
+        root: PathBuf,
+        files: Vec<Box<str>>,
+        options: IngestOptions,
+        cancel: Cancel,
+    ) -> Result<Self> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(options.jobs)
+            .thread_name(|n| format!("hybridx-ingest-{n}"))
+            .build()
+            .map_err(|error| Error::Invalid(format!("cannot start threads: {error}")))?;
+        let (sender, receiver) = bounded(options.queue.max(1));
+        let shared = Arc::new(Shared { root, files, options, cancel: cancel.clone(), next: AtomicUsize::new(0) });
+        pool.spawn_broadcast(move |_| Worker::new(&shared, sender.clone()).run());
+        Ok(Self { receiver, cancel, _pool: pool })
+    }
+}
+
+impl Iterator for Ingest {
+    type Item = Result<IngestBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.cancel.is_cancelled() {
+            return Some(Err(Error::Cancelled));
+        }
+        self.receiver.recv().ok()
+    }
+}
+
+struct Shared {
+    root: PathBuf,
+    files: Vec<Box<str>>,
+    options: IngestOptions,
+    cancel: Cancel,
+    next: AtomicUsize,
+}
+
+struct Worker<'a> {
+    shared: &'a Shared,
+    sender: Sender<Result<IngestBatch>>,
+    builder: BatchBuilder,
+    outcomes: Vec<(Box<str>, Outcome)>,
+    bytes: u64,
+    scratch: Scratch,
+}
+
+/// Buffers that live as long as their thread.
+#[derive(Default)]
+struct Scratch {
+    file: Vec<u8>,
+    /// Terms of all chunks of the file, and where those of each chunk end.
+    terms: String,
+    ends: Vec<usize>,
+}
+
+impl<'a> Worker<'a> {
+    fn new(shared: &'a Shared, sender: Sender<Result<IngestBatch>>) -> Self {
+        Self {
+            shared,
+            sender,
+            builder: BatchBuilder::default(),
+            outcomes: Vec::new(),
+            bytes: 0,
+            scratch: Scratch::default(),
+        }
+    }
+
+    fn run(mut self) {
+        if let Err(error) = self.work() {
+            // Nobody listens any more: then nobody needs to know either.
+            let _ = self.sender.send(Err(error));
+        }
+    }
+
+    fn work(&mut self) -> Result<()> {
+        while !self.shared.cancel.is_cancelled() {
+            let at = self.shared.next.fetch_add(1, Ordering::Relaxed);
+            let Some(path) = self.shared.files.get(at) else { break };
+            let outcome = self.file(path)?;
+            self.outcomes.push((path.clone(), outcome));
+            let full = self.builder.bytes() >= self.shared.options.batch_bytes
+                || self.outcomes.len() >= MAX_BATCH_FILES;
+            if full && !self.flush()? {
+                return Ok(());
+            }
+        }
+        if !self.outcomes.is_empty() {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Sends the batch; false when nobody listens any more.
+    fn flush(&mut self) -> Result<bool> {
+        let batch = IngestBatch {
+            chunks: self.builder.finish()?,
+            outcomes: std::mem::take(&mut self.outcomes),
+            bytes: std::mem::take(&mut self.bytes),
+        };
+        Ok(self.sender.send(Ok(batch)).is_ok())
+    }
+
+    fn file(&mut self, path: &str) -> Result<Outcome> {
+        let options = &self.shared.options;
+        let file = path::resolve(&self.shared.root, path);
+        let buffer = &mut self.scratch.file;
+        if let Err(skip) = read::read_into(&file, options.max_file_bytes, buffer) {
+            return Ok(Outcome::Skipped(skip));
+        }
+        self.bytes += buffer.len() as u64;
+        let text = match read::decode(buffer) {
+            Ok(text) => text,
+            Err(skip) => return Ok(Outcome::Skipped(skip)),
+        };
+        let row = FileRow {
+            digest: Digest::of(buffer),
+            chunks: 0,
+            bytes: buffer.len() as u64,
+            language: Box::from(""),
+            decoded_as: text.decoded_as.map(Box::from),
+        };
+        let (terms, ends) = (&mut self.scratch.terms, &mut self.scratch.ends);
+        // Nothing of a file reaches the builder before all of it is known to be good.
+        let chunked = catch_unwind(AssertUnwindSafe(|| {
+            let language = Language::detect(path, head(&text.text));
+            let chunks = chunk::chunk(&text.text, language);
+            terms.clear();
+            ends.clear();
+            for chunk in &chunks {
+                analyzer::analyze_into(&text.text[chunk.bytes.clone()], terms);
+                ends.push(terms.len());
+            }
+            (language, chunks)
+        }));
+        match chunked {
+            Ok((language, chunks)) => {
+                self.push(path, &text.text, language, &chunks)?;
+                let chunks = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
+                Ok(Outcome::Indexed(FileRow { chunks, language: language.name().into(), ..row }))
+            }
+            Err(panic) => Ok(Outcome::Failed(Failure {
+                stage: "chunk".into(),
+                message: panic_message(&*panic).into(),
+            })),
+        }
+    }
+
+    fn push(&mut self, path: &str, text: &str, language: Language, chunks: &[Chunk]) -> Result<()> {
+        let mut start = 0;
+        for (chunk, end) in chunks.iter().zip(&self.scratch.ends) {
+            self.builder.push(&ChunkRow {
+                path,
+                language: language.name(),
+                kind: chunk.kind.name(),
+                symbol: &chunk.symbol,
+                start_line: chunk.start_line,
+                end_line: chunk.end_line,
+                offset: chunk.bytes.start,
+                text: &text[chunk.bytes.clone()],
+                terms: &self.scratch.terms[start..*end],
+            })?;
+            start = *end;
+        }
+        Ok(())
+    }
+}
+
+/// Files of a batch at most, so that many tiny files still report progress.
+const MAX_BATCH_FILES: usize = 256;
+
+/// The start of a text, for language detection.
+fn head(text: &str) -> &str {
+    &text[..text.floor_char_boundary(4096)]
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let message = panic
+        .downcast_ref::<&str>()
+        .map(|message| (*message).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned());
+    let mut text = String::from("the chunker panicked");
+    if let Some(message) = message {
+        let _ = write!(text, ": {message}");
+    }
+    text
+}

@@ -1,0 +1,79 @@
+//! The writer's lock: held by the operating system for as long as the process that took it lives.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::cancel::Cancel;
+use crate::error::{Error, Result};
+
+/// An exclusive lock on an index; released when dropped, or when the process ends however it ends.
+#[derive(Debug)]
+pub struct Lock {
+    // Held for its lock alone.
+    _file: File,
+}
+
+/// Who holds a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The process.
+    pub pid: u32,
+    /// When it took the lock, seconds since the epoch.
+    pub since: u64,
+}
+
+impl Lock {
+    /// Takes the lock file at `path`, waiting up to `timeout`. `None` if somebody held it all
+    /// that time.
+    pub fn acquire(path: &Path, timeout: Duration, cancel: &Cancel) -> Result<Option<Self>> {
+        let mut file = OpenOptions::new()
+            .create(true)
+            .read(true)
+            .write(true)
+            .truncate(false)
+            .open(path)
+            .map_err(Error::io(path))?;
+        let deadline = Instant::now() + timeout;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::Error(error)) => return Err(Error::io(path)(error)),
+                Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return Ok(None),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
+            }
+            cancel.check()?;
+        }
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        // Only tells others who holds it; the lock itself does not depend on it.
+        let _ = file.set_len(0).and_then(|()| file.rewind());
+        let _ = write!(file, "{} {since}\n", std::process::id());
+        Ok(Some(Self { _file: file }))
+    }
+
+    /// Who took the lock last, by what it wrote into it.
+    pub fn holder(path: &Path) -> Option<Holder> {
+        let mut text = String::new();
+        File::open(PathBuf::from(path)).ok()?.take(64).read_to_string(&mut text).ok()?;
+        let (pid, since) = text.trim().split_once(' ')?;
+        Some(Holder { pid: pid.parse().ok()?, since: since.parse().ok()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_held_once_and_names_its_holder() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("lock");
+        let take = || Lock::acquire(&path, Duration::ZERO, &Cancel::default()).expect("tried");
+        let first = take().expect("free");
+        assert!(take().is_none());
+        assert_eq!(Lock::holder(&path).map(|holder| holder.pid), Some(std::process::id()));
+        drop(first);
+        assert!(take().is_some());
+    }
+}

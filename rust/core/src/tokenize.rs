@@ -1,0 +1,223 @@
+//! Text to model inputs: padded batches of token ids, formed by length under a budget.
+
+use std::path::Path;
+
+use arrow_array::RecordBatch;
+use rustc_hash::FxHashMap;
+use tokenizers::{Tokenizer, TruncationParams};
+
+use crate::analyzer;
+use crate::batch::strings;
+use crate::error::{Error, Result};
+
+/// One padded batch for a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Padded {
+    /// Which rows of the input these are, in order.
+    pub rows: Vec<u32>,
+    /// Columns: the length of the longest row, at least 1.
+    pub width: usize,
+    /// Token ids, row by row, 0 where there is none.
+    pub ids: Vec<i64>,
+    /// 0 where there is no token. Else 1, or for a term vocabulary how often the term occurs.
+    pub mask: Vec<i64>,
+}
+
+/// Turns texts into the inputs of one model.
+pub enum Encoder {
+    /// A static model over the analyzer's terms.
+    Terms(TermEncoder),
+    /// A transformer with a tokenizer of its own.
+    Subwords(Box<SubwordEncoder>),
+}
+
+/// Looks terms up in a vocabulary. Equal terms are merged: the mask says how many there were.
+pub struct TermEncoder {
+    ids: FxHashMap<Box<str>, u32>,
+    max_length: usize,
+}
+
+/// Runs a model's own tokenizer.
+pub struct SubwordEncoder {
+    tokenizer: Tokenizer,
+}
+
+/// The tokens of one text: ids and their mask values.
+type Tokens = Vec<(u32, u32)>;
+
+impl Encoder {
+    /// Reads a vocabulary, one term a line, whose number from 0 is the term's id. At most
+    /// `max_length` different terms of a text are kept, its first ones.
+    pub fn terms(path: &Path, max_length: usize) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+        let mut ids = FxHashMap::default();
+        for (id, term) in (0_u32..).zip(text.lines()) {
+            if ids.insert(Box::from(term), id).is_some() {
+                let message = format!("{}: {term} stands there twice", path.display());
+                return Err(Error::Tokenizer(message));
+            }
+        }
+        if ids.is_empty() {
+            return Err(Error::Tokenizer(format!("{} is empty", path.display())));
+        }
+        Ok(Self::Terms(TermEncoder { ids, max_length }))
+    }
+
+    /// Reads a Hugging Face `tokenizer.json`. Longer texts are cut to `max_length` tokens.
+    pub fn subwords(path: &Path, max_length: usize) -> Result<Self> {
+        let fail = |error: tokenizers::Error| {
+            Error::Tokenizer(format!("{}: {error}", path.display()))
+        };
+        let mut tokenizer = Tokenizer::from_file(path).map_err(fail)?;
+        let truncation = TruncationParams { max_length, ..TruncationParams::default() };
+        tokenizer.with_truncation(Some(truncation)).map_err(fail)?;
+        tokenizer.with_padding(None);
+        Ok(Self::Subwords(Box::new(SubwordEncoder { tokenizer })))
+    }
+
+    /// Encodes the chunks of a batch into padded batches of at most `budget` cells each, a longer
+    /// row by itself. `skip` names rows that need no encoding.
+    pub fn encode(&self, batch: &RecordBatch, skip: &[bool], budget: usize) -> Result<Vec<Padded>> {
+        let wanted = |row: &usize| !skip.get(*row).copied().unwrap_or(false);
+        let rows: Vec<usize> = (0..batch.num_rows()).filter(wanted).collect();
+        let tokens = match self {
+            Self::Terms(encoder) => {
+                let terms = strings(batch, "terms")?;
+                rows.iter().map(|row| encoder.tokens(terms.value(*row))).collect()
+            }
+            Self::Subwords(encoder) => {
+                let texts = strings(batch, "text")?;
+                encoder.tokens(&rows.iter().map(|row| texts.value(*row)).collect::<Vec<_>>())?
+            }
+        };
+        Ok(pad(&rows, &tokens, budget))
+    }
+
+    /// Encodes free texts, such as queries.
+    pub fn encode_texts(&self, texts: &[&str], budget: usize) -> Result<Vec<Padded>> {
+        let tokens = match self {
+            Self::Terms(encoder) => {
+                texts.iter().map(|text| encoder.tokens(&analyzer::analyze(text))).collect()
+            }
+            Self::Subwords(encoder) => encoder.tokens(texts)?,
+        };
+        Ok(pad(&(0..texts.len()).collect::<Vec<_>>(), &tokens, budget))
+    }
+}
+
+impl TermEncoder {
+    fn tokens(&self, encoded: &str) -> Tokens {
+        let mut ids: Vec<u32> =
+            analyzer::terms(encoded).filter_map(|term| self.ids.get(term.text).copied()).collect();
+        ids.sort_unstable();
+        let mut tokens: Tokens = Vec::with_capacity(ids.len());
+        for id in ids {
+            match tokens.last_mut() {
+                Some((last, count)) if *last == id => *count += 1,
+                _ => tokens.push((id, 1)),
+            }
+        }
+        // Ids follow frequency, so what is cut from an overlong list are its rarest terms' ties.
+        tokens.truncate(self.max_length);
+        tokens
+    }
+}
+
+impl SubwordEncoder {
+    fn tokens(&self, texts: &[&str]) -> Result<Vec<Tokens>> {
+        let encodings = self
+            .tokenizer
+            .encode_batch_fast(texts.to_vec(), true)
+            .map_err(|error| Error::Tokenizer(error.to_string()))?;
+        Ok(encodings.iter().map(|e| e.get_ids().iter().map(|id| (*id, 1)).collect()).collect())
+    }
+}
+
+/// Forms batches of rows of like length, so that little of them is padding.
+fn pad(rows: &[usize], tokens: &[Tokens], budget: usize) -> Vec<Padded> {
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_by_key(|at| tokens[*at].len());
+    let mut batches = Vec::new();
+    let mut rest = &order[..];
+    while let Some(longest) = rest.last() {
+        // From the longest down: the width is known before the rows are counted.
+        let width = tokens[*longest].len().max(1);
+        let count = (budget / width).clamp(1, rest.len());
+        let (left, taken) = rest.split_at(rest.len() - count);
+        rest = left;
+        let mut batch = Padded {
+            rows: Vec::with_capacity(count),
+            width,
+            ids: vec![0; count * width],
+            mask: vec![0; count * width],
+        };
+        for (line, at) in taken.iter().enumerate() {
+            batch.rows.push(u32::try_from(rows[*at]).unwrap_or(u32::MAX));
+            for (column, (id, count)) in tokens[*at].iter().enumerate() {
+                batch.ids[line * width + column] = i64::from(*id);
+                batch.mask[line * width + column] = i64::from(*count);
+            }
+        }
+        batches.push(batch);
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn encoder(terms: &str, max_length: usize) -> Encoder {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("terms.txt");
+        std::fs::write(&path, terms).expect("written");
+        Encoder::terms(&path, max_length).expect("read")
+    }
+
+    #[test]
+    fn repeated_terms_are_merged_and_unknown_ones_left_out() {
+        let encoder = encoder("read\nfile\nread_file\n", 8);
+        let batches = encoder.encode_texts(&["read_file(file) other", ""], 100).expect("encoded");
+        let expected = Padded {
+            rows: vec![1, 0],
+            width: 3,
+            ids: vec![0, 0, 0, 0, 1, 2],
+            mask: vec![0, 0, 0, 1, 2, 1],
+        };
+        assert_eq!(batches, [expected]);
+    }
+
+    #[test]
+    fn a_vocabulary_that_is_none_is_refused() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("terms.txt");
+        assert!(Encoder::terms(&path, 8).is_err());
+        for bad in ["", "a\nb\na\n"] {
+            std::fs::write(&path, bad).expect("written");
+            assert!(Encoder::terms(&path, 8).is_err());
+        }
+        assert!(Encoder::subwords(&path, 8).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn every_row_is_in_one_batch_and_batches_keep_the_budget(
+            lengths in proptest::collection::vec(0_usize..40, 0..60), budget in 1_usize..200) {
+            let tokens: Vec<Tokens> = lengths.iter().map(|n| vec![(7, 1); *n]).collect();
+            let rows: Vec<usize> = (0..lengths.len()).collect();
+            let mut seen = Vec::new();
+            for batch in pad(&rows, &tokens, budget) {
+                prop_assert!(batch.ids.len() <= budget || batch.rows.len() == 1);
+                for (line, row) in batch.rows.iter().enumerate() {
+                    let mask = &batch.mask[line * batch.width..(line + 1) * batch.width];
+                    let filled = mask.iter().filter(|n| **n > 0).count();
+                    prop_assert_eq!(filled, lengths[*row as usize]);
+                    seen.push(*row as usize);
+                }
+            }
+            seen.sort_unstable();
+            prop_assert_eq!(seen, rows);
+        }
+    }
+}
