@@ -1,0 +1,151 @@
+//! Text to chunks: the pieces that are embedded, indexed and shown.
+//!
+//! The contract, whatever the text and its language:
+//!
+//! - Chunks are in order and disjoint, made of whole lines, and every non-blank line lies in
+//!   one. Only a line longer than [`MAX_LINE`] is cut, at character boundaries.
+//! - A definition within [`MAX_CHUNK`] is one chunk, together with the comments, attributes and
+//!   decorators directly before it. A larger class is split at its members, a larger function
+//!   at its statements, each piece keeping the innermost definition's name.
+//! - What is no definition (imports, statements, small constants, prototypes) is grouped up to
+//!   the budget and kept apart from definitions, except for scraps too small to stand alone.
+//! - The result depends on text and language only, and no text makes it panic, recurse or
+//!   parse without bound.
+
+mod lines;
+mod pack;
+pub(crate) mod rows;
+pub(crate) mod rules;
+mod syntax;
+
+use std::ops::Range;
+
+use crate::language::Language;
+use lines::Lines;
+use pack::Scope;
+
+/// Changes whenever the chunks of any text change; part of the index fingerprint.
+pub const CHUNKER_VERSION: u32 = 1;
+
+/// Budget of a chunk in non-whitespace bytes: about 45 lines of code, or 400 to 500 tokens of a
+/// transformer, so a full chunk still fits the 512-token window that most embedding models
+/// have, while nine of ten functions stay whole. Whitespace is not counted, so indentation
+/// decides nothing.
+pub const MAX_CHUNK: usize = 1_600;
+
+/// A line longer than this many bytes (minified code, data) is cut.
+pub const MAX_LINE: usize = 4_096;
+
+/// What a chunk is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// Code between definitions: imports, statements, small constants, prototypes.
+    Module,
+    /// A function outside classes.
+    Function,
+    /// A function of a class or type.
+    Method,
+    /// A class, or a record of a language whose records are classes.
+    Class,
+    /// A structure or union.
+    Struct,
+    /// An enumeration.
+    Enum,
+    /// An interface or protocol.
+    Interface,
+    /// A trait.
+    Trait,
+    /// An implementation block.
+    Impl,
+    /// A namespace or a module that encloses definitions.
+    Namespace,
+    /// A macro.
+    Macro,
+    /// A named type, type alias or concept.
+    Type,
+    /// A large constant or table.
+    Constant,
+    /// A property or other member with accessors.
+    Property,
+    /// A section of a document.
+    Section,
+    /// Lines of text without a grammar.
+    Text,
+}
+
+impl Kind {
+    /// The lower-case name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Module => "module",
+            Self::Function => "function",
+            Self::Method => "method",
+            Self::Class => "class",
+            Self::Struct => "struct",
+            Self::Enum => "enum",
+            Self::Interface => "interface",
+            Self::Trait => "trait",
+            Self::Impl => "impl",
+            Self::Namespace => "namespace",
+            Self::Macro => "macro",
+            Self::Type => "type",
+            Self::Constant => "constant",
+            Self::Property => "property",
+            Self::Section => "section",
+            Self::Text => "text",
+        }
+    }
+
+    /// Whether functions inside are methods.
+    const fn has_methods(self) -> bool {
+        matches!(
+            self,
+            Self::Class | Self::Struct | Self::Enum | Self::Interface | Self::Trait | Self::Impl
+        )
+    }
+
+    /// Whether the inside is statements, so that small inner definitions are no chunks.
+    const fn is_code(self) -> bool {
+        matches!(self, Self::Function | Self::Method | Self::Property | Self::Constant)
+    }
+
+    /// Whether one line of it is too little for a chunk.
+    const fn needs_lines(self) -> bool {
+        matches!(
+            self,
+            Self::Macro
+                | Self::Type
+                | Self::Constant
+                | Self::Property
+                | Self::Struct
+                | Self::Enum
+                | Self::Interface
+        )
+    }
+}
+
+/// A piece of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// The bytes of the text, at character boundaries and without the final newline.
+    pub bytes: Range<usize>,
+    /// First line, counted from 1.
+    pub start_line: u32,
+    /// Last line, included.
+    pub end_line: u32,
+    /// What it is.
+    pub kind: Kind,
+    /// Qualified name of the innermost definition that encloses the chunk; empty if none does.
+    pub symbol: String,
+}
+
+/// Splits `text` of `language` into chunks.
+pub fn chunk(text: &str, language: Language) -> Vec<Chunk> {
+    let lines = Lines::new(text);
+    let parsed = language.grammar().and_then(|grammar| syntax::units(&lines, grammar));
+    let (scopes, units) = parsed.unwrap_or_else(|| {
+        (vec![Scope { kind: Kind::Text, symbol: String::new() }], lines::paragraphs(&lines))
+    });
+    pack::pack(&lines, &scopes, &units)
+}

@@ -1,0 +1,374 @@
+//! Syntax tree to units: finds definitions, opens what is over the budget, leaves the rest.
+//!
+//! The walk goes over siblings from left to right and descends only into what must be opened,
+//! so the inside of a definition that fits is never visited. It moves one cursor and keeps its
+//! own stack: the depth of a tree is limited by memory alone.
+
+use std::cell::RefCell;
+use std::ops::{ControlFlow, Range};
+
+use tree_sitter::{Node, ParseOptions, ParseState, Parser, Tree};
+
+use super::lines::Lines;
+use super::pack::{Scope, Unit};
+use super::rules::{Grammar, Name, Role};
+use super::{Kind, MAX_CHUNK};
+
+/// Inside functions, and for constants anywhere, definitions smaller than this many
+/// non-whitespace bytes are statements: a chunk of their own would say too little.
+const MIN_OWN: usize = 400;
+
+/// A symbol's bytes; names longer than this are parse errors.
+const MAX_SYMBOL: usize = 200;
+
+/// Text longer than this is not parsed: a tree takes ten times the memory of its text.
+const MAX_PARSE: usize = 32 << 20;
+
+thread_local! {
+    static PARSER: RefCell<Parser> = RefCell::new(Parser::new());
+}
+
+/// Parses the text and returns its scopes and units; `None` when the parser gives up.
+pub(super) fn units(lines: &Lines, grammar: &Grammar) -> Option<(Vec<Scope>, Vec<Unit>)> {
+    let tree = parse(lines.text, grammar)?;
+    let root = Scope { kind: Kind::Module, symbol: String::new() };
+    let mut walk = Walk {
+        lines,
+        grammar,
+        scopes: vec![root],
+        units: Vec::new(),
+        comments: None,
+        covered: 0,
+    };
+    walk.run(&tree);
+    Some((walk.scopes, walk.units))
+}
+
+/// Parses within a budget of parser operations, so that the outcome depends on the text alone
+/// and not on the machine's speed.
+fn parse(text: &str, grammar: &Grammar) -> Option<Tree> {
+    if text.len() > MAX_PARSE {
+        return None;
+    }
+    // The parser reports every 100 operations. Real source takes about one report per 200 bytes.
+    let mut left = 1_000 + text.len() / 8;
+    let mut progress = |_: &ParseState| {
+        left -= 1;
+        if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    PARSER.with_borrow_mut(|parser| {
+        parser.set_language(&grammar.language).ok()?;
+        let bytes = text.as_bytes();
+        let tree = parser.parse_with_options(
+            &mut |at, _| bytes.get(at..).unwrap_or_default(),
+            None,
+            Some(ParseOptions::new().progress_callback(&mut progress)),
+        );
+        if tree.is_none() {
+            // An abandoned parse would otherwise be resumed on the next text.
+            parser.reset();
+        }
+        tree
+    })
+}
+
+/// A node whose children are being visited.
+struct Frame<'n> {
+    /// Scope of the children.
+    scope: usize,
+    /// A descendant to be opened whatever its size: the definition inside a wrapper, then its
+    /// body.
+    target: Option<Node<'n>>,
+}
+
+struct Walk<'a> {
+    lines: &'a Lines<'a>,
+    grammar: &'a Grammar,
+    scopes: Vec<Scope>,
+    units: Vec<Unit>,
+    /// Comments and attributes waiting for what follows them; true if blank lines between do
+    /// not matter.
+    comments: Option<(Range<usize>, bool)>,
+    /// Lines before this one are in units.
+    covered: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn run(&mut self, tree: &Tree) {
+        let mut cursor = tree.walk();
+        let mut frames = vec![Frame { scope: 0, target: None }];
+        let mut more = cursor.goto_first_child();
+        while more {
+            let node = cursor.node();
+            if let Some(frame) = self.visit(node, &frames[frames.len() - 1]) {
+                if cursor.goto_first_child() {
+                    frames.push(frame);
+                    continue;
+                }
+                self.emit_loose(self.lines_of(node), frame.scope);
+            }
+            while !cursor.goto_next_sibling() {
+                if let Some(Frame { scope, .. }) = frames.pop() {
+                    self.flush_comments(scope);
+                }
+                if frames.is_empty() || !cursor.goto_parent() {
+                    more = false;
+                    break;
+                }
+            }
+        }
+        self.flush_comments(0);
+        self.cover(self.lines.len(), 0);
+    }
+
+    /// Turns `node` into units, or returns the frame for opening it.
+    fn visit<'n>(&mut self, node: Node<'n>, frame: &Frame<'n>) -> Option<Frame<'n>> {
+        if node.start_byte() == node.end_byte() {
+            return None;
+        }
+        let scope = frame.scope;
+        if let Some(target) = frame.target {
+            if node == target {
+                return Some(Frame { scope, target: self.grammar.body(node) });
+            }
+            if node.start_byte() <= target.start_byte() && target.end_byte() <= node.end_byte() {
+                return Some(Frame { scope, target: Some(target) });
+            }
+        }
+        let lines = self.lines_of(node);
+        let role = self.grammar.role(node);
+        let code = self.scopes[scope].kind.is_code();
+        match role {
+            Role::Comment | Role::Attribute => {
+                self.hold_comments(lines, role == Role::Attribute, scope);
+                return None;
+            }
+            Role::Definition(_) | Role::Wrapper => {
+                if let Some((inner, kind, name)) = self.definition(node, role) {
+                    let ink = self.lines.ink(&lines);
+                    let small = ink < MIN_OWN && (code || kind == Kind::Constant);
+                    if !small && !(kind.needs_lines() && lines.len() == 1) {
+                        return self.define(node, inner, kind, name, scope);
+                    }
+                }
+            }
+            Role::Plain | Role::Transparent => {}
+        }
+        let transparent = matches!(role, Role::Transparent | Role::Wrapper);
+        if self.lines.ink(&lines) > MAX_CHUNK || (transparent && !code && lines.len() > 1) {
+            return Some(Frame { scope, target: None });
+        }
+        self.emit_loose(lines, scope);
+        None
+    }
+
+    /// The definition that `node` is or wraps.
+    fn definition<'n>(&self, node: Node<'n>, role: Role) -> Option<(Node<'n>, Kind, Name)> {
+        let (mut node, mut role) = (node, role);
+        while role == Role::Wrapper {
+            let mut inner = None;
+            let mut cursor = node.walk();
+            let mut more = cursor.goto_first_child();
+            while more {
+                let child = cursor.node();
+                let child_role = self.grammar.role(child);
+                if matches!(child_role, Role::Definition(_) | Role::Wrapper)
+                    && inner.replace((child, child_role)).is_some()
+                {
+                    return None;
+                }
+                more = cursor.goto_next_sibling();
+            }
+            (node, role) = inner?;
+        }
+        let Role::Definition(rules) = role else { return None };
+        let (kind, name) = self.grammar.definition(rules, node)?;
+        Some((node, kind, name))
+    }
+
+    /// Emits a definition whole, or returns the frame for opening it.
+    fn define<'n>(
+        &mut self,
+        outer: Node<'n>,
+        inner: Node<'n>,
+        kind: Kind,
+        name: Name,
+        parent: usize,
+    ) -> Option<Frame<'n>> {
+        let (kind, symbol) = self.name(inner, kind, name, parent);
+        let scope = self.scopes.len();
+        self.scopes.push(Scope { kind, symbol });
+        let lines = self.lines_of(outer);
+        let with_comments = self.comments_before(lines.start).unwrap_or(lines.start)..lines.end;
+        if self.lines.ink(&with_comments) <= MAX_CHUNK {
+            self.comments = self.comments.take().filter(|_| with_comments.start == lines.start);
+            self.flush_comments(parent);
+            self.emit(Unit { whole: true, ..Unit::loose(with_comments, scope) }, parent);
+            return None;
+        }
+        if with_comments.start < lines.start && self.lines.ink(&lines) <= MAX_CHUNK {
+            self.flush_comments(scope);
+            self.emit(Unit { whole: true, ..Unit::loose(lines, scope) }, parent);
+            return None;
+        }
+        if with_comments.start == lines.start {
+            self.flush_comments(parent);
+        }
+        let target = if inner == outer { self.grammar.body(outer) } else { Some(inner) };
+        Some(Frame { scope, target })
+    }
+
+    fn name(&self, node: Node, kind: Kind, name: Name, parent: usize) -> (Kind, String) {
+        let parent = &self.scopes[parent];
+        let separator = self.grammar.separator;
+        let name = name.read(node, self.lines.text);
+        let qualified = separator == "::" && name.contains(separator);
+        let method = kind == Kind::Function && (parent.kind.has_methods() || qualified);
+        let kind = if method { Kind::Method } else { kind };
+        let symbol = match (parent.symbol.as_str(), name.as_str()) {
+            (outer, "") => outer.to_owned(),
+            ("", name) => name.to_owned(),
+            (outer, name) => format!("{outer}{separator}{name}"),
+        };
+        (kind, symbol)
+    }
+
+    /// The lines of `node`. A node that ends at the start of a line does not reach into it.
+    fn lines_of(&self, node: Node) -> Range<usize> {
+        let (start, end) = (node.start_position(), node.end_position());
+        let last = if end.column == 0 && end.row > start.row { end.row } else { end.row + 1 };
+        start.row.min(self.lines.len() - 1)..last.min(self.lines.len())
+    }
+
+    /// Keeps comments for what follows them.
+    fn hold_comments(&mut self, lines: Range<usize>, attribute: bool, scope: usize) {
+        if lines.start < self.covered {
+            // A comment behind code on the same line belongs to that code.
+            self.emit_loose(lines, scope);
+            return;
+        }
+        let start = self.comments_before(lines.start);
+        if start.is_none() {
+            self.flush_comments(scope);
+        }
+        let sticky = attribute || self.comments.take().is_some_and(|(_, sticky)| sticky);
+        self.comments = Some((start.unwrap_or(lines.start)..lines.end, sticky));
+    }
+
+    /// Where held comments that belong to line `start` begin.
+    fn comments_before(&self, start: usize) -> Option<usize> {
+        let (held, sticky) = self.comments.as_ref()?;
+        (held.end >= start || *sticky).then_some(held.start)
+    }
+
+    fn flush_comments(&mut self, scope: usize) {
+        if let Some((lines, attribute)) = self.comments.take() {
+            self.emit(Unit { comment: !attribute, ..Unit::loose(lines, scope) }, scope);
+        }
+    }
+
+    /// Emits `lines`, with the comments that belong to them.
+    fn emit_loose(&mut self, lines: Range<usize>, scope: usize) {
+        match self.comments_before(lines.start) {
+            Some(start) => {
+                self.comments = None;
+                self.emit(Unit::loose(start..lines.end, scope), scope);
+            }
+            None => {
+                self.flush_comments(scope);
+                self.emit(Unit::loose(lines, scope), scope);
+            }
+        }
+    }
+
+    /// Appends a unit; lines it shares with the one before join the two.
+    fn emit(&mut self, unit: Unit, around: usize) {
+        self.cover(unit.lines.start, around);
+        if unit.lines.start >= self.covered {
+            self.covered = unit.lines.end;
+            self.units.push(unit);
+        } else if let Some(last) = self.units.last_mut() {
+            if unit.whole && !last.whole || last.scope == 0 {
+                last.scope = unit.scope;
+                last.whole = unit.whole || last.whole;
+            }
+            last.comment &= unit.comment;
+            last.lines.start = last.lines.start.min(unit.lines.start);
+            last.lines.end = last.lines.end.max(unit.lines.end);
+            self.covered = self.covered.max(unit.lines.end);
+        }
+    }
+
+    /// Puts non-blank lines before `line` that no node has claimed into a unit.
+    fn cover(&mut self, line: usize, scope: usize) {
+        if line > self.covered {
+            if let Some(lines) = self.lines.trim(&(self.covered..line)) {
+                self.units.push(Unit::loose(lines, scope));
+            }
+            self.covered = line;
+        }
+    }
+}
+
+impl Name {
+    /// Reads the name of definition `node`; empty if it has none.
+    fn read(self, node: Node, text: &str) -> String {
+        let of = |node: Option<Node>| {
+            node.and_then(|node| text.get(node.byte_range())).map(tidy).unwrap_or_default()
+        };
+        match self {
+            Self::Field(field) => of(node.child_by_field_name(field)),
+            Self::Head(field) => {
+                let full = of(node.child_by_field_name(field));
+                full.split('<').next().unwrap_or_default().to_owned()
+            }
+            Self::Nested(outer, inner) => of(node
+                .child_by_field_name(outer)
+                .and_then(|child| child.child_by_field_name(inner))),
+            Self::Declarator => of(innermost_declarator(node)),
+            Self::Receiver => {
+                let receiver = node
+                    .child_by_field_name("receiver")
+                    .and_then(|list| list.named_child(0))
+                    .and_then(|parameter| parameter.child_by_field_name("type"));
+                let receiver = of(receiver);
+                let class = receiver.trim_start_matches(['*', '(', ' ']);
+                let class = class.split(['[', ')']).next().unwrap_or_default();
+                let method = of(node.child_by_field_name("name"));
+                if class.is_empty() { method } else { format!("{class}.{method}") }
+            }
+            Self::Heading => of(node
+                .named_child(0)
+                .and_then(|heading| heading.child_by_field_name("heading_content"))),
+            Self::Fixed(name) => name.to_owned(),
+        }
+    }
+}
+
+/// Follows declarators inwards: the name of `*(*f)(int)` is `f`.
+fn innermost_declarator(node: Node) -> Option<Node> {
+    let mut node = node.child_by_field_name("declarator")?;
+    loop {
+        let inner = node.child_by_field_name("declarator").or_else(|| {
+            let unnamed = matches!(
+                node.kind(),
+                "parenthesized_declarator" | "reference_declarator" | "attributed_declarator"
+            );
+            if unnamed { node.named_child(0) } else { None }
+        });
+        match inner {
+            Some(inner) => node = inner,
+            None => return Some(node),
+        }
+    }
+}
+
+/// A name on one line, without quotes, of bounded length.
+fn tidy(name: &str) -> String {
+    let mut end = name.len().min(MAX_SYMBOL);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    let words: Vec<&str> = name[..end].split_whitespace().collect();
+    words.join(" ").trim_matches(['"', '\'', '`']).to_owned()
+}
