@@ -113,9 +113,9 @@ enum Class {
 /// The class of every byte; a table, since this loop sees every byte of every file.
 static CLASS: [Class; 256] = {
     let mut table = [Class::Other; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = match byte as u8 {
+    let mut byte = 0_u8;
+    loop {
+        table[byte as usize] = match byte {
             b'a'..=b'z' => Class::Lower,
             b'A'..=b'Z' => Class::Upper,
             b'0'..=b'9' => Class::Digit,
@@ -123,9 +123,11 @@ static CLASS: [Class; 256] = {
             128..=255 => Class::NonAscii,
             _ => Class::Other,
         };
+        if byte == u8::MAX {
+            break table;
+        }
         byte += 1;
     }
-    table
 };
 
 /// Whether a part ends between `bytes[at - 1]` and `bytes[at]`, neither being an underscore.

@@ -2,9 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow_array::builder::{
-    FixedSizeBinaryBuilder, StringBuilder, UInt32Builder, UInt64Builder,
-};
+use arrow_array::builder::{FixedSizeBinaryBuilder, StringBuilder, UInt32Builder, UInt64Builder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{UInt32Type, UInt64Type};
 use arrow_array::{Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
@@ -181,9 +179,7 @@ impl<'a> ChunkColumns<'a> {
     /// [`crate::error::Error::Batch`] if one is missing or has another type.
     pub fn of(batch: &'a RecordBatch) -> Result<Self> {
         let numbers = |name: &str| {
-            column(batch, name)?
-                .as_primitive_opt::<UInt32Type>()
-                .ok_or_else(|| wrong_type(name))
+            column(batch, name)?.as_primitive_opt::<UInt32Type>().ok_or_else(|| wrong_type(name))
         };
         Ok(Self {
             id: column(batch, "id")?

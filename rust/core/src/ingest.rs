@@ -17,7 +17,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::analyzer;
 use crate::batch::{BatchBuilder, ChunkRow};
 use crate::cancel::Cancel;
-use crate::chunk::{self, Chunk};
+use crate::chunk;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::language::Language;
@@ -79,7 +79,13 @@ impl Ingest {
             .build()
             .map_err(|error| Error::Invalid(format!("cannot start threads: {error}")))?;
         let (sender, receiver) = bounded(options.queue.max(1));
-        let shared = Arc::new(Shared { root, files, options, cancel: cancel.clone(), next: AtomicUsize::new(0) });
+        let shared = Arc::new(Shared {
+            root,
+            files,
+            options,
+            cancel: cancel.clone(),
+            next: AtomicUsize::new(0),
+        });
         pool.spawn_broadcast(move |_| Worker::new(&shared, sender.clone()).run());
         Ok(Self { receiver, cancel, _pool: pool })
     }
@@ -172,23 +178,17 @@ impl<'a> Worker<'a> {
     fn file(&mut self, path: &str) -> Result<Outcome> {
         let options = &self.shared.options;
         let file = path::resolve(&self.shared.root, path);
-        let buffer = &mut self.scratch.file;
-        if let Err(skip) = read::read_into(&file, options.max_file_bytes, buffer) {
+        let scratch = &mut self.scratch;
+        if let Err(skip) = read::read_into(&file, options.max_file_bytes, &mut scratch.file) {
             return Ok(Outcome::Skipped(skip));
         }
-        self.bytes += buffer.len() as u64;
-        let text = match read::decode(buffer) {
+        let bytes = scratch.file.len() as u64;
+        self.bytes += bytes;
+        let text = match read::decode(&scratch.file) {
             Ok(text) => text,
             Err(skip) => return Ok(Outcome::Skipped(skip)),
         };
-        let row = FileRow {
-            digest: Digest::of(buffer),
-            chunks: 0,
-            bytes: buffer.len() as u64,
-            language: Box::from(""),
-            decoded_as: text.decoded_as.map(Box::from),
-        };
-        let (terms, ends) = (&mut self.scratch.terms, &mut self.scratch.ends);
+        let (terms, ends) = (&mut scratch.terms, &mut scratch.ends);
         // Nothing of a file reaches the builder before all of it is known to be good.
         let chunked = catch_unwind(AssertUnwindSafe(|| {
             let language = Language::detect(path, head(&text.text));
@@ -201,22 +201,15 @@ impl<'a> Worker<'a> {
             }
             (language, chunks)
         }));
-        match chunked {
-            Ok((language, chunks)) => {
-                self.push(path, &text.text, language, &chunks)?;
-                let chunks = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
-                Ok(Outcome::Indexed(FileRow { chunks, language: language.name().into(), ..row }))
+        let (language, chunks) = match chunked {
+            Ok(chunked) => chunked,
+            Err(panic) => {
+                let message = panic_message(&*panic).into();
+                return Ok(Outcome::Failed(Failure { stage: "chunk".into(), message }));
             }
-            Err(panic) => Ok(Outcome::Failed(Failure {
-                stage: "chunk".into(),
-                message: panic_message(&*panic).into(),
-            })),
-        }
-    }
-
-    fn push(&mut self, path: &str, text: &str, language: Language, chunks: &[Chunk]) -> Result<()> {
+        };
         let mut start = 0;
-        for (chunk, end) in chunks.iter().zip(&self.scratch.ends) {
+        for (chunk, end) in chunks.iter().zip(&*ends) {
             self.builder.push(&ChunkRow {
                 path,
                 language: language.name(),
@@ -225,12 +218,18 @@ impl<'a> Worker<'a> {
                 start_line: chunk.start_line,
                 end_line: chunk.end_line,
                 offset: chunk.bytes.start,
-                text: &text[chunk.bytes.clone()],
-                terms: &self.scratch.terms[start..*end],
+                text: &text.text[chunk.bytes.clone()],
+                terms: &terms[start..*end],
             })?;
             start = *end;
         }
-        Ok(())
+        Ok(Outcome::Indexed(FileRow {
+            digest: Digest::of(&scratch.file),
+            chunks: u32::try_from(chunks.len()).unwrap_or(u32::MAX),
+            bytes,
+            language: language.name().into(),
+            decoded_as: text.decoded_as.map(Box::from),
+        }))
     }
 }
 
@@ -252,4 +251,71 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
         let _ = write!(text, ": {message}");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::Reason;
+    use std::collections::BTreeSet;
+
+    fn run(root: &std::path::Path, files: &[&str], options: IngestOptions) -> Vec<IngestBatch> {
+        let files = files.iter().map(|file| Box::from(*file)).collect();
+        Ingest::start(root.to_owned(), files, options, Cancel::default())
+            .expect("started")
+            .map(|batch| batch.expect("a batch"))
+            .collect()
+    }
+
+    #[test]
+    fn every_file_has_one_outcome_and_its_chunks_are_in_that_batch() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let names: Vec<String> = (0..40).map(|n| format!("f{n}.py")).collect();
+        for (n, name) in names.iter().enumerate() {
+            let text = format!("def f{n}():\n    return {n}\n").repeat(n + 1);
+            std::fs::write(folder.path().join(name), text).expect("written");
+        }
+        std::fs::write(folder.path().join("b.bin"), b"\0").expect("written");
+        let mut files: Vec<&str> = names.iter().map(String::as_str).collect();
+        files.extend(["b.bin", "missing"]);
+        let options =
+            IngestOptions { jobs: 3, batch_bytes: 2_000, queue: 1, ..IngestOptions::default() };
+        let batches = run(folder.path(), &files, options);
+        let mut seen = BTreeSet::new();
+        for batch in &batches {
+            let paths = crate::batch::strings(&batch.chunks, "path").expect("paths");
+            for (path, outcome) in &batch.outcomes {
+                assert!(seen.insert(path.clone()), "{path} came twice");
+                let chunks = paths.iter().flatten().filter(|p| *p == &**path).count();
+                match outcome {
+                    Outcome::Indexed(row) => {
+                        let text = std::fs::read(folder.path().join(&**path)).expect("read");
+                        assert_eq!(row.digest, Digest::of(&text));
+                        assert_eq!(row.chunks as usize, chunks);
+                        assert!(chunks > 0);
+                    }
+                    Outcome::Skipped(skip) if &**path == "b.bin" => {
+                        assert_eq!(skip.reason, Reason::Binary);
+                    }
+                    Outcome::Skipped(skip) => assert_eq!(skip.reason, Reason::Vanished),
+                    Outcome::Failed(failure) => panic!("{path} failed: {failure:?}"),
+                }
+            }
+        }
+        assert_eq!(seen.len(), files.len());
+        assert!(batches.len() > 3, "one batch holds everything");
+    }
+
+    #[test]
+    fn dropping_a_stream_ends_its_threads() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(folder.path().join("f.txt"), "word\n".repeat(2_000)).expect("written");
+        let files = vec![Box::from("f.txt"); 500];
+        let options =
+            IngestOptions { jobs: 2, batch_bytes: 1, queue: 1, ..IngestOptions::default() };
+        let mut stream = Ingest::start(folder.path().to_owned(), files, options, Cancel::default())
+            .expect("started");
+        assert!(stream.next().is_some());
+        drop(stream);
+    }
 }

@@ -48,7 +48,7 @@ impl Lock {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         // Only tells others who holds it; the lock itself does not depend on it.
         let _ = file.set_len(0).and_then(|()| file.rewind());
-        let _ = write!(file, "{} {since}\n", std::process::id());
+        let _ = writeln!(file, "{} {since}", std::process::id());
         Ok(Some(Self { _file: file }))
     }
 

@@ -144,10 +144,8 @@ impl MerkleTree {
                 }
                 Ordering::Equal => {
                     if before.digest == after.digest {
-                        match self.equal_folder(old, &before.path, &mut differing) {
-                            Some((old_end, new_end)) => (i, j) = (old_end, new_end),
-                            None => (i, j) = (i + 1, j + 1),
-                        }
+                        let equal = self.equal_folder(old, &before.path, &mut differing);
+                        (i, j) = equal.unwrap_or((i + 1, j + 1));
                     } else {
                         changes.modified.push(before.path.clone());
                         (i, j) = (i + 1, j + 1);

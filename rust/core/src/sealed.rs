@@ -2,8 +2,9 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use rustc_hash::FxHashSet;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -95,39 +96,50 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes every file under `folder` that `known` does not hold yet durable, with the folders they
-/// lie in, and adds them to `known`.
-pub fn sync_new_files(
-    folder: &Path,
-    known: &mut rustc_hash::FxHashSet<Box<Path>>,
-) -> Result<usize> {
-    let mut pending = vec![folder.to_owned()];
-    let mut synced = 0;
-    while let Some(folder) = pending.pop() {
-        let mut changed = false;
-        for entry in fs::read_dir(&folder).map_err(Error::io(&folder))? {
-            let entry = entry.map_err(Error::io(&folder))?;
-            let path = entry.path();
-            if entry.file_type().map_err(Error::io(&path))?.is_dir() {
-                // A folder seen for the first time is itself a new name in its parent.
-                changed |= known.insert(path.clone().into_boxed_path());
-                pending.push(path);
-            } else if !known.contains(path.as_path()) {
-                match File::open(&path).and_then(|file| file.sync_all()) {
-                    Ok(()) => synced += 1,
-                    // A temporary file of the store that is gone by now.
-                    Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                    Err(error) => return Err(Error::io(&path)(error)),
+/// A folder of write-once files, and which of them are known to have reached the disk.
+#[derive(Debug)]
+pub struct SyncedFolder {
+    folder: PathBuf,
+    known: FxHashSet<Box<Path>>,
+}
+
+impl SyncedFolder {
+    /// A folder of which nothing is known yet.
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder, known: FxHashSet::default() }
+    }
+
+    /// Makes every file that is new since the last call durable, with its name, and returns how
+    /// many there were.
+    pub fn sync(&mut self) -> Result<usize> {
+        let mut pending = vec![self.folder.clone()];
+        let mut synced = 0;
+        while let Some(folder) = pending.pop() {
+            let mut changed = false;
+            for entry in fs::read_dir(&folder).map_err(Error::io(&folder))? {
+                let entry = entry.map_err(Error::io(&folder))?;
+                let path = entry.path();
+                if entry.file_type().map_err(Error::io(&path))?.is_dir() {
+                    // A folder seen for the first time is itself a new name in its parent.
+                    changed |= self.known.insert(path.clone().into_boxed_path());
+                    pending.push(path);
+                } else if !self.known.contains(path.as_path()) {
+                    match File::open(&path).and_then(|file| file.sync_all()) {
+                        Ok(()) => synced += 1,
+                        // A temporary file of the store that is gone by now.
+                        Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                        Err(error) => return Err(Error::io(&path)(error)),
+                    }
+                    self.known.insert(path.into_boxed_path());
+                    changed = true;
                 }
-                known.insert(path.into_boxed_path());
-                changed = true;
+            }
+            if changed {
+                sync_folder(&folder)?;
             }
         }
-        if changed {
-            sync_folder(&folder)?;
-        }
+        Ok(synced)
     }
-    Ok(synced)
 }
 
 #[cfg(test)]

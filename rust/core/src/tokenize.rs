@@ -65,9 +65,8 @@ impl Encoder {
 
     /// Reads a Hugging Face `tokenizer.json`. Longer texts are cut to `max_length` tokens.
     pub fn subwords(path: &Path, max_length: usize) -> Result<Self> {
-        let fail = |error: tokenizers::Error| {
-            Error::Tokenizer(format!("{}: {error}", path.display()))
-        };
+        let fail =
+            |error: tokenizers::Error| Error::Tokenizer(format!("{}: {error}", path.display()));
         let mut tokenizer = Tokenizer::from_file(path).map_err(fail)?;
         let truncation = TruncationParams { max_length, ..TruncationParams::default() };
         tokenizer.with_truncation(Some(truncation)).map_err(fail)?;

@@ -412,7 +412,7 @@ mod tests {
     #[test]
     fn an_unchanged_old_file_is_not_read_again_and_a_racy_one_is() {
         let tree = Tree::new(&[("old", "1"), ("new", "2")]);
-        let past = SystemTime::now() - Duration::from_secs(3600);
+        let past = SystemTime::now() - Duration::from_hours(1);
         let old = fs::File::options().append(true).open(tree.0.path().join("old")).expect("open");
         old.set_modified(past).expect("mtime set");
         let mut first = tree.scan(&StatCache::default());

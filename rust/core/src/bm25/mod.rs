@@ -5,5 +5,5 @@ mod search;
 mod writer;
 
 pub use schema::BM25_VERSION;
-pub use search::{Filter, Searcher, Stored};
+pub use search::{Filter, Searcher, StoredChunk};
 pub use writer::Writer;

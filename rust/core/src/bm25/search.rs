@@ -3,15 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use arrow_array::builder::{StringBuilder, UInt32Builder, UInt64Builder};
-use arrow_array::{Array, RecordBatch};
-use arrow_schema::{DataType, Field as ArrowField, Schema as ArrowSchema};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use rustc_hash::FxHashMap;
-use std::sync::Arc;
 use tantivy::collector::TopDocs;
 use tantivy::directory::MmapDirectory;
-use tantivy::postings::Postings as _;
 use tantivy::query::{
     BooleanQuery, BoostQuery, ConstScoreQuery, EmptyQuery, Occur, Query, TermQuery, TermSetQuery,
 };
@@ -89,9 +84,26 @@ fn parse(glob: &str) -> Result<globset::Glob> {
         .map_err(|error| Error::Invalid(format!("path filter: {error}")))
 }
 
-/// What is stored of a chunk: rows of `id, path, language, kind, symbol, start_line, end_line,
-/// text`.
-pub type Stored = RecordBatch;
+/// What is stored of a chunk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredChunk {
+    /// Its id.
+    pub id: u64,
+    /// Its file.
+    pub path: String,
+    /// The language's name.
+    pub language: String,
+    /// The kind's name.
+    pub kind: String,
+    /// The qualified name of the innermost definition; may be empty.
+    pub symbol: String,
+    /// First line, from 1.
+    pub start_line: u32,
+    /// Last line, included.
+    pub end_line: u32,
+    /// Its text.
+    pub text: String,
+}
 
 /// A view of one commit of a lexical index.
 pub struct Searcher {
@@ -165,47 +177,34 @@ impl Searcher {
         Ok(hits)
     }
 
-    /// What is stored of the chunks `ids`, in that order; ids that are not in the index are left out.
-    pub fn fetch(&self, ids: &[u64]) -> Result<Stored> {
+    /// What is stored of the chunks `ids`, in that order; ids that are not in the index are left
+    /// out.
+    pub fn fetch(&self, ids: &[u64]) -> Result<Vec<StoredChunk>> {
         let fields = &self.fields;
-        let mut id_column = UInt64Builder::new();
-        let mut strings: [StringBuilder; 5] = Default::default();
-        let mut lines: [UInt32Builder; 2] = Default::default();
+        let mut chunks = Vec::with_capacity(ids.len());
         for &id in ids {
             let Some(address) = self.locate(id)? else { continue };
             let document: TantivyDocument = self.inner.doc(address)?;
             let text = |field: Field| {
-                document.get_first(field).and_then(|value| value.as_str()).unwrap_or_default()
+                let value = document.get_first(field).and_then(|value| value.as_str());
+                value.unwrap_or_default().to_owned()
             };
             let number = |field: Field| {
                 let value = document.get_first(field).and_then(|value| value.as_u64());
                 value.and_then(|value| u32::try_from(value).ok()).unwrap_or_default()
             };
-            id_column.append_value(id);
-            let shown = [fields.path, fields.language, fields.kind, fields.symbol, fields.text];
-            for (column, field) in strings.iter_mut().zip(shown) {
-                column.append_value(text(field));
-            }
-            lines[0].append_value(number(fields.start_line));
-            lines[1].append_value(number(fields.end_line));
+            chunks.push(StoredChunk {
+                id,
+                path: text(fields.path),
+                language: text(fields.language),
+                kind: text(fields.kind),
+                symbol: text(fields.symbol),
+                start_line: number(fields.start_line),
+                end_line: number(fields.end_line),
+                text: text(fields.text),
+            });
         }
-        let [mut path, mut language, mut kind, mut symbol, mut text] = strings;
-        let [mut start, mut end] = lines;
-        let columns: [(&str, Arc<dyn Array>); 8] = [
-            ("id", Arc::new(id_column.finish())),
-            ("path", Arc::new(path.finish())),
-            ("language", Arc::new(language.finish())),
-            ("kind", Arc::new(kind.finish())),
-            ("symbol", Arc::new(symbol.finish())),
-            ("start_line", Arc::new(start.finish())),
-            ("end_line", Arc::new(end.finish())),
-            ("text", Arc::new(text.finish())),
-        ];
-        let field = |name: &str, kind: &DataType| ArrowField::new(name, kind.clone(), false);
-        let schema = columns.iter().map(|(name, array)| field(name, array.data_type()));
-        let schema = ArrowSchema::new(schema.collect::<Vec<_>>());
-        let columns = columns.into_iter().map(|(_, array)| array).collect();
-        Ok(RecordBatch::try_new(Arc::new(schema), columns)?)
+        Ok(chunks)
     }
 
     /// The ids of all chunks, ascending.
@@ -224,7 +223,9 @@ impl Searcher {
         for (ord, segment) in self.inner.segment_readers().iter().enumerate() {
             let inverted = segment.inverted_index(self.fields.id)?;
             let postings = inverted.read_postings(&term, IndexRecordOption::Basic);
-            let Some(mut postings) = postings.map_err(Error::io("lexical index"))? else { continue };
+            let Some(mut postings) = postings.map_err(Error::io("lexical index"))? else {
+                continue;
+            };
             while postings.doc() != TERMINATED {
                 if !segment.is_deleted(postings.doc()) {
                     let segment = u32::try_from(ord).unwrap_or(u32::MAX);
@@ -263,8 +264,7 @@ impl Searcher {
         }
         let query: Box<dyn Query> = Box::new(BooleanQuery::new(any));
         let mut all = vec![(Occur::Must, query)];
-        for (field, allowed) in
-            [(fields.language, &filter.languages), (fields.kind, &filter.kinds)]
+        for (field, allowed) in [(fields.language, &filter.languages), (fields.kind, &filter.kinds)]
         {
             if !allowed.is_empty() {
                 let terms = allowed.iter().map(|name| Term::from_field_text(field, name));
@@ -339,6 +339,7 @@ mod tests {
     use crate::analyzer::analyze;
     use crate::batch::{BatchBuilder, ChunkRow};
     use crate::bm25::Writer;
+    use arrow_array::RecordBatch;
 
     /// `(path, language, symbol, text)`
     type Row = (&'static str, &'static str, &'static str, &'static str);
@@ -382,15 +383,23 @@ mod tests {
             let searcher = self.open();
             let hits = searcher.search(query, 10, filter).expect("searched");
             let ids: Vec<u64> = hits.iter().map(|hit| hit.0).collect();
-            let stored = searcher.fetch(&ids).expect("fetched");
-            let paths = crate::batch::strings(&stored, "path").expect("paths");
-            paths.iter().flatten().map(str::to_owned).collect()
+            searcher.fetch(&ids).expect("fetched").into_iter().map(|chunk| chunk.path).collect()
         }
     }
 
     const ROWS: [Row; 4] = [
-        ("src/pool.py", "python", "Pool.connect_timeout", "def connect_timeout(self): return self.t"),
-        ("src/use.py", "python", "", "connect_timeout connect_timeout connect_timeout connect_timeout"),
+        (
+            "src/pool.py",
+            "python",
+            "Pool.connect_timeout",
+            "def connect_timeout(self): return self.t",
+        ),
+        (
+            "src/use.py",
+            "python",
+            "",
+            "connect_timeout connect_timeout connect_timeout connect_timeout",
+        ),
         ("web/pool.js", "javascript", "retry", "function retry() { connect(); }"),
         ("docs/timeouts.md", "markdown", "Timeouts", "# Timeouts\nThe connect timeout of a pool."),
     ];

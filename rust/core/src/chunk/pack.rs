@@ -192,7 +192,8 @@ impl Packer<'_> {
             let mut end = start;
             while end < parts.len() {
                 let longer = size + self.lines.ink(&parts[end]);
-                let better_without = longer > target && longer - target > target.saturating_sub(size);
+                let better_without =
+                    longer > target && longer - target > target.saturating_sub(size);
                 if size > 0 && (longer > MAX_CHUNK || (rest > MAX_CHUNK && better_without)) {
                     break;
                 }

@@ -139,8 +139,7 @@ pub(crate) const ROWS: &[Row] = &[
                 define("method_declaration", Method).when(When::Has("body")),
                 define("constructor_declaration", Method),
                 define("compact_constructor_declaration", Method),
-                define("field_declaration", Constant)
-                    .named(Name::Nested("declarator", "name")),
+                define("field_declaration", Constant).named(Name::Nested("declarator", "name")),
             ]],
             ..Syntax::new(|| tree_sitter_java::LANGUAGE.into())
         }),
@@ -169,16 +168,21 @@ pub(crate) const ROWS: &[Row] = &[
             separator: "::",
             transparent: C_TRANSPARENT,
             wrappers: &["linkage_specification", "template_declaration"],
-            rules: &[C_RULES, &[
-                define("class_specifier", Class).when(When::Has("body")),
-                define("declaration", Class).when(When::Nested("type", "body"))
-                    .named(Name::Nested("type", "name")),
-                define("field_declaration", Class).when(When::Nested("type", "body"))
-                    .named(Name::Nested("type", "name")),
-                define("namespace_definition", Namespace),
-                define("alias_declaration", Type),
-                define("concept_definition", Type),
-            ]],
+            rules: &[
+                C_RULES,
+                &[
+                    define("class_specifier", Class).when(When::Has("body")),
+                    define("declaration", Class)
+                        .when(When::Nested("type", "body"))
+                        .named(Name::Nested("type", "name")),
+                    define("field_declaration", Class)
+                        .when(When::Nested("type", "body"))
+                        .named(Name::Nested("type", "name")),
+                    define("namespace_definition", Namespace),
+                    define("alias_declaration", Type),
+                    define("concept_definition", Type),
+                ],
+            ],
             ..Syntax::new(|| tree_sitter_cpp::LANGUAGE.into())
         }),
         ..Row::EMPTY
@@ -300,7 +304,12 @@ pub(crate) const ROWS: &[Row] = &[
     plain("latex", &["tex"], &["tex", "sty", "cls", "bib"], &[]),
     plain("less", &[], &["less"], &[]),
     plain("lisp", &["elisp", "scheme"], &["lisp", "el", "scm", "ss", "rkt"], &[]),
-    plain("make", &["makefile"], &["mk", "mak"], &["Makefile", "GNUmakefile", "makefile", "Kbuild"]),
+    plain(
+        "make",
+        &["makefile"],
+        &["mk", "mak"],
+        &["Makefile", "GNUmakefile", "makefile", "Kbuild"],
+    ),
     plain("meson", &[], &[], &["meson.build", "meson_options.txt"]),
     plain("nix", &[], &["nix"], &[]),
     plain("objectivec", &["objc", "objective-c"], &["m", "mm"], &[]),
@@ -362,9 +371,7 @@ const C_RULES: &[Rule] = &[
     define("type_definition", Enum)
         .when(When::Is("type", &["enum_specifier"]))
         .named(Name::Declarator),
-    define("type_definition", Struct)
-        .when(When::Nested("type", "body"))
-        .named(Name::Declarator),
+    define("type_definition", Struct).when(When::Nested("type", "body")).named(Name::Declarator),
     define("declaration", Constant)
         .when(When::Is("declarator", &["init_declarator"]))
         .named(Name::Declarator),

@@ -176,8 +176,7 @@ enum Condition {
     Nested(u16, u16),
 }
 
-static GRAMMARS: [OnceLock<Option<Grammar>>; ROWS.len()] =
-    [const { OnceLock::new() }; ROWS.len()];
+static GRAMMARS: [OnceLock<Option<Grammar>>; ROWS.len()] = [const { OnceLock::new() }; ROWS.len()];
 
 impl Language {
     /// The compiled grammar, if the language has one.
@@ -249,9 +248,9 @@ impl Grammar {
         let rule = self.rules[rules].iter().find(|rule| match &rule.when {
             Condition::Always => true,
             Condition::Has(field) => node.child_by_field_id(*field).is_some(),
-            Condition::Is(field, kinds) => node
-                .child_by_field_id(*field)
-                .is_some_and(|child| kinds.contains(&child.kind_id())),
+            Condition::Is(field, kinds) => {
+                node.child_by_field_id(*field).is_some_and(|child| kinds.contains(&child.kind_id()))
+            }
             Condition::Nested(outer, inner) => node
                 .child_by_field_id(*outer)
                 .is_some_and(|child| child.child_by_field_id(*inner).is_some()),

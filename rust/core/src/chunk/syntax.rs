@@ -32,14 +32,8 @@ thread_local! {
 pub(super) fn units(lines: &Lines, grammar: &Grammar) -> Option<(Vec<Scope>, Vec<Unit>)> {
     let tree = parse(lines.text, grammar)?;
     let root = Scope { kind: Kind::Module, symbol: String::new() };
-    let mut walk = Walk {
-        lines,
-        grammar,
-        scopes: vec![root],
-        units: Vec::new(),
-        comments: None,
-        covered: 0,
-    };
+    let mut walk =
+        Walk { lines, grammar, scopes: vec![root], units: Vec::new(), comments: None, covered: 0 };
     walk.run(&tree);
     Some((walk.scopes, walk.units))
 }

@@ -1,0 +1,412 @@
+"""The compiled core. All of it is thread-safe; all real work runs without the GIL.
+
+Paths given to or returned by these functions are `/`-separated and relative to the root, spelled
+as `encode_path` spells them. Digests are 64 hexadecimal digits.
+"""
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+type _Path = str | PathLike[str]
+
+@final
+class CancelToken:
+    """A flag that asks a running scan or ingest to end with `Cancelled`, within milliseconds."""
+
+    def __new__(cls) -> CancelToken: ...
+    def cancel(self) -> None: ...
+    @property
+    def cancelled(self) -> bool: ...
+
+@final
+class MerkleTree:
+    """One BLAKE3 digest for every text file and every folder of a tree.
+
+    A folder's digest covers the names, kinds and digests of its children in the order of their
+    names: equal digests mean equal trees, whatever the machine and the order of the walk.
+    """
+
+    @staticmethod
+    def from_path(
+        path: _Path,
+        *,
+        jobs: int = 0,
+        max_file_bytes: int = 4194304,
+        default_excludes: bool = True,
+    ) -> MerkleTree:
+        """Walks and digests the folder at `path` as `hybridx index` would.
+
+        `jobs` is a number of threads, 0 for one a core. Raises `OSError` if the folder itself
+        cannot be listed.
+        """
+
+    @property
+    def root(self) -> str:
+        """The digest of the whole tree."""
+
+    def diff(self, old: MerkleTree) -> Changes:
+        """What happened from `old` to this tree."""
+
+    def digest(self, path: str) -> str | None:
+        """The digest of the file or folder at `path`; `""` is the root."""
+
+    def paths(self) -> list[str]:
+        """Every file, in path order."""
+
+    def __contains__(self, path: str) -> bool: ...
+    def __len__(self) -> int: ...
+    def __eq__(self, other: object) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Changes:
+    """What happened between two trees. False when nothing did. Lists are in path order."""
+
+    @property
+    def added(self) -> list[str]: ...
+    @property
+    def modified(self) -> list[str]: ...
+    @property
+    def removed(self) -> list[str]: ...
+    @property
+    def moved(self) -> list[tuple[str, str]]:
+        """Files of equal content under another name: `(old path, new path)`."""
+
+    def __bool__(self) -> bool: ...
+    def __eq__(self, other: object) -> bool: ...
+
+@final
+class StatCache:
+    """Digests of files by path, valid while size, times and inode are the same."""
+
+    @staticmethod
+    def load(path: _Path) -> StatCache:
+        """Reads a cache; an absent or damaged one is empty."""
+
+    def save(self, path: _Path) -> None:
+        """Writes the cache atomically."""
+
+@final
+class Scan:
+    """What a scan found."""
+
+    @property
+    def tree(self) -> MerkleTree: ...
+    @property
+    def cache(self) -> StatCache: ...
+    @property
+    def cache_changed(self) -> bool:
+        """Whether `cache` says anything that the one given did not."""
+
+    @property
+    def bytes_hashed(self) -> int: ...
+    @property
+    def skipped(self) -> list[tuple[str, str, str]]:
+        """`(path, reason, detail)` of everything seen and left out, in path order."""
+
+def scan(
+    root: _Path,
+    *,
+    jobs: int = 0,
+    max_file_bytes: int = 4194304,
+    exclude: Sequence[_Path] = ...,
+    default_excludes: bool = True,
+    clock_folder: _Path | None = None,
+    cache: StatCache | None = None,
+    cancel: CancelToken | None = None,
+) -> Scan:
+    """Walks and digests the tree at `root`.
+
+    `exclude` are absolute folders never entered; `clock_folder` is a writable folder whose file
+    system's time decides which files are too fresh to trust their times. Raises `OSError` if
+    `root` cannot be listed and `Cancelled`; anything wrong below `root` is a skip.
+    """
+
+@final
+class Snapshot:
+    """What one generation of an index holds: indexed, skipped and failed files."""
+
+    def __new__(cls) -> Snapshot:
+        """The snapshot of an empty index."""
+
+    @staticmethod
+    def load(path: _Path) -> tuple[Snapshot, str] | None:
+        """The snapshot and the digest of its file; `None` if there is none.
+
+        Raises `CorruptIndexError` or `IndexFormatError`.
+        """
+
+    def save(self, path: _Path) -> str:
+        """Writes the snapshot durably and returns the digest of its file."""
+
+    @property
+    def tree(self) -> MerkleTree:
+        """The tree of the indexed files."""
+
+    @property
+    def skipped(self) -> list[tuple[str, str, str]]:
+        """`(path, reason, detail)`"""
+
+    @property
+    def failed(self) -> list[tuple[str, str, str]]:
+        """`(path, stage, message)`"""
+
+    def paths(self) -> list[str]: ...
+    def same_ledger(self, other: Snapshot) -> bool:
+        """Whether the same files were skipped and failed, for the same reasons."""
+
+    def totals(self) -> Totals: ...
+    def __len__(self) -> int: ...
+
+@final
+class Totals:
+    """Totals of a snapshot."""
+
+    @property
+    def files(self) -> int: ...
+    @property
+    def chunks(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def failed(self) -> int: ...
+    @property
+    def languages(self) -> dict[str, tuple[int, int]]:
+        """`(files, chunks)` by language."""
+
+    @property
+    def skipped(self) -> dict[str, int]:
+        """Files by reason."""
+
+@final
+class Draft:
+    """The next snapshot in the making: the current one's files, with what was written since."""
+
+    def __new__(cls, current: Snapshot) -> Draft: ...
+    def record(
+        self, batch: IngestBatch, failed: Sequence[tuple[str, str, str]] = ...
+    ) -> None:
+        """Takes what became of the files of `batch`; `failed` overrules it for some of them."""
+
+    def skip(self, scan: Scan) -> None:
+        """Takes the skip ledger of a scan."""
+
+    def remove(self, paths: Sequence[str]) -> None:
+        """Forgets files that are no longer there."""
+
+    def finish(self) -> Snapshot:
+        """The snapshot of everything recorded so far."""
+
+@final
+class IngestBatch:
+    """All chunks of some files. `pyarrow.record_batch(batch)` shares its memory.
+
+    Columns: `id` uint64, `path`, `language`, `kind`, `symbol` string, `start_line`, `end_line`
+    uint32 (from 1, inclusive), `text`, `terms` string, `text_digest` fixed_size_binary(16).
+    """
+
+    @property
+    def paths(self) -> list[str]:
+        """All files of the batch, those without chunks included."""
+
+    @property
+    def indexed(self) -> int:
+        """How many of the files were chunked."""
+
+    @property
+    def skipped(self) -> list[str]: ...
+    @property
+    def failed(self) -> list[tuple[str, str, str]]:
+        """`(path, stage, message)`"""
+
+    @property
+    def bytes(self) -> int:
+        """Bytes read."""
+
+    def __len__(self) -> int:
+        """The number of chunks."""
+
+    def __arrow_c_array__(
+        self, requested_schema: object | None = None
+    ) -> tuple[object, object]: ...
+
+@final
+class IngestStream:
+    """An iterator over batches, in no particular order."""
+
+    def __iter__(self) -> IngestStream: ...
+    def __next__(self) -> IngestBatch: ...
+    def close(self) -> None:
+        """Stops the threads behind the stream."""
+
+def ingest(
+    root: _Path,
+    paths: Sequence[str],
+    *,
+    jobs: int = 0,
+    max_file_bytes: int = 4194304,
+    batch_bytes: int = 1048576,
+    queue: int = 4,
+    cancel: CancelToken | None = None,
+) -> IngestStream:
+    """Reads, chunks and analyses files in parallel.
+
+    At most `queue` batches of about `batch_bytes` wait to be read.
+    """
+
+@final
+class Padded:
+    """One padded batch of a model's inputs, of `n` rows and `w` columns."""
+
+    @property
+    def rows(self) -> NDArray[np.uint32]:
+        """Shape `(n,)`: which inputs these are."""
+
+    @property
+    def input_ids(self) -> NDArray[np.int64]:
+        """Shape `(n, w)`."""
+
+    @property
+    def attention_mask(self) -> NDArray[np.int64]:
+        """Shape `(n, w)`: 0 for padding; for a term vocabulary how often the term occurs."""
+
+@final
+class Encoder:
+    """Turns texts into the inputs of one model."""
+
+    @staticmethod
+    def terms(path: _Path, max_length: int) -> Encoder:
+        """Reads a vocabulary of the analyzer's terms, one a line. Raises `ModelError`."""
+
+    @staticmethod
+    def subwords(path: _Path, max_length: int) -> Encoder:
+        """Reads a Hugging Face `tokenizer.json`. Raises `ModelError`."""
+
+    def encode(
+        self, batch: object, *, skip: NDArray[np.bool_] | None = None, budget: int = 4096
+    ) -> list[Padded]:
+        """Encodes an Arrow batch of chunks, except rows marked in `skip`.
+
+        Rows of like length share a batch of at most `budget` cells.
+        """
+
+    def encode_texts(self, texts: Sequence[str], *, budget: int = 4096) -> list[Padded]:
+        """Encodes free texts, such as queries."""
+
+@final
+class Bm25Writer:
+    """The one writer of a lexical index. Nothing is seen before `commit`."""
+
+    def __new__(
+        cls, folder: _Path, *, threads: int = 1, heap_bytes: int = 67108864
+    ) -> Bm25Writer: ...
+    def delete(self, paths: Sequence[str]) -> None:
+        """Deletes the chunks of these files that were added before this call."""
+
+    def add(self, batch: object) -> None:
+        """Adds the chunks of an Arrow batch."""
+
+    def commit(self, payload: str) -> None:
+        """Makes everything since the last commit visible and durable at once."""
+
+    def rollback(self) -> None:
+        """Forgets everything since the last commit."""
+
+    def close(self) -> None:
+        """Waits for merges and closes the index."""
+
+@final
+class StoredChunk:
+    """What is stored of a chunk."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def language(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def symbol(self) -> str: ...
+    @property
+    def start_line(self) -> int: ...
+    @property
+    def end_line(self) -> int: ...
+    @property
+    def text(self) -> str: ...
+
+@final
+class Bm25Searcher:
+    """A view of one commit of a lexical index."""
+
+    @staticmethod
+    def open(folder: _Path) -> Bm25Searcher | None:
+        """Opens the last commit; `None` if there is no index."""
+
+    @property
+    def payload(self) -> str | None: ...
+    def search(
+        self,
+        query: str,
+        limit: int,
+        *,
+        languages: Sequence[str] = ...,
+        kinds: Sequence[str] = ...,
+        paths: Sequence[str] = ...,
+    ) -> list[tuple[int, float]]:
+        """`(id, score)` of the best chunks, best first. Empty filters do not filter."""
+
+    def fetch(self, ids: Sequence[int]) -> list[StoredChunk]:
+        """The chunks with these ids, in this order; unknown ids are left out."""
+
+    def ids(self) -> list[int]:
+        """The ids of all chunks, ascending."""
+
+    def __len__(self) -> int: ...
+
+@final
+class Lock:
+    """The writer's lock; the operating system releases it if its process dies."""
+
+    @staticmethod
+    def acquire(
+        path: _Path, *, timeout: float = 0.0, cancel: CancelToken | None = None
+    ) -> Lock | None:
+        """Waits up to `timeout` seconds; `None` if somebody else held the lock all that time."""
+
+    @staticmethod
+    def holder(path: _Path) -> tuple[int, int] | None:
+        """Process id of who took the lock last, and when, in seconds since the epoch."""
+
+    def release(self) -> None: ...
+
+@final
+class SyncedFolder:
+    """A folder of write-once files, and which of them are known to be on the disk."""
+
+    def __new__(cls, folder: _Path) -> SyncedFolder: ...
+    def sync(self) -> int:
+        """Makes files that are new since the last call durable; returns how many there were."""
+
+def analyze(text: str) -> str:
+    """The encoded terms of a text: separated by spaces, compounds marked by a leading `+`."""
+
+def languages() -> list[str]:
+    """The names of all languages."""
+
+def path_patterns(paths: Sequence[str]) -> list[str]:
+    """Regular expressions that match whole paths exactly as these globs do."""
+
+def encode_path(path: bytes) -> str:
+    """The spelling of a path: as it is, but for bytes that are not UTF-8, written `\\xNN`."""
+
+def decode_path(text: str) -> bytes:
+    """The bytes that a spelling stands for."""
+
+def versions() -> dict[str, int]:
+    """Version numbers of everything in the core that decides what is stored."""

@@ -1,0 +1,151 @@
+//! Snapshots and the draft of the next one.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hybridx_core::snapshot::{self, Failure, Outcome};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::errors::Result;
+use crate::ingest::IngestBatch;
+use crate::scan::{MerkleTree, Scan};
+
+/// What one generation of an index holds.
+#[pyclass(frozen, module = "hybridx._core")]
+pub struct Snapshot {
+    inner: Arc<snapshot::Snapshot>,
+    tree: Arc<hybridx_core::merkle::MerkleTree>,
+}
+
+impl Snapshot {
+    fn of(inner: snapshot::Snapshot) -> Self {
+        let tree = Arc::new(inner.tree().clone());
+        Self { inner: Arc::new(inner), tree }
+    }
+}
+
+#[pymethods]
+impl Snapshot {
+    #[new]
+    fn new() -> Self {
+        Self::of(snapshot::Snapshot::default())
+    }
+
+    #[staticmethod]
+    fn load(py: Python<'_>, path: PathBuf) -> Result<Option<(Self, String)>> {
+        let loaded = py.detach(|| snapshot::Snapshot::load(&path))?;
+        Ok(loaded.map(|(inner, digest)| (Self::of(inner), digest.to_string())))
+    }
+    fn save(&self, py: Python<'_>, path: PathBuf) -> Result<String> {
+        Ok(py.detach(|| self.inner.save(&path))?.to_string())
+    }
+
+    #[getter]
+    fn tree(&self) -> MerkleTree {
+        MerkleTree(self.tree.clone())
+    }
+
+    #[getter]
+    fn failed(&self) -> Vec<(&str, &str, &str)> {
+        let rows = self.inner.failed().iter();
+        rows.map(|(path, failure)| (&**path, &*failure.stage, &*failure.message)).collect()
+    }
+
+    #[getter]
+    fn skipped(&self) -> Vec<(&str, &'static str, &str)> {
+        let rows = self.inner.skipped().iter();
+        rows.map(|(path, skip)| (&**path, skip.reason.name(), &*skip.detail)).collect()
+    }
+
+    fn paths(&self) -> Vec<&str> {
+        self.inner.files().iter().map(|(path, _)| &**path).collect()
+    }
+
+    fn same_ledger(&self, other: &Self) -> bool {
+        self.inner.skipped() == other.inner.skipped() && self.inner.failed() == other.inner.failed()
+    }
+
+    fn totals(&self, py: Python<'_>) -> PyResult<Totals> {
+        let totals = py.detach(|| self.inner.totals());
+        let languages = PyDict::new(py);
+        for (name, (files, chunks)) in &totals.languages {
+            languages.set_item(&**name, (files, chunks))?;
+        }
+        let skipped = PyDict::new(py);
+        for (reason, count) in &totals.skipped {
+            skipped.set_item(reason, count)?;
+        }
+        Ok(Totals {
+            files: totals.files,
+            chunks: totals.chunks,
+            bytes: totals.bytes,
+            failed: totals.failed,
+            languages: languages.unbind(),
+            skipped: skipped.unbind(),
+        })
+    }
+
+    fn __len__(&self) -> usize {
+        self.inner.files().len()
+    }
+}
+
+/// Totals of a snapshot.
+#[pyclass(frozen, get_all, module = "hybridx._core")]
+pub struct Totals {
+    files: u64,
+    chunks: u64,
+    bytes: u64,
+    failed: u64,
+    languages: Py<PyDict>,
+    skipped: Py<PyDict>,
+}
+
+/// The next snapshot in the making.
+#[pyclass(frozen, module = "hybridx._core")]
+pub struct Draft(Mutex<snapshot::Draft>);
+
+impl Draft {
+    fn lock(&self) -> MutexGuard<'_, snapshot::Draft> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl Draft {
+    #[new]
+    fn new(current: &Snapshot) -> Self {
+        Self(Mutex::new(snapshot::Draft::new(&current.inner)))
+    }
+
+    /// Takes the outcomes of a batch, except for the files named in `failed`.
+    #[pyo3(signature = (batch, failed = Vec::new()))]
+    fn record(&self, batch: &IngestBatch, failed: Vec<(String, String, String)>) {
+        let mut draft = self.lock();
+        for (path, outcome) in &batch.outcomes {
+            draft.set(path, outcome.clone());
+        }
+        for (path, stage, message) in failed {
+            let failure = Failure { stage: stage.into(), message: message.into() };
+            draft.set(&path, Outcome::Failed(failure));
+        }
+    }
+
+    fn skip(&self, scan: &Scan) {
+        let mut draft = self.lock();
+        for (path, skip) in &scan.skipped {
+            draft.set(path, Outcome::Skipped(skip.clone()));
+        }
+    }
+    fn remove(&self, paths: Vec<String>) {
+        let mut draft = self.lock();
+        for path in paths {
+            draft.remove(&path);
+        }
+    }
+
+    fn finish(&self, py: Python<'_>) -> Snapshot {
+        Snapshot::of(py.detach(|| self.lock().finish()))
+    }
+}

@@ -1,0 +1,79 @@
+//! Model inputs as NumPy arrays.
+
+use std::path::PathBuf;
+
+use hybridx_core::tokenize;
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
+use pyo3::prelude::*;
+use pyo3_arrow::PyRecordBatch;
+
+use crate::errors::Result;
+
+/// Turns texts into the inputs of one model.
+#[pyclass(frozen, module = "hybridx._core")]
+pub struct Encoder(tokenize::Encoder);
+
+/// One padded batch.
+#[pyclass(frozen, get_all, module = "hybridx._core")]
+pub struct Padded {
+    rows: Py<PyArray1<u32>>,
+    input_ids: Py<PyArray2<i64>>,
+    attention_mask: Py<PyArray2<i64>>,
+}
+
+fn wrap(py: Python<'_>, batches: Vec<tokenize::Padded>) -> PyResult<Vec<Padded>> {
+    let matrix = |values: Vec<i64>, shape: [usize; 2]| -> PyResult<Py<PyArray2<i64>>> {
+        Ok(values.into_pyarray(py).reshape(shape)?.unbind())
+    };
+    let wrap = |batch: tokenize::Padded| {
+        let shape = [batch.rows.len(), batch.width];
+        Ok(Padded {
+            rows: batch.rows.into_pyarray(py).unbind(),
+            input_ids: matrix(batch.ids, shape)?,
+            attention_mask: matrix(batch.mask, shape)?,
+        })
+    };
+    batches.into_iter().map(wrap).collect()
+}
+
+#[pymethods]
+impl Encoder {
+    #[staticmethod]
+    fn terms(py: Python<'_>, path: PathBuf, max_length: usize) -> Result<Self> {
+        Ok(Self(py.detach(|| tokenize::Encoder::terms(&path, max_length))?))
+    }
+
+    #[staticmethod]
+    fn subwords(py: Python<'_>, path: PathBuf, max_length: usize) -> Result<Self> {
+        Ok(Self(py.detach(|| tokenize::Encoder::subwords(&path, max_length))?))
+    }
+
+    #[pyo3(signature = (batch, *, skip = None, budget = 4096))]
+    fn encode(
+        &self,
+        py: Python<'_>,
+        batch: PyRecordBatch,
+        skip: Option<PyReadonlyArray1<'_, bool>>,
+        budget: usize,
+    ) -> PyResult<Vec<Padded>> {
+        let batch = batch.into_inner();
+        let skip = match &skip {
+            Some(skip) => skip.as_slice()?.to_vec(),
+            None => Vec::new(),
+        };
+        let encoded = py.detach(|| self.0.encode(&batch, &skip, budget));
+        wrap(py, encoded.map_err(crate::errors::CoreError::from)?)
+    }
+
+    #[pyo3(signature = (texts, *, budget = 4096))]
+    fn encode_texts(
+        &self,
+        py: Python<'_>,
+        texts: Vec<String>,
+        budget: usize,
+    ) -> PyResult<Vec<Padded>> {
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let encoded = py.detach(|| self.0.encode_texts(&texts, budget));
+        wrap(py, encoded.map_err(crate::errors::CoreError::from)?)
+    }
+}

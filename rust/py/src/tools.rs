@@ -1,0 +1,115 @@
+//! Small things: cancellation, the writer's lock, paths, the analyzer, versions.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use hybridx_core::cancel::Cancel;
+use hybridx_core::{analyzer, bm25, chunk, language, lock, path, read, sealed};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use crate::errors::Result;
+
+/// A flag that asks a running scan or ingest to end.
+#[pyclass(frozen, module = "hybridx._core")]
+#[derive(Default)]
+pub struct CancelToken(pub Cancel);
+
+#[pymethods]
+impl CancelToken {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    fn cancel(&self) {
+        self.0.cancel();
+    }
+
+    #[getter]
+    fn cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+}
+
+/// The flag behind an optional token.
+pub fn cancel_of(token: Option<&Bound<'_, CancelToken>>) -> Cancel {
+    token.map(|token| token.get().0.clone()).unwrap_or_default()
+}
+
+/// The writer's lock on an index.
+#[pyclass(frozen, module = "hybridx._core")]
+pub struct Lock(Mutex<Option<lock::Lock>>);
+
+#[pymethods]
+impl Lock {
+    #[staticmethod]
+    #[pyo3(signature = (path, *, timeout = 0.0, cancel = None))]
+    fn acquire(
+        py: Python<'_>,
+        path: PathBuf,
+        timeout: f64,
+        cancel: Option<&Bound<'_, CancelToken>>,
+    ) -> Result<Option<Self>> {
+        let timeout = Duration::try_from_secs_f64(timeout.max(0.0)).unwrap_or(Duration::MAX / 4);
+        let cancel = cancel_of(cancel);
+        let lock = py.detach(|| lock::Lock::acquire(&path, timeout, &cancel))?;
+        Ok(lock.map(|lock| Self(Mutex::new(Some(lock)))))
+    }
+
+    #[staticmethod]
+    fn holder(path: PathBuf) -> Option<(u32, u64)> {
+        lock::Lock::holder(&path).map(|holder| (holder.pid, holder.since))
+    }
+
+    fn release(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+/// A folder of write-once files, and which of them are known to be on the disk.
+#[pyclass(frozen, module = "hybridx._core")]
+pub struct SyncedFolder(Mutex<sealed::SyncedFolder>);
+
+#[pymethods]
+impl SyncedFolder {
+    #[new]
+    fn new(folder: PathBuf) -> Self {
+        Self(Mutex::new(sealed::SyncedFolder::new(folder)))
+    }
+
+    fn sync(&self, py: Python<'_>) -> Result<usize> {
+        Ok(py.detach(|| self.0.lock().unwrap_or_else(PoisonError::into_inner).sync())?)
+    }
+}
+
+#[pyfunction]
+pub fn analyze(py: Python<'_>, text: &str) -> String {
+    py.detach(|| analyzer::analyze(text))
+}
+
+#[pyfunction]
+pub fn languages() -> Vec<&'static str> {
+    language::Language::all().map(language::Language::name).collect()
+}
+
+#[pyfunction]
+pub fn encode_path(path: &[u8]) -> String {
+    path::encode(path).into_owned()
+}
+
+#[pyfunction]
+pub fn decode_path<'py>(py: Python<'py>, text: &str) -> Bound<'py, PyBytes> {
+    PyBytes::new(py, &path::decode(text))
+}
+
+#[pyfunction]
+pub fn versions(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let versions = PyDict::new(py);
+    versions.set_item("read", read::READ_VERSION)?;
+    versions.set_item("chunker", chunk::CHUNKER_VERSION)?;
+    versions.set_item("analyzer", analyzer::ANALYZER_VERSION)?;
+    versions.set_item("bm25", bm25::BM25_VERSION)?;
+    Ok(versions)
+}
