@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 SEED = 20240607
-EPOCHS = 6
+EPOCHS = 3
 BATCH = 1024
 TEMPERATURE = 0.05
 RATE_VECTORS, RATE_WEIGHTS = 2e-3, 1e-2

@@ -1,1 +1,74 @@
-"""x"""
+"""hybridx: hybrid code search over a source tree, kept true by a Merkle diff.
+
+    with hybridx.Index.open("path/to/repo") as index:
+        index.update()
+        for hit in index.search("where are retries configured"):
+            print(hit.path, hit.start_line, hit.symbol)
+
+Importing this loads neither LanceDB nor ONNX Runtime: what is heavy is loaded by what needs it.
+"""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from hybridx import errors
+from hybridx.errors import HybridxError
+
+if TYPE_CHECKING:
+    from hybridx._core import CancelToken, Changes, MerkleTree
+    from hybridx.api import AsyncIndex, DiffReport, Index
+    from hybridx.config import Settings
+    from hybridx.types import Hit, IndexReport, Progress, SearchResult, Status
+
+__version__ = metadata.version("hybridx")
+
+__all__ = [
+    "AsyncIndex",
+    "CancelToken",
+    "Changes",
+    "DiffReport",
+    "Hit",
+    "HybridxError",
+    "Index",
+    "IndexReport",
+    "MerkleTree",
+    "Progress",
+    "SearchResult",
+    "Settings",
+    "Status",
+    "__version__",
+    "errors",
+]
+
+_HOMES = {
+    "AsyncIndex": "api",
+    "CancelToken": "_core",
+    "Changes": "_core",
+    "DiffReport": "api",
+    "Hit": "types",
+    "Index": "api",
+    "IndexReport": "types",
+    "MerkleTree": "_core",
+    "Progress": "types",
+    "SearchResult": "types",
+    "Settings": "config",
+    "Status": "types",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Loads a public name from its module when it is first used."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'hybridx' has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415
+
+    value = getattr(import_module(f"hybridx.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

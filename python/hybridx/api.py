@@ -1,0 +1,445 @@
+"""The Python API: `Index`, and `AsyncIndex`, which is the same, awaitable."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import shutil
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from hybridx import _core
+from hybridx.config import Settings
+from hybridx.errors import NotIndexedError, UsageError
+from hybridx.layout import Layout
+from hybridx.types import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+    from types import TracebackType
+
+    from hybridx.commit import Generation
+    from hybridx.embed.model import Model
+    from hybridx.search import SearchEngine
+    from hybridx.types import IndexReport, Mode, ProgressCallback, SearchResult
+
+__all__ = ["AsyncIndex", "DiffReport", "Index"]
+
+
+@dataclass(frozen=True, slots=True)
+class DiffReport:
+    """What changed since the index's generation."""
+
+    old_root: str
+    new_root: str
+    changes: _core.Changes
+    seconds: float
+
+    @property
+    def added(self) -> list[str]:
+        """Files the index does not have."""
+        return self.changes.added
+
+    @property
+    def modified(self) -> list[str]:
+        """Files the index has with other content."""
+        return self.changes.modified
+
+    @property
+    def removed(self) -> list[str]:
+        """Files only the index has."""
+        return self.changes.removed
+
+    @property
+    def moved(self) -> list[tuple[str, str]]:
+        """Files the index has under another name: `(old, new)`."""
+        return self.changes.moved
+
+    def __bool__(self) -> bool:
+        return bool(self.changes)
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON of `hybridx diff --json`."""
+        return {
+            "old_root": self.old_root,
+            "new_root": self.new_root,
+            "added": self.added,
+            "modified": self.modified,
+            "removed": self.removed,
+            "moved": [{"from": old, "to": new} for old, new in self.moved],
+            "seconds": round(self.seconds, 4),
+        }
+
+
+class Index:
+    """The index of a source tree.
+
+    Opening is cheap and needs no index to exist; `update` makes one. Searches see the newest
+    generation, always a whole one, also while another process writes. Safe for several threads.
+    """
+
+    def __init__(self, root: Path, settings: Settings) -> None:
+        """Use `Index.open`."""
+        self.root = root
+        self.settings = settings
+        self._layout = Layout.of(
+            root, index_dir=settings.index_dir, index_parent=settings.index_parent
+        )
+        self._engine: SearchEngine | None = None
+        self._models: dict[str, Model] = {}
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+
+    @classmethod
+    def open(
+        cls, path: str | os.PathLike[str] = ".", *, settings: Settings | None = None
+    ) -> Self:
+        """Opens the index of the folder at `path`.
+
+        Raises:
+            OSError: there is no such folder, or it cannot be read.
+            UsageError: `path` is a file, or a setting makes no sense.
+        """
+        given = Path(path)
+        # Resolved, so that one folder has one index however it is named.
+        root = given.resolve(strict=True)
+        if not root.is_dir():
+            raise UsageError(f"{given} is a file: give the folder that is to be searched")
+        return cls(root, settings if settings is not None else Settings.load(root, {}))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.root)!r})"
+
+    def close(self) -> None:
+        """Lets go of what searches keep open; the next search opens it again."""
+        self._engine = None
+
+    def update(
+        self,
+        *,
+        full: bool = False,
+        paths: Sequence[str] | None = None,
+        sequential: bool = False,
+        progress: ProgressCallback | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> IndexReport:
+        """Brings the index up to date with the tree; the first run builds it.
+
+        Args:
+            full: build everything anew beside what is there, then switch.
+            paths: only these files and folders, relative to the root.
+            sequential: one step at a time, for debugging; the result is the same.
+            progress: called some ten times a second from the thread that works.
+            cancel: a token that ends the update with `Cancelled` when set.
+
+        Raises:
+            IndexBusyError: another process writes it for longer than `lock_timeout`.
+            Cancelled: the token was set; what was committed is kept.
+            HybridxError, OSError: as they say; what was committed is kept.
+        """
+        return _run(
+            lambda: self._update(full, paths, sequential, progress, cancel or _core.CancelToken())
+        )
+
+    async def _update(
+        self,
+        full: bool,
+        paths: Sequence[str] | None,
+        sequential: bool,
+        progress: ProgressCallback | None,
+        cancel: _core.CancelToken,
+    ) -> IndexReport:
+        self._check_process()
+        from hybridx.indexer import Request, Update  # noqa: PLC0415 - loads asyncio machinery
+
+        only = None if paths is None else frozenset(path.strip("/") for path in paths)
+        request = Request(full=full, paths=only, sequential=sequential)
+        model = self._model(self.settings.model)
+        update = Update(self._layout, self.settings, model, request, progress, cancel)
+        try:
+            return await update.run()
+        except asyncio.CancelledError:
+            cancel.cancel()
+            raise
+
+    def diff(self) -> DiffReport:
+        """What changed since the index's generation; nothing is written.
+
+        Raises:
+            NotIndexedError: there is no index.
+        """
+        start = time.perf_counter()
+        generation = self._generation()
+        scan = self._scan()
+        changes = scan.tree.diff(generation.snapshot.tree)
+        old = generation.manifest.merkle_root
+        return DiffReport(old, scan.tree.root, changes, time.perf_counter() - start)
+
+    def search(
+        self,
+        query: str,
+        k: int = 10,
+        *,
+        mode: Mode = "hybrid",
+        languages: Sequence[str] = (),
+        paths: Sequence[str] = (),
+        kinds: Sequence[str] = (),
+        check: bool = False,
+    ) -> SearchResult:
+        """The best `k` chunks for `query`.
+
+        Filters hold for every hit: an empty one does not filter, one that nothing satisfies
+        gives no hits. `paths` are globs as in .gitignore files. `check` scans the tree and says
+        in `stale_files` how many files changed since.
+
+        Raises:
+            NotIndexedError: there is no index.
+            UsageError: an argument makes no sense.
+        """
+        engine = self._search_engine()
+        result = engine.search(
+            query, k, mode=mode, languages=languages, paths=paths, kinds=kinds
+        )
+        if check:
+            result = dataclasses.replace(result, stale_files=self._pending(engine.generation))
+        return result
+
+    def status(self, *, check: bool = True) -> Status:
+        """What the index holds; `check` scans the tree to see whether it is still true.
+
+        Raises:
+            NotIndexedError: there is no index.
+        """
+        generation = self._generation()
+        manifest, totals = generation.manifest, generation.snapshot.totals()
+        pending = self._pending(generation) if check else None
+        return Status(
+            root=str(self.root),
+            generation=manifest.generation,
+            merkle_root=manifest.merkle_root,
+            model=_model_info(manifest),
+            files=totals.files,
+            chunks=totals.chunks,
+            documents=len(generation.searcher),
+            # Counted from the snapshot: asking LanceDB would cost a second; `verify` does.
+            vectors=totals.chunks,
+            languages={
+                name: {"files": files, "chunks": chunks}
+                for name, (files, chunks) in totals.languages.items()
+            },
+            size_bytes=self._layout.size(),
+            fresh=None if pending is None else pending == 0,
+            pending=pending,
+            skipped=totals.skipped,
+            failed=totals.failed,
+        )
+
+    def skipped(self) -> list[tuple[str, str, str]]:
+        """Every file that was seen and left out: `(path, reason, detail)`, in path order."""
+        return self._generation().snapshot.skipped
+
+    def clean(self) -> int:
+        """Removes the index and returns how many bytes that freed.
+
+        Raises:
+            IndexBusyError: somebody is writing it.
+            UsageError: the folder set as `index_dir` is no index of this root.
+        """
+        self._check_process()
+        self.close()
+        if not self._layout.folder.exists():
+            return 0
+        self._layout.create()
+        lock = _core.Lock.acquire(self._layout.lock, timeout=self.settings.lock_timeout)
+        if lock is None:
+            from hybridx.errors import IndexBusyError  # noqa: PLC0415
+
+            raise IndexBusyError(f"the index of {self.root} is being written; try again later")
+        try:
+            size = self._layout.size()["total"]
+            shutil.rmtree(self._layout.folder)
+        finally:
+            lock.release()
+        return size
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._pid:
+            raise UsageError(
+                "this index was opened before a fork: open it again in the child process"
+            )
+
+    def _generation(self) -> Generation:
+        self._check_process()
+        from hybridx.commit import Generation  # noqa: PLC0415
+
+        generation = Generation.current(self._layout)
+        if generation is None:
+            raise NotIndexedError(f"no index for {self.root}; run: hybridx index {self.root}")
+        return generation
+
+    def _search_engine(self) -> SearchEngine:
+        """The engine over the newest generation; kept while there is no newer one."""
+        from hybridx.search import SearchEngine  # noqa: PLC0415
+
+        with self._lock:
+            generation = self._generation()
+            kept = self._engine
+            if kept is None or kept.generation.manifest != generation.manifest:
+                source = generation.manifest.model_source
+                name = "bundled" if source == "bundled" else self.settings.model
+                engine = SearchEngine(generation, self.settings, self._model(name))
+                if kept is not None:
+                    engine.take_over(kept)
+                self._engine = kept = engine
+            return kept
+
+    def _model(self, name: str) -> Model:
+        if name not in self._models:
+            from hybridx.embed.model import load_model  # noqa: PLC0415
+
+            self._models[name] = load_model(name)
+        return self._models[name]
+
+    def _scan(self) -> _core.Scan:
+        settings = self.settings
+        return _core.scan(
+            self.root,
+            jobs=settings.jobs,
+            max_file_bytes=settings.max_file_bytes,
+            exclude=[self._layout.folder],
+            default_excludes=settings.default_excludes,
+            cache=_core.StatCache.load(self._layout.stat_cache),
+        )
+
+    def _pending(self, generation: Generation) -> int:
+        changes = self._scan().tree.diff(generation.snapshot.tree)
+        lists = (changes.added, changes.modified, changes.removed, changes.moved)
+        return sum(map(len, lists))
+
+
+class AsyncIndex:
+    """`Index`, awaitable: the same methods, none of which blocks the event loop."""
+
+    def __init__(self, index: Index) -> None:
+        """Use `AsyncIndex.open`."""
+        self._index = index
+        self.root = index.root
+
+    @classmethod
+    async def open(
+        cls, path: str | os.PathLike[str] = ".", *, settings: Settings | None = None
+    ) -> Self:
+        """See `Index.open`."""
+        return cls(await asyncio.to_thread(Index.open, path, settings=settings))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._index.close()
+
+    async def update(
+        self,
+        *,
+        full: bool = False,
+        paths: Sequence[str] | None = None,
+        sequential: bool = False,
+        progress: ProgressCallback | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> IndexReport:
+        """See `Index.update`. Cancelling the task cancels the update."""
+        token = cancel or _core.CancelToken()
+        return await self._index._update(full, paths, sequential, progress, token)  # noqa: SLF001
+
+    async def diff(self) -> DiffReport:
+        """See `Index.diff`."""
+        return await asyncio.to_thread(self._index.diff)
+
+    async def search(
+        self,
+        query: str,
+        k: int = 10,
+        *,
+        mode: Mode = "hybrid",
+        languages: Sequence[str] = (),
+        paths: Sequence[str] = (),
+        kinds: Sequence[str] = (),
+        check: bool = False,
+    ) -> SearchResult:
+        """See `Index.search`."""
+        return await asyncio.to_thread(
+            self._index.search,
+            query,
+            k,
+            mode=mode,
+            languages=languages,
+            paths=paths,
+            kinds=kinds,
+            check=check,
+        )
+
+    async def status(self, *, check: bool = True) -> Status:
+        """See `Index.status`."""
+        return await asyncio.to_thread(self._index.status, check=check)
+
+    async def skipped(self) -> list[tuple[str, str, str]]:
+        """See `Index.skipped`."""
+        return await asyncio.to_thread(self._index.skipped)
+
+    async def clean(self) -> int:
+        """See `Index.clean`."""
+        return await asyncio.to_thread(self._index.clean)
+
+    def close(self) -> None:
+        """See `Index.close`."""
+        self._index.close()
+
+
+def _run[T](start: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Runs a coroutine to its end, also where an event loop is running in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(start())
+    outcome: list[T] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            outcome.append(asyncio.run(start()))
+        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
+            errors.append(error)
+
+    thread = threading.Thread(target=work, name="hybridx-update")
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return outcome[0]
+
+
+def _model_info(manifest: Any) -> Any:
+    from hybridx.types import ModelInfo  # noqa: PLC0415
+
+    return ModelInfo(
+        name=manifest.model,
+        source=manifest.model_source,
+        dimension=manifest.dimension,
+        fingerprint=manifest.model_fingerprint,
+        path="",
+    )

@@ -1,0 +1,42 @@
+"""Two ranked lists into one: weighted reciprocal rank fusion.
+
+Scores of the two arms have no common scale; ranks do. A chunk's score is the sum over the arms
+that found it of `weight / (RANK_CONSTANT + rank)`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+RANK_CONSTANT = 60
+"""Damps the lead of the first ranks (Cormack, Clarke and Büttcher, 2009)."""
+
+NAME_WEIGHTS = {"bm25": 0.8, "vector": 0.2}
+"""For a query that is one name: it is in the text or it is not."""
+
+PROSE_WEIGHTS = {"bm25": 0.5, "vector": 0.5}
+
+_NAME = re.compile(r"[^\W\d][\w.:$#~]*(\(\))?")
+
+
+def arm_weights(query: str) -> Mapping[str, float]:
+    """How much each arm counts for a query."""
+    return NAME_WEIGHTS if _NAME.fullmatch(query.strip()) else PROSE_WEIGHTS
+
+
+def fuse(
+    arms: Mapping[str, Sequence[tuple[int, float]]], weights: Mapping[str, float]
+) -> list[tuple[int, dict[str, float]]]:
+    """Fuses ranked lists of `(id, score)`.
+
+    Returns ids, best first, each with its scores by arm and as `fused`. Equal scores are ordered
+    by id, so that the result depends on nothing but the arguments.
+    """
+    scores: dict[int, dict[str, float]] = {}
+    for arm, hits in arms.items():
+        for rank, (chunk, score) in enumerate(hits, start=1):
+            parts = scores.setdefault(chunk, {"fused": 0.0})
+            parts[arm] = score
+            parts["fused"] += weights[arm] / (RANK_CONSTANT + rank)
+    return sorted(scores.items(), key=lambda item: (-item[1]["fused"], item[0]))

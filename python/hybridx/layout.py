@@ -1,0 +1,176 @@
+"""Where the files of an index lie.
+
+    .hybridx/
+        .gitignore              so that git never sees the index
+        CACHEDIR.TAG            so that backups need not either
+        lock                    the writer's lock
+        stat-cache              digests by size, times and inode
+        CURRENT                 the name of the epoch that readers open
+        epochs/<fingerprint>/   everything stored under one model, chunker and analyzer
+            bm25/               Tantivy; the payload of its last commit is the manifest
+            vectors/            LanceDB
+            snapshots/          one file a generation
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from hybridx.errors import UsageError
+
+INDEX_FOLDER = ".hybridx"
+"""The index's folder inside the root."""
+
+_CACHEDIR_TAG = (
+    "Signature: 8a477f597d28d172789f06886806bc55\n"
+    "# The index of hybridx: made from the source beside it, and made anew at will.\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """The stores of one fingerprint."""
+
+    folder: Path
+
+    @property
+    def bm25(self) -> Path:
+        """The lexical store's folder."""
+        return self.folder / "bm25"
+
+    @property
+    def vectors(self) -> Path:
+        """The vector store's folder."""
+        return self.folder / "vectors"
+
+    @property
+    def snapshots(self) -> Path:
+        """The snapshots' folder."""
+        return self.folder / "snapshots"
+
+    def snapshot(self, generation: int) -> Path:
+        """The snapshot of `generation`."""
+        return self.snapshots / f"{generation:08d}.snapshot"
+
+    def create(self) -> None:
+        """Makes the folders that are not there yet."""
+        for folder in (self.bm25, self.vectors, self.snapshots):
+            folder.mkdir(parents=True, exist_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The files of the index of `root`, which lies in `folder`."""
+
+    root: Path
+    folder: Path
+
+    @classmethod
+    def of(cls, root: Path, *, index_dir: Path | None, index_parent: Path | None) -> Layout:
+        """The index of `root`: in `index_dir`, or below `index_parent`, or inside the root."""
+        if index_dir is not None:
+            return cls(root, Path(os.path.abspath(index_dir)))  # noqa: PTH100 - no links resolved
+        if index_parent is not None:
+            digest = hashlib.blake2b(os.fsencode(root), digest_size=8).hexdigest()
+            return cls(root, Path(os.path.abspath(index_parent)) / f"{root.name}-{digest}")  # noqa: PTH100
+        return cls(root, root / INDEX_FOLDER)
+
+    @property
+    def lock(self) -> Path:
+        """The writer's lock."""
+        return self.folder / "lock"
+
+    @property
+    def stat_cache(self) -> Path:
+        """Digests by size, times and inode."""
+        return self.folder / "stat-cache"
+
+    @property
+    def _current(self) -> Path:
+        return self.folder / "CURRENT"
+
+    def create(self) -> None:
+        """Makes the index's folder.
+
+        Raises:
+            UsageError: the folder holds the index of another root, or something that is no index.
+            OSError: it cannot be made.
+        """
+        owner = self.folder / "root"
+        if self.folder != self.root / INDEX_FOLDER and self.folder.exists():
+            known = owner.read_bytes() if owner.exists() else None
+            if known is None and any(self.folder.iterdir()):
+                raise UsageError(f"{self.folder} is not empty and no index: choose another folder")
+            if known is not None and known != os.fsencode(self.root):
+                raise UsageError(
+                    f"{self.folder} holds the index of {os.fsdecode(known)}: choose another folder"
+                )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name, content in (
+            (".gitignore", b"*\n"),
+            ("CACHEDIR.TAG", _CACHEDIR_TAG.encode()),
+            ("root", os.fsencode(self.root)),
+        ):
+            path = self.folder / name
+            if not path.exists():
+                path.write_bytes(content)
+
+    def epoch(self, fingerprint: str) -> Epoch:
+        """The stores made under `fingerprint`."""
+        return Epoch(self.folder / "epochs" / fingerprint[:16])
+
+    def current(self) -> Epoch | None:
+        """The epoch that readers open; `None` if there is no index."""
+        try:
+            name = self._current.read_text("utf-8").strip()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        folder = self.folder / "epochs" / name
+        # A name that is none (a damaged file) is treated as no index: the next update heals it.
+        return Epoch(folder) if name and "/" not in name and folder.is_dir() else None
+
+    def switch(self, epoch: Epoch) -> None:
+        """Makes `epoch` the one that readers open, atomically and durably."""
+        temporary = self.folder / f"CURRENT.{os.getpid()}"
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(epoch.folder.name + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self._current)
+        _sync(self.folder)
+
+    def drop_other_epochs(self, keep: Epoch) -> None:
+        """Removes what earlier fingerprints left behind."""
+        with contextlib.suppress(FileNotFoundError):
+            for folder in (self.folder / "epochs").iterdir():
+                if folder != keep.folder:
+                    shutil.rmtree(folder, ignore_errors=True)
+
+    def size(self) -> dict[str, int]:
+        """Bytes on disk: `total`, `bm25`, `vectors`, `snapshots` (of all epochs)."""
+        sizes = {"total": 0, "bm25": 0, "vectors": 0, "snapshots": 0}
+        for folder, _, files in os.walk(self.folder):
+            parts = Path(folder).relative_to(self.folder).parts
+            part = parts[2] if len(parts) > 2 and parts[0] == "epochs" else None  # noqa: PLR2004
+            for name in files:
+                # A file may go while this looks: it then has no size.
+                with contextlib.suppress(OSError):
+                    size = (Path(folder) / name).stat().st_size
+                    sizes["total"] += size
+                    if part in sizes:
+                        sizes[part] += size
+        return sizes
+
+
+def _sync(folder: Path) -> None:
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,207 @@
+"""The vector store: one LanceDB table, one row a chunk."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from hybridx.errors import CorruptIndexError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+STORE_VERSION = 1
+"""Changes whenever rows of another schema would be written; part of the index fingerprint."""
+
+_TABLE = "chunks"
+_COPIED = ("id", "path", "language", "kind", "text_digest")
+_TAG = "committed"
+
+_PATHS_PER_FILTER = 1000
+"""Paths in one SQL filter: its parser is recursive and its text is bounded."""
+
+_KEPT = timedelta(hours=1)
+"""Superseded versions stay this long: readers may still hold them."""
+
+
+@dataclass
+class VectorStore:
+    """The table in `folder`. LanceDB is loaded when it is first needed."""
+
+    folder: Path
+    dimension: int
+    _table: Any = field(default=None, repr=False)
+
+    @cached_property
+    def _database(self) -> Any:
+        import lancedb  # noqa: PLC0415 - a second that most commands need not pay
+
+        return lancedb.connect(self.folder)
+
+    def open(self, version: int | None = None) -> None:
+        """Opens the table, made if there is none, at its newest or the given version.
+
+        Raises:
+            CorruptIndexError: the table or that version of it cannot be opened.
+        """
+        with _translated(f"{self.folder} cannot be opened", CorruptIndexError):
+            if _TABLE in self._database.table_names():
+                self._table = self._database.open_table(_TABLE)
+                if version is not None:
+                    self._table.checkout(version)
+            elif version is None:
+                self._table = self._database.create_table(_TABLE, schema=self._schema())
+            else:
+                raise CorruptIndexError(f"{self.folder}: the table of vectors is missing")
+
+    def restore(self, version: int) -> None:
+        """Goes back to the rows of `version`; a torn write after it is forgotten.
+
+        Version 0 is the table before its first commit: empty.
+        """
+        with _translated(f"{self.folder} cannot be restored", StoreError):
+            if version == 0:
+                self._database.drop_table(_TABLE, ignore_missing=True)
+                self._table = self._database.create_table(_TABLE, schema=self._schema())
+                return
+            self.open()
+            if self._table.version != version:
+                self._table.checkout(version)
+                self._table.restore()
+
+    @property
+    def version(self) -> int:
+        """The version that is open."""
+        return int(self._table.version)
+
+    def add(self, batches: Sequence[pa.RecordBatch]) -> None:
+        """Adds the rows of batches made by `rows`, as one version."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        with _translated("vectors cannot be written", StoreError):
+            self._table.add(pa.Table.from_batches(batches))
+
+    def delete(self, paths: Sequence[str]) -> None:
+        """Deletes the rows of these files."""
+        with _translated("vectors cannot be deleted", StoreError):
+            for some in _portions(paths):
+                self._table.delete(_any_path(some))
+
+    def rows(self, batch: pa.RecordBatch, vectors: NDArray[np.float32]) -> pa.RecordBatch:
+        """The rows of a batch of chunks with their vectors, shape `(n, dimension)`."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        flat = pa.array(vectors.reshape(-1))
+        column = pa.FixedSizeListArray.from_arrays(flat, self.dimension)
+        columns = [batch.column(name) for name in _COPIED]
+        return pa.RecordBatch.from_arrays([*columns, column], schema=self._schema())
+
+    def vectors_of(self, paths: Sequence[str]) -> dict[bytes, NDArray[np.float32]]:
+        """The vectors of these files' chunks by the digest of their text."""
+        found: dict[bytes, NDArray[np.float32]] = {}
+        with _translated("vectors cannot be read", StoreError):
+            for some in _portions(paths):
+                query = self._table.search().where(_any_path(some))
+                rows = query.select(["text_digest", "vector"]).limit(None).to_arrow()
+                column = rows.column("vector").combine_chunks()
+                matrix = column.flatten().to_numpy().reshape(-1, self.dimension)
+                found.update(zip(rows.column("text_digest").to_pylist(), matrix, strict=True))
+        return found
+
+    def search(
+        self, vector: NDArray[np.float32], limit: int, where: str | None
+    ) -> list[tuple[int, float]]:
+        """`(id, cosine similarity)` of the `limit` nearest rows that satisfy `where`."""
+        with _translated("vectors cannot be searched", StoreError):
+            query = self._table.search(vector, vector_column_name="vector").distance_type("dot")
+            if where:
+                query = query.where(where, prefilter=True)
+            rows = query.select(["id", "_distance"]).limit(limit).to_arrow()
+        ids = rows.column("id").to_pylist()
+        # Of unit vectors; LanceDB's dot distance is one minus the product.
+        similarities = [1.0 - distance for distance in rows.column("_distance").to_pylist()]
+        pairs = list(zip(ids, similarities, strict=True))
+        # LanceDB orders equal distances by chance.
+        return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
+
+    def ids(self) -> list[int]:
+        """The ids of all rows, ascending."""
+        with _translated("vectors cannot be read", StoreError):
+            rows = self._table.search().select(["id"]).limit(None).to_arrow()
+        return sorted(rows.column("id").to_pylist())
+
+    def __len__(self) -> int:
+        return int(self._table.count_rows())
+
+    def tag(self) -> None:
+        """Marks the open version as the one to keep, whatever is cleaned up."""
+        with _translated("the vectors' version cannot be tagged", StoreError):
+            tags = self._table.tags
+            (tags.update if _TAG in tags.list() else tags.create)(_TAG, self.version)
+
+    def compact(self) -> None:
+        """Merges small pieces and drops versions that no reader can hold any more."""
+        with _translated("vectors cannot be compacted", StoreError):
+            self._table.optimize(cleanup_older_than=_KEPT)
+
+    def _schema(self) -> pa.Schema:
+        import pyarrow as pa  # noqa: PLC0415
+
+        return pa.schema(
+            [
+                pa.field("id", pa.uint64(), nullable=False),
+                pa.field("path", pa.string(), nullable=False),
+                pa.field("language", pa.string(), nullable=False),
+                pa.field("kind", pa.string(), nullable=False),
+                pa.field("text_digest", pa.binary(16), nullable=False),
+                pa.field("vector", pa.list_(pa.float32(), self.dimension), nullable=False),
+            ]
+        )
+
+
+def where(
+    languages: Sequence[str], kinds: Sequence[str], path_patterns: Sequence[str]
+) -> str | None:
+    """The SQL of a filter; `path_patterns` are regular expressions, one of which must match."""
+    parts = [
+        f"{column} IN ({', '.join(map(_quote, names))})"
+        for column, names in (("language", languages), ("kind", kinds))
+        if names
+    ]
+    if path_patterns:
+        matches = (f"regexp_like(path, {_quote(pattern)})" for pattern in path_patterns)
+        parts.append(f"({' OR '.join(matches)})")
+    return " AND ".join(parts) or None
+
+
+def _any_path(paths: Sequence[str]) -> str:
+    return f"path IN ({', '.join(map(_quote, paths))})"
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _portions(paths: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(paths), _PATHS_PER_FILTER):
+        yield paths[start : start + _PATHS_PER_FILTER]
+
+
+@contextlib.contextmanager
+def _translated(what: str, error_type: type[Exception]) -> Iterator[None]:
+    """LanceDB raises whatever its layers raise; here it becomes one of ours."""
+    try:
+        yield
+    except (StoreError, CorruptIndexError):
+        raise
+    except Exception as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise error_type(f"{what}: {first}") from error
