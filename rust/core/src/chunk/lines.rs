@@ -68,7 +68,9 @@ impl<'t> Lines<'t> {
 /// Bytes that are not ASCII whitespace.
 fn visible(line: &[u8]) -> usize {
     // A branch-free comparison per byte, which the compiler turns into vector code.
-    line.iter().filter(|&&byte| byte != b' ' && byte.wrapping_sub(b'\t') > 4).count()
+    line.iter()
+        .filter(|&&byte| byte != b' ' && byte.wrapping_sub(b'\t') > 4)
+        .count()
 }
 
 /// Units of a text without structure: its paragraphs, so that windows break at blank lines

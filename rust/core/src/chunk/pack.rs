@@ -37,7 +37,12 @@ pub(super) struct Unit {
 impl Unit {
     /// A unit that may share a chunk with its neighbours of the same scope.
     pub fn loose(lines: Range<usize>, scope: usize) -> Self {
-        Self { lines, scope, whole: false, comment: false }
+        Self {
+            lines,
+            scope,
+            whole: false,
+            comment: false,
+        }
     }
 }
 
@@ -53,7 +58,11 @@ struct Run {
 /// Packs `units` (ascending, disjoint, covering every non-blank line) into chunks.
 pub(super) fn pack(lines: &Lines, scopes: &[Scope], units: &[Unit]) -> Vec<Chunk> {
     let runs = attach_leftovers(lines, runs(units));
-    let mut out = Packer { lines, scopes, chunks: Vec::with_capacity(runs.len()) };
+    let mut out = Packer {
+        lines,
+        scopes,
+        chunks: Vec::with_capacity(runs.len()),
+    };
     for run in runs {
         // Leftovers may push a definition slightly over the budget; definitions merged because
         // they share lines may exceed it by far.
@@ -140,15 +149,21 @@ fn side_of(lines: &Lines, run: &Run, before: Option<&Run>, after: Option<&Run>) 
         Side::Next if after.is_none() => Side::Previous,
         side => side,
     };
-    let neighbour = if side == Side::Previous { before } else { after }?;
-    let adjunct = run.comment || (side == Side::Previous && abuts_before && neighbour.whole);
+    let neighbour = if side == Side::Previous {
+        before
+    } else {
+        after
+    }?;
+    let adjunct = run.comment || (side == Side::Previous && abuts_before && neighbour.scope != 0);
     (ink < LEFTOVER || adjunct).then_some(side)
 }
 
 /// Whether the text only closes something: no letter or digit, or a closing directive or word.
 fn is_closing(text: &str) -> bool {
     let text = text.trim();
-    !text.bytes().any(|byte| byte.is_ascii_alphanumeric() || byte >= 0x80)
+    !text
+        .bytes()
+        .any(|byte| byte.is_ascii_alphanumeric() || byte >= 0x80)
         || (text.starts_with("#endif") && !text.contains('\n'))
         || text == "end"
 }
@@ -157,7 +172,9 @@ fn is_closing(text: &str) -> bool {
 fn is_opening(text: &str) -> bool {
     let last = text.lines().next_back().unwrap_or_default().trim();
     last.ends_with(['{', ':', '(', '['])
-        || ["#if", "#el", "# if", "# el"].iter().any(|directive| last.starts_with(directive))
+        || ["#if", "#el", "# if", "# el"]
+            .iter()
+            .any(|directive| last.starts_with(directive))
 }
 
 struct Packer<'a> {
@@ -180,8 +197,15 @@ impl Packer<'_> {
             .iter()
             .flat_map(|unit| {
                 let oversized = self.lines.ink(&unit.lines) > MAX_CHUNK;
-                let step = if oversized { 1 } else { unit.lines.len().max(1) };
-                unit.lines.clone().step_by(step).map(move |line| line..line + step)
+                let step = if oversized {
+                    1
+                } else {
+                    unit.lines.len().max(1)
+                };
+                unit.lines
+                    .clone()
+                    .step_by(step)
+                    .map(move |line| line..line + step)
             })
             .collect();
         let mut rest = total;
@@ -192,7 +216,8 @@ impl Packer<'_> {
             let mut end = start;
             while end < parts.len() {
                 let longer = size + self.lines.ink(&parts[end]);
-                let better_without = longer > target && longer - target > target.saturating_sub(size);
+                let better_without =
+                    longer > target && longer - target > target.saturating_sub(size);
                 if size > 0 && (longer > MAX_CHUNK || (rest > MAX_CHUNK && better_without)) {
                     break;
                 }
@@ -238,7 +263,10 @@ impl Packer<'_> {
             while !text.is_char_boundary(end) {
                 end -= 1;
             }
-            if text[start..end].bytes().any(|byte| !byte.is_ascii_whitespace() && byte != 0x0b) {
+            if text[start..end]
+                .bytes()
+                .any(|byte| !byte.is_ascii_whitespace() && byte != 0x0b)
+            {
                 self.push(start..end, &(line..line + 1), scope);
             }
             start = end;

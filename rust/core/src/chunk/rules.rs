@@ -55,6 +55,9 @@ pub(crate) struct Syntax {
     /// Nodes outside functions whose children count as siblings of what is around them
     /// (`#ifdef`, `extern "C"`).
     pub transparent: &'static [&'static str],
+    /// Statement and block that the parser sees in a definition made by a macro
+    /// (`SYSCALL_DEFINE1(close, …) { … }`): the call, then the block as its sibling.
+    pub macros: Option<[&'static str; 2]>,
     /// Definitions. Of several rules for one node kind the first that applies decides.
     pub rules: &'static [&'static [Rule]],
 }
@@ -69,6 +72,7 @@ impl Syntax {
             attributes: &[],
             wrappers: &[],
             transparent: &[],
+            macros: None,
             rules: &[],
         }
     }
@@ -117,7 +121,12 @@ pub(crate) enum Name {
 
 /// A definition named by its field `name`.
 pub(crate) const fn define(node: &'static str, kind: Kind) -> Rule {
-    Rule { node, kind, when: When::Always, name: Name::Field("name") }
+    Rule {
+        node,
+        kind,
+        when: When::Always,
+        name: Name::Field("name"),
+    }
 }
 
 impl Rule {
@@ -147,6 +156,10 @@ pub(super) enum Role {
     Transparent,
     /// Around one definition.
     Wrapper,
+    /// Perhaps the head of a definition made by a macro.
+    MacroCall,
+    /// Perhaps its body.
+    MacroBlock,
     /// Perhaps a definition: index into [`Grammar::rules`].
     Definition(usize),
 }
@@ -176,8 +189,7 @@ enum Condition {
     Nested(u16, u16),
 }
 
-static GRAMMARS: [OnceLock<Option<Grammar>>; ROWS.len()] =
-    [const { OnceLock::new() }; ROWS.len()];
+static GRAMMARS: [OnceLock<Option<Grammar>>; ROWS.len()] = [const { OnceLock::new() }; ROWS.len()];
 
 impl Language {
     /// The compiled grammar, if the language has one.
@@ -214,6 +226,10 @@ impl Grammar {
                 Role::Wrapper
             } else if syntax.transparent.contains(&name) {
                 Role::Transparent
+            } else if syntax.macros.is_some_and(|[call, _]| call == name) {
+                Role::MacroCall
+            } else if syntax.macros.is_some_and(|[_, block]| block == name) {
+                Role::MacroBlock
             } else {
                 Role::Plain
             }
@@ -227,7 +243,13 @@ impl Grammar {
             .collect();
         let body = field(&language, "body");
         let rules = rules.into_iter().map(|(_, list)| list).collect();
-        Self { language, separator: syntax.separator, roles, rules, body }
+        Self {
+            language,
+            separator: syntax.separator,
+            roles,
+            rules,
+            body,
+        }
     }
 
     /// What `node` means.
@@ -261,7 +283,9 @@ impl Grammar {
 }
 
 fn field(language: &tree_sitter::Language, name: &str) -> u16 {
-    language.field_id_for_name(name).map_or(0, std::num::NonZero::get)
+    language
+        .field_id_for_name(name)
+        .map_or(0, std::num::NonZero::get)
 }
 
 fn condition(language: &tree_sitter::Language, when: When) -> Condition {
@@ -272,7 +296,10 @@ fn condition(language: &tree_sitter::Language, when: When) -> Condition {
             Condition::Nested(field(language, outer), field(language, inner))
         }
         When::Is(name, kinds) => {
-            let ids = kinds.iter().map(|kind| language.id_for_node_kind(kind, true)).collect();
+            let ids = kinds
+                .iter()
+                .map(|kind| language.id_for_node_kind(kind, true))
+                .collect();
             Condition::Is(field(language, name), ids)
         }
     }
@@ -290,14 +317,24 @@ mod tests {
             let Some(syntax) = &row.syntax else { continue };
             let language = (syntax.grammar)();
             let kind = |name: &str| {
-                assert!(language.id_for_node_kind(name, true) != 0, "{}: no {name}", row.name);
+                assert!(
+                    language.id_for_node_kind(name, true) != 0,
+                    "{}: no {name}",
+                    row.name
+                );
             };
             let has_field = |name: &str| {
                 assert!(field(&language, name) != 0, "{}: no field {name}", row.name);
             };
-            for list in [syntax.comments, syntax.attributes, syntax.wrappers, syntax.transparent] {
+            for list in [
+                syntax.comments,
+                syntax.attributes,
+                syntax.wrappers,
+                syntax.transparent,
+            ] {
                 list.iter().for_each(|name| kind(name));
             }
+            syntax.macros.iter().flatten().for_each(|name| kind(name));
             for rule in syntax.rules.iter().copied().flatten() {
                 kind(rule.node);
                 match rule.when {

@@ -31,13 +31,17 @@ thread_local! {
 /// Parses the text and returns its scopes and units; `None` when the parser gives up.
 pub(super) fn units(lines: &Lines, grammar: &Grammar) -> Option<(Vec<Scope>, Vec<Unit>)> {
     let tree = parse(lines.text, grammar)?;
-    let root = Scope { kind: Kind::Module, symbol: String::new() };
+    let root = Scope {
+        kind: Kind::Module,
+        symbol: String::new(),
+    };
     let mut walk = Walk {
         lines,
         grammar,
         scopes: vec![root],
         units: Vec::new(),
         comments: None,
+        macro_call: None,
         covered: 0,
     };
     walk.run(&tree);
@@ -54,7 +58,11 @@ fn parse(text: &str, grammar: &Grammar) -> Option<Tree> {
     let mut left = 1_000 + text.len() / 8;
     let mut progress = |_: &ParseState| {
         left -= 1;
-        if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if left == 0 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     };
     PARSER.with_borrow_mut(|parser| {
         parser.set_language(&grammar.language).ok()?;
@@ -89,6 +97,9 @@ struct Walk<'a> {
     /// Comments and attributes waiting for what follows them; true if blank lines between do
     /// not matter.
     comments: Option<(Range<usize>, bool)>,
+    /// Name of the definition that the last unit begins if it is a macro's call and a block
+    /// follows.
+    macro_call: Option<String>,
     /// Lines before this one are in units.
     covered: usize,
 }
@@ -96,7 +107,10 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn run(&mut self, tree: &Tree) {
         let mut cursor = tree.walk();
-        let mut frames = vec![Frame { scope: 0, target: None }];
+        let mut frames = vec![Frame {
+            scope: 0,
+            target: None,
+        }];
         let mut more = cursor.goto_first_child();
         while more {
             let node = cursor.node();
@@ -129,10 +143,16 @@ impl<'a> Walk<'a> {
         let scope = frame.scope;
         if let Some(target) = frame.target {
             if node == target {
-                return Some(Frame { scope, target: self.grammar.body(node) });
+                return Some(Frame {
+                    scope,
+                    target: self.grammar.body(node),
+                });
             }
             if node.start_byte() <= target.start_byte() && target.end_byte() <= node.end_byte() {
-                return Some(Frame { scope, target: Some(target) });
+                return Some(Frame {
+                    scope,
+                    target: Some(target),
+                });
             }
         }
         let lines = self.lines_of(node);
@@ -152,11 +172,24 @@ impl<'a> Walk<'a> {
                     }
                 }
             }
-            Role::Plain | Role::Transparent => {}
+            Role::MacroCall if !code => {
+                self.emit_loose(lines, scope);
+                self.macro_call = macro_name(node, self.lines.text);
+                return None;
+            }
+            Role::MacroBlock if !code => {
+                if let Some(name) = self.macro_call.take() {
+                    return self.define_by_macro(lines, name, scope);
+                }
+            }
+            Role::Plain | Role::Transparent | Role::MacroCall | Role::MacroBlock => {}
         }
         let transparent = matches!(role, Role::Transparent | Role::Wrapper);
         if self.lines.ink(&lines) > MAX_CHUNK || (transparent && !code && lines.len() > 1) {
-            return Some(Frame { scope, target: None });
+            return Some(Frame {
+                scope,
+                target: None,
+            });
         }
         self.emit_loose(lines, scope);
         None
@@ -181,7 +214,9 @@ impl<'a> Walk<'a> {
             }
             (node, role) = inner?;
         }
-        let Role::Definition(rules) = role else { return None };
+        let Role::Definition(rules) = role else {
+            return None;
+        };
         let (kind, name) = self.grammar.definition(rules, node)?;
         Some((node, kind, name))
     }
@@ -201,21 +236,69 @@ impl<'a> Walk<'a> {
         let lines = self.lines_of(outer);
         let with_comments = self.comments_before(lines.start).unwrap_or(lines.start)..lines.end;
         if self.lines.ink(&with_comments) <= MAX_CHUNK {
-            self.comments = self.comments.take().filter(|_| with_comments.start == lines.start);
+            self.comments = self
+                .comments
+                .take()
+                .filter(|_| with_comments.start == lines.start);
             self.flush_comments(parent);
-            self.emit(Unit { whole: true, ..Unit::loose(with_comments, scope) }, parent);
+            self.emit(
+                Unit {
+                    whole: true,
+                    ..Unit::loose(with_comments, scope)
+                },
+                parent,
+            );
             return None;
         }
         if with_comments.start < lines.start && self.lines.ink(&lines) <= MAX_CHUNK {
             self.flush_comments(scope);
-            self.emit(Unit { whole: true, ..Unit::loose(lines, scope) }, parent);
+            self.emit(
+                Unit {
+                    whole: true,
+                    ..Unit::loose(lines, scope)
+                },
+                parent,
+            );
             return None;
         }
         if with_comments.start == lines.start {
             self.flush_comments(parent);
         }
-        let target = if inner == outer { self.grammar.body(outer) } else { Some(inner) };
+        let target = if inner == outer {
+            self.grammar.body(outer)
+        } else {
+            Some(inner)
+        };
         Some(Frame { scope, target })
+    }
+
+    /// Joins a macro's block to the call before it.
+    fn define_by_macro<'n>(
+        &mut self,
+        block: Range<usize>,
+        name: String,
+        parent: usize,
+    ) -> Option<Frame<'n>> {
+        let scope = self.scopes.len();
+        self.scopes.push(Scope {
+            kind: Kind::Function,
+            symbol: name,
+        });
+        let call = self
+            .units
+            .last_mut()
+            .filter(|call| call.lines.end >= block.start && call.scope == parent && !call.whole)?;
+        call.scope = scope;
+        if self.lines.ink(&(call.lines.start..block.end)) > MAX_CHUNK {
+            return Some(Frame {
+                scope,
+                target: None,
+            });
+        }
+        call.whole = true;
+        call.lines.end = block.end;
+        self.covered = block.end;
+        None
     }
 
     fn name(&self, node: Node, kind: Kind, name: Name, parent: usize) -> (Kind, String) {
@@ -236,7 +319,11 @@ impl<'a> Walk<'a> {
     /// The lines of `node`. A node that ends at the start of a line does not reach into it.
     fn lines_of(&self, node: Node) -> Range<usize> {
         let (start, end) = (node.start_position(), node.end_position());
-        let last = if end.column == 0 && end.row > start.row { end.row } else { end.row + 1 };
+        let last = if end.column == 0 && end.row > start.row {
+            end.row
+        } else {
+            end.row + 1
+        };
         start.row.min(self.lines.len() - 1)..last.min(self.lines.len())
     }
 
@@ -263,7 +350,13 @@ impl<'a> Walk<'a> {
 
     fn flush_comments(&mut self, scope: usize) {
         if let Some((lines, attribute)) = self.comments.take() {
-            self.emit(Unit { comment: !attribute, ..Unit::loose(lines, scope) }, scope);
+            self.emit(
+                Unit {
+                    comment: !attribute,
+                    ..Unit::loose(lines, scope)
+                },
+                scope,
+            );
         }
     }
 
@@ -283,6 +376,7 @@ impl<'a> Walk<'a> {
 
     /// Appends a unit; lines it shares with the one before join the two.
     fn emit(&mut self, unit: Unit, around: usize) {
+        self.macro_call = None;
         self.cover(unit.lines.start, around);
         if unit.lines.start >= self.covered {
             self.covered = unit.lines.end;
@@ -314,7 +408,9 @@ impl Name {
     /// Reads the name of definition `node`; empty if it has none.
     fn read(self, node: Node, text: &str) -> String {
         let of = |node: Option<Node>| {
-            node.and_then(|node| text.get(node.byte_range())).map(tidy).unwrap_or_default()
+            node.and_then(|node| text.get(node.byte_range()))
+                .map(tidy)
+                .unwrap_or_default()
         };
         match self {
             Self::Field(field) => of(node.child_by_field_name(field)),
@@ -325,7 +421,21 @@ impl Name {
             Self::Nested(outer, inner) => of(node
                 .child_by_field_name(outer)
                 .and_then(|child| child.child_by_field_name(inner))),
-            Self::Declarator => of(innermost_declarator(node)),
+            Self::Declarator => {
+                let declarator = innermost_declarator(node);
+                let name = of(declarator);
+                // `TEST(Suite, name) { … }`: a macro's arguments tell more than its name.
+                let shouted = |byte: u8| !byte.is_ascii_lowercase();
+                let parameters = declarator.and_then(|it| it.next_sibling());
+                if node.child_by_field_name("type").is_none() && name.bytes().all(shouted) {
+                    let arguments = of(parameters);
+                    let inner = arguments.trim_start_matches('(').trim_end_matches(')');
+                    if !inner.is_empty() {
+                        return inner.replace(", ", ".");
+                    }
+                }
+                name
+            }
             Self::Receiver => {
                 let receiver = node
                     .child_by_field_name("receiver")
@@ -335,7 +445,11 @@ impl Name {
                 let class = receiver.trim_start_matches(['*', '(', ' ']);
                 let class = class.split(['[', ')']).next().unwrap_or_default();
                 let method = of(node.child_by_field_name("name"));
-                if class.is_empty() { method } else { format!("{class}.{method}") }
+                if class.is_empty() {
+                    method
+                } else {
+                    format!("{class}.{method}")
+                }
             }
             Self::Heading => of(node
                 .named_child(0)
@@ -343,6 +457,17 @@ impl Name {
             Self::Fixed(name) => name.to_owned(),
         }
     }
+}
+
+/// The first argument of a macro's call, or the macro itself: `close` of
+/// `SYSCALL_DEFINE1(close, unsigned int, fd)`.
+fn macro_name(statement: Node, text: &str) -> Option<String> {
+    let call = statement.named_child(0)?;
+    let function = call.child_by_field_name("function")?;
+    let first = call
+        .child_by_field_name("arguments")
+        .and_then(|list| list.named_child(0));
+    text.get(first.unwrap_or(function).byte_range()).map(tidy)
 }
 
 /// Follows declarators inwards: the name of `*(*f)(int)` is `f`.
