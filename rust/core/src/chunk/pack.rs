@@ -135,7 +135,11 @@ fn side_of(lines: &Lines, run: &Run, before: Option<&Run>, after: Option<&Run>) 
     }
     let abuts_before = before.is_some_and(|before| before.lines.end == run.lines.start);
     let abuts_after = after.is_some_and(|after| after.lines.start == run.lines.end);
+    // Scopes are numbered as they open: a run of a newer scope than the run before it is the
+    // head of a definition whose members follow.
+    let heads = before.is_none_or(|before| before.scope < run.scope);
     let side = match (abuts_before, abuts_after) {
+        _ if heads => Side::Next,
         _ if is_closing(&lines.text[lines.bytes(&run.lines)]) => Side::Previous,
         (true, false) => Side::Previous,
         (false, true) => Side::Next,

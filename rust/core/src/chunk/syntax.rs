@@ -4,7 +4,7 @@
 //! so the inside of a definition that fits is never visited. It moves one cursor and keeps its
 //! own stack: the depth of a tree is limited by memory alone.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::{ControlFlow, Range};
 
 use tree_sitter::{Node, ParseOptions, ParseState, Parser, Tree};
@@ -24,13 +24,18 @@ const MAX_SYMBOL: usize = 200;
 /// Text longer than this is not parsed: a tree takes ten times the memory of its text.
 const MAX_PARSE: usize = 32 << 20;
 
+/// Text whose lines are longer than this many bytes on average is minified or data. Its syntax
+/// has no lines to cut at, and parsers may take minutes and gigabytes on it without reporting
+/// (`a<a<a<…` in Java).
+const MAX_MEAN_LINE: usize = 500;
+
 thread_local! {
     static PARSER: RefCell<Parser> = RefCell::new(Parser::new());
 }
 
 /// Parses the text and returns its scopes and units; `None` when the parser gives up.
 pub(super) fn units(lines: &Lines, grammar: &Grammar) -> Option<(Vec<Scope>, Vec<Unit>)> {
-    let tree = parse(lines.text, grammar)?;
+    let tree = parse(lines, grammar)?;
     let root = Scope {
         kind: Kind::Module,
         symbol: String::new(),
@@ -48,35 +53,41 @@ pub(super) fn units(lines: &Lines, grammar: &Grammar) -> Option<(Vec<Scope>, Vec
     Some((walk.scopes, walk.units))
 }
 
-/// Parses within a budget of parser operations, so that the outcome depends on the text alone
-/// and not on the machine's speed.
-fn parse(text: &str, grammar: &Grammar) -> Option<Tree> {
-    if text.len() > MAX_PARSE {
+/// Parses within a budget of parser work, so that the outcome depends on the text alone and not
+/// on the machine's speed.
+fn parse(lines: &Lines, grammar: &Grammar) -> Option<Tree> {
+    let text = lines.text.as_bytes();
+    if text.len() > MAX_PARSE || text.len() / lines.len() > MAX_MEAN_LINE {
         return None;
     }
-    // The parser reports every 100 operations. Real source takes about one report per 200 bytes.
-    let mut left = 1_000 + text.len() / 8;
+    // The parser reports every 100 operations: in real source at most once per 17 bytes, on
+    // average once per 140.
+    let mut reports = 1_000 + text.len() / 8;
+    // It asks for text again after looking ahead to the end of the file, at most ten times in
+    // real source. Some scanners do so for every token of a broken file: quadratic time.
+    let rescans = Cell::new((1 << 20) + text.len().saturating_mul(64));
     let mut progress = |_: &ParseState| {
-        left -= 1;
-        if left == 0 {
+        reports = reports.saturating_sub(1);
+        if reports == 0 || rescans.get() == 0 {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
         }
     };
+    let mut read = |at: usize, _| {
+        let rest = text.get(at..).unwrap_or_default();
+        rescans.set(rescans.get().saturating_sub(rest.len()));
+        if rescans.get() == 0 { &[] } else { rest }
+    };
     PARSER.with_borrow_mut(|parser| {
         parser.set_language(&grammar.language).ok()?;
-        let bytes = text.as_bytes();
-        let tree = parser.parse_with_options(
-            &mut |at, _| bytes.get(at..).unwrap_or_default(),
-            None,
-            Some(ParseOptions::new().progress_callback(&mut progress)),
-        );
+        let options = ParseOptions::new().progress_callback(&mut progress);
+        let tree = parser.parse_with_options(&mut read, None, Some(options));
         if tree.is_none() {
             // An abandoned parse would otherwise be resumed on the next text.
             parser.reset();
         }
-        tree
+        tree.filter(|_| rescans.get() > 0)
     })
 }
 
