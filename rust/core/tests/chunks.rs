@@ -123,7 +123,7 @@ fn chunks_stay_near_the_budget() {
 #[test]
 fn deep_nesting_neither_overflows_nor_stalls() {
     for language in Language::all().filter(|language| language.has_grammar()) {
-        for open in ["(\n", "{ a:\n", "[1,\n", "> "] {
+        for open in ["(\n", "{ a:\n", "[1,\n", "a<\n", "if (a) {\n", "> "] {
             check_contract(&open.repeat(30_000), language);
         }
     }

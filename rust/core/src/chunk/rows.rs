@@ -290,7 +290,7 @@ pub(crate) const ROWS: &[Row] = &[
         syntax: Some(Syntax {
             separator: " > ",
             comments: &[],
-            rules: &[&[define("section", Section).named(Name::Heading)]],
+            rules: &[&[define("section", Section).when(When::Headed("heading_content")).named(Name::Heading)]],
             ..Syntax::new(|| tree_sitter_md::LANGUAGE.into())
         }),
         ..Row::EMPTY

@@ -98,6 +98,8 @@ pub(crate) enum When {
     Is(&'static str, &'static [&'static str]),
     /// The first field is present and its node has the second.
     Nested(&'static str, &'static str),
+    /// The first named child has the field.
+    Headed(&'static str),
 }
 
 /// Where a definition's name is.
@@ -187,6 +189,7 @@ enum Condition {
     Has(u16),
     Is(u16, Vec<u16>),
     Nested(u16, u16),
+    Headed(u16),
 }
 
 static GRAMMARS: [OnceLock<Option<Grammar>>; ROWS.len()] = [const { OnceLock::new() }; ROWS.len()];
@@ -277,6 +280,9 @@ impl Grammar {
             Condition::Nested(outer, inner) => node
                 .child_by_field_id(*outer)
                 .is_some_and(|child| child.child_by_field_id(*inner).is_some()),
+            Condition::Headed(field) => node
+                .named_child(0)
+                .is_some_and(|child| child.child_by_field_id(*field).is_some()),
         })?;
         Some((rule.kind, rule.name))
     }
@@ -292,6 +298,7 @@ fn condition(language: &tree_sitter::Language, when: When) -> Condition {
     match when {
         When::Always => Condition::Always,
         When::Has(name) => Condition::Has(field(language, name)),
+        When::Headed(name) => Condition::Headed(field(language, name)),
         When::Nested(outer, inner) => {
             Condition::Nested(field(language, outer), field(language, inner))
         }
@@ -339,7 +346,7 @@ mod tests {
                 kind(rule.node);
                 match rule.when {
                     When::Always => {}
-                    When::Has(name) => has_field(name),
+                    When::Has(name) | When::Headed(name) => has_field(name),
                     When::Is(name, kinds) => {
                         has_field(name);
                         kinds.iter().for_each(|name| kind(name));

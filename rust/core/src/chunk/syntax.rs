@@ -9,7 +9,7 @@ use std::ops::{ControlFlow, Range};
 
 use tree_sitter::{Node, ParseOptions, ParseState, Parser, Tree};
 
-use super::lines::Lines;
+use super::lines::{Lines, nesting};
 use super::pack::{Scope, Unit};
 use super::rules::{Grammar, Name, Role};
 use super::{Kind, MAX_CHUNK};
@@ -28,6 +28,10 @@ const MAX_PARSE: usize = 32 << 20;
 /// has no lines to cut at, and parsers may take minutes and gigabytes on it without reporting
 /// (`a<a<a<…` in Java).
 const MAX_MEAN_LINE: usize = 500;
+
+/// Text nested deeper than this is no source. The parser releases ambiguous nesting recursively,
+/// so ten times the depth overflows a thread's stack (`{ a: { a: …` in JavaScript).
+const MAX_NESTING: usize = 3_000;
 
 thread_local! {
     static PARSER: RefCell<Parser> = RefCell::new(Parser::new());
@@ -57,7 +61,10 @@ pub(super) fn units(lines: &Lines, grammar: &Grammar) -> Option<(Vec<Scope>, Vec
 /// on the machine's speed.
 fn parse(lines: &Lines, grammar: &Grammar) -> Option<Tree> {
     let text = lines.text.as_bytes();
-    if text.len() > MAX_PARSE || text.len() / lines.len() > MAX_MEAN_LINE {
+    if text.len() > MAX_PARSE
+        || text.len() / lines.len() > MAX_MEAN_LINE
+        || nesting(lines.text) > MAX_NESTING
+    {
         return None;
     }
     // The parser reports every 100 operations: in real source at most once per 17 bytes, on
