@@ -279,6 +279,7 @@ pub(crate) const ROWS: &[Row] = &[
         ],
         interpreters: &["bash", "sh", "dash", "zsh", "ksh", "ash", "busybox"],
         syntax: Some(Syntax {
+            ascii: true,
             rules: &[&[define("function_definition", Function)]],
             ..Syntax::new(|| tree_sitter_bash::LANGUAGE.into())
         }),
@@ -290,7 +291,9 @@ pub(crate) const ROWS: &[Row] = &[
         syntax: Some(Syntax {
             separator: " > ",
             comments: &[],
-            rules: &[&[define("section", Section).when(When::Headed("heading_content")).named(Name::Heading)]],
+            rules: &[&[define("section", Section)
+                .when(When::Headed("heading_content"))
+                .named(Name::Heading)]],
             ..Syntax::new(|| tree_sitter_md::LANGUAGE.into())
         }),
         ..Row::EMPTY

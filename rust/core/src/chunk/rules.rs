@@ -55,6 +55,9 @@ pub(crate) struct Syntax {
     /// Nodes outside functions whose children count as siblings of what is around them
     /// (`#ifdef`, `extern "C"`).
     pub transparent: &'static [&'static str],
+    /// Whether the grammar's scanner fails outside ASCII: it indexes a table of 256 classes by
+    /// character (tree-sitter-bash#337, a crash). It is then given `x` for every other byte.
+    pub ascii: bool,
     /// Statement and block that the parser sees in a definition made by a macro
     /// (`SYSCALL_DEFINE1(close, …) { … }`): the call, then the block as its sibling.
     pub macros: Option<[&'static str; 2]>,
@@ -72,6 +75,7 @@ impl Syntax {
             attributes: &[],
             wrappers: &[],
             transparent: &[],
+            ascii: false,
             macros: None,
             rules: &[],
         }
@@ -172,6 +176,8 @@ pub(crate) struct Grammar {
     pub(super) language: tree_sitter::Language,
     /// Stands between the names of a qualified symbol.
     pub(super) separator: &'static str,
+    /// Whether only ASCII is safe to parse.
+    pub(super) ascii: bool,
     roles: Vec<Role>,
     rules: Vec<Vec<Compiled>>,
     body: u16,
@@ -246,9 +252,11 @@ impl Grammar {
             .collect();
         let body = field(&language, "body");
         let rules = rules.into_iter().map(|(_, list)| list).collect();
+        let (separator, ascii) = (syntax.separator, syntax.ascii);
         Self {
             language,
-            separator: syntax.separator,
+            separator,
+            ascii,
             roles,
             rules,
             body,

@@ -4,6 +4,7 @@
 //! so the inside of a definition that fits is never visited. It moves one cursor and keeps its
 //! own stack: the depth of a tree is limited by memory alone.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::ops::{ControlFlow, Range};
 
@@ -60,12 +61,18 @@ pub(super) fn units(lines: &Lines, grammar: &Grammar) -> Option<(Vec<Scope>, Vec
 /// Parses within a budget of parser work, so that the outcome depends on the text alone and not
 /// on the machine's speed.
 fn parse(lines: &Lines, grammar: &Grammar) -> Option<Tree> {
-    let text = lines.text.as_bytes();
+    let mut text = Cow::Borrowed(lines.text.as_bytes());
     if text.len() > MAX_PARSE
         || text.len() / lines.len() > MAX_MEAN_LINE
         || nesting(lines.text) > MAX_NESTING
     {
         return None;
+    }
+    if grammar.ascii && !text.is_ascii() {
+        text.to_mut()
+            .iter_mut()
+            .filter(|byte| !byte.is_ascii())
+            .for_each(|byte| *byte = b'x');
     }
     // The parser reports every 100 operations: in real source at most once per 17 bytes, on
     // average once per 140.
