@@ -34,11 +34,7 @@ fn print(out: &mut impl Write, file: &str) -> io::Result<()> {
     let language = Language::detect(file, &text);
     for piece in chunk(&text, language) {
         let (kind, symbol) = (piece.kind.name(), &piece.symbol);
-        writeln!(
-            out,
-            "==== {}-{} {kind} {symbol}",
-            piece.start_line, piece.end_line
-        )?;
+        writeln!(out, "==== {}-{} {kind} {symbol}", piece.start_line, piece.end_line)?;
         writeln!(out, "{}", &text[piece.bytes])?;
     }
     Ok(())
@@ -52,10 +48,7 @@ fn collect(folder: &Path, extensions: &[&str], files: &mut Vec<PathBuf>) -> io::
         }
         if path.is_dir() {
             collect(&path, extensions, files)?;
-        } else if path
-            .extension()
-            .is_some_and(|it| extensions.iter().any(|known| it == *known))
-        {
+        } else if path.extension().is_some_and(|it| extensions.iter().any(|known| it == *known)) {
             files.push(path);
         }
     }
@@ -82,25 +75,15 @@ fn measure(out: &mut impl Write, files: &[PathBuf]) -> io::Result<()> {
         bytes += text.len();
         count += chunks.len();
         for piece in chunks {
-            let ink = text[piece.bytes]
-                .bytes()
-                .filter(|byte| !byte.is_ascii_whitespace())
-                .count();
+            let ink = text[piece.bytes].bytes().filter(|byte| !byte.is_ascii_whitespace()).count();
             tiny += usize::from(ink < 30);
             large += usize::from(ink > MAX_CHUNK);
             *kinds.entry(piece.kind.name()).or_default() += 1;
         }
     }
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-    let (megabytes, share) = (
-        bytes as f64 / 1e6,
-        100.0 * tiny as f64 / count.max(1) as f64,
-    );
-    writeln!(
-        out,
-        "{} files, {megabytes:.1} MB in {seconds:.2} s",
-        files.len()
-    )?;
+    let (megabytes, share) = (bytes as f64 / 1e6, 100.0 * tiny as f64 / count.max(1) as f64);
+    writeln!(out, "{} files, {megabytes:.1} MB in {seconds:.2} s", files.len())?;
     writeln!(
         out,
         "{:.1} MB/s; slowest {:.2} s {}",
@@ -108,8 +91,5 @@ fn measure(out: &mut impl Write, files: &[PathBuf]) -> io::Result<()> {
         slowest.0,
         slowest.1.display()
     )?;
-    writeln!(
-        out,
-        "{count} chunks, {share:.2} % tiny, {large} over budget; {kinds:?}"
-    )
+    writeln!(out, "{count} chunks, {share:.2} % tiny, {large} over budget; {kinds:?}")
 }

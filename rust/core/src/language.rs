@@ -36,8 +36,8 @@ impl Language {
             .or_else(|| index.files.get(file.split('.').next()?).copied())
             .or_else(|| index.interpreters.get(interpreter(head)?).copied())
             .unwrap_or(Self::TEXT);
-        let header = file.ends_with(".h") && is_cpp(head);
-        if header {
+        let header = file.rsplit_once('.').is_some_and(|(_, extension)| extension == "h");
+        if header && is_cpp(head) {
             index.names.get("cpp").copied().unwrap_or(found)
         } else {
             found
@@ -51,10 +51,7 @@ impl Language {
 
     /// The language called `name`, in any case, or by a usual alias.
     pub fn from_name(name: &str) -> Option<Self> {
-        Index::get()
-            .names
-            .get(name.to_ascii_lowercase().as_str())
-            .copied()
+        Index::get().names.get(name.to_ascii_lowercase().as_str()).copied()
     }
 
     /// Every language.
@@ -173,12 +170,7 @@ mod tests {
         for language in Language::all() {
             assert_eq!(Language::from_name(language.name()), Some(language));
         }
-        for (alias, name) in [
-            ("PY", "python"),
-            ("c++", "cpp"),
-            ("c#", "csharp"),
-            ("sh", "bash"),
-        ] {
+        for (alias, name) in [("PY", "python"), ("c++", "cpp"), ("c#", "csharp"), ("sh", "bash")] {
             assert_eq!(Language::from_name(alias).map(Language::name), Some(name));
         }
         assert_eq!(Language::from_name("no such language"), None);

@@ -51,24 +51,15 @@ fn samples_give_their_goldens() {
         let expected = fs::read_to_string(&golden).unwrap_or_default();
         if actual != expected {
             writeln!(differences, "{}", golden.display()).expect("writing to a string");
-            for line in expected
-                .lines()
-                .filter(|line| !actual.lines().any(|it| it == *line))
-            {
+            for line in expected.lines().filter(|line| !actual.lines().any(|it| it == *line)) {
                 writeln!(differences, "  - {line}").expect("writing to a string");
             }
-            for line in actual
-                .lines()
-                .filter(|line| !expected.lines().any(|it| it == *line))
-            {
+            for line in actual.lines().filter(|line| !expected.lines().any(|it| it == *line)) {
                 writeln!(differences, "  + {line}").expect("writing to a string");
             }
         }
     }
-    assert!(
-        differences.is_empty(),
-        "chunks differ from the goldens:\n{differences}"
-    );
+    assert!(differences.is_empty(), "chunks differ from the goldens:\n{differences}");
 }
 
 #[test]
@@ -88,25 +79,15 @@ fn every_grammar_has_a_sample_and_a_golden() {
 /// What holds for the chunks of any text: order, whole lines, every non-blank line once.
 fn check_contract(text: &str, language: Language) {
     let chunks = chunk(text, language);
-    assert_eq!(
-        chunks,
-        chunk(text, language),
-        "the same text gave other chunks"
-    );
+    assert_eq!(chunks, chunk(text, language), "the same text gave other chunks");
     let mut end = 0;
     let mut lines = vec![0_u32; text.split('\n').count() + 1];
     for piece in &chunks {
         let content = &text[piece.bytes.clone()];
         assert!(piece.bytes.start >= end, "chunks overlap");
-        assert!(
-            text[end..piece.bytes.start].trim().is_empty(),
-            "text between chunks is lost"
-        );
+        assert!(text[end..piece.bytes.start].trim().is_empty(), "text between chunks is lost");
         assert!(!content.trim().is_empty(), "a blank chunk");
-        assert!(
-            !content.ends_with('\n'),
-            "the final newline belongs to no chunk"
-        );
+        assert!(!content.ends_with('\n'), "the final newline belongs to no chunk");
         let number = |at: usize| text[..at].matches('\n').count() + 1;
         assert_eq!(piece.start_line as usize, number(piece.bytes.start));
         assert_eq!(piece.end_line as usize, number(piece.bytes.end));
@@ -114,24 +95,18 @@ fn check_contract(text: &str, language: Language) {
         let starts = piece.bytes.start == 0 || text.as_bytes()[piece.bytes.start - 1] == b'\n';
         let rest = &text[piece.bytes.end..];
         let ends = rest.is_empty() || rest.starts_with('\n') || rest.starts_with("\r\n");
-        if !(starts && ends) {
-            let line = text
-                .split('\n')
-                .nth(piece.start_line as usize - 1)
-                .unwrap_or_default();
-            assert!(cut && line.len() > MAX_LINE, "a chunk is no whole lines");
-        } else {
+        if starts && ends {
             for line in piece.start_line..=piece.end_line {
                 lines[line as usize] += 1;
             }
+        } else {
+            let line = text.split('\n').nth(piece.start_line as usize - 1).unwrap_or_default();
+            assert!(cut && line.len() > MAX_LINE, "a chunk is no whole lines");
         }
         end = piece.bytes.end;
     }
     assert!(text[end..].trim().is_empty(), "the end of the text is lost");
-    assert!(
-        lines.iter().all(|count| *count <= 1),
-        "a line lies in two chunks"
-    );
+    assert!(lines.iter().all(|count| *count <= 1), "a line lies in two chunks");
 }
 
 #[test]
@@ -139,10 +114,7 @@ fn chunks_stay_near_the_budget() {
     for (path, (language, text)) in samples() {
         check_contract(&text, language);
         for piece in chunk(&text, language) {
-            let ink = text[piece.bytes]
-                .split_whitespace()
-                .map(str::len)
-                .sum::<usize>();
+            let ink = text[piece.bytes].split_whitespace().map(str::len).sum::<usize>();
             assert!(ink <= MAX_CHUNK + 200, "{}: {ink} bytes", path.display());
         }
     }
@@ -183,16 +155,8 @@ fn characters_beyond_ascii_do_not_crash_scanners() {
 fn text_breaks_at_paragraphs() {
     let paragraph = format!("{}\n", "some words on a line\n".repeat(30));
     let chunks = chunk(&format!("{paragraph}\n\n").repeat(10), Language::TEXT);
-    assert!(
-        chunks
-            .iter()
-            .all(|piece| piece.kind == Kind::Text && piece.symbol.is_empty())
-    );
-    assert!(
-        chunks
-            .iter()
-            .all(|piece| (piece.end_line - piece.start_line + 1) % 33 == 30)
-    );
+    assert!(chunks.iter().all(|piece| piece.kind == Kind::Text && piece.symbol.is_empty()));
+    assert!(chunks.iter().all(|piece| (piece.end_line - piece.start_line + 1) % 33 == 30));
 }
 
 #[test]

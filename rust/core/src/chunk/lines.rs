@@ -69,9 +69,7 @@ impl<'t> Lines<'t> {
 /// Bytes that are not ASCII whitespace.
 fn visible(line: &[u8]) -> usize {
     // A branch-free comparison per byte, which the compiler turns into vector code.
-    line.iter()
-        .filter(|&&byte| byte != b' ' && byte.wrapping_sub(b'\t') > 4)
-        .count()
+    line.iter().filter(|&&byte| byte != b' ' && byte.wrapping_sub(b'\t') > 4).count()
 }
 
 /// An upper bound of how deep the brackets of `text` nest, whatever its language. Angle brackets

@@ -13,7 +13,9 @@
 //!   parse without bound.
 
 mod lines;
+mod names;
 mod pack;
+mod parse;
 pub(crate) mod rows;
 pub(crate) mod rules;
 mod syntax;
@@ -107,10 +109,7 @@ impl Kind {
 
     /// Whether the inside is statements, so that small inner definitions are no chunks.
     const fn is_code(self) -> bool {
-        matches!(
-            self,
-            Self::Function | Self::Method | Self::Property | Self::Constant
-        )
+        matches!(self, Self::Function | Self::Method | Self::Property | Self::Constant)
     }
 
     /// Whether one line of it is too little for a chunk.
@@ -146,17 +145,9 @@ pub struct Chunk {
 /// Splits `text` of `language` into chunks.
 pub fn chunk(text: &str, language: Language) -> Vec<Chunk> {
     let lines = Lines::new(text);
-    let parsed = language
-        .grammar()
-        .and_then(|grammar| syntax::units(&lines, grammar));
+    let parsed = language.grammar().and_then(|grammar| syntax::units(&lines, grammar));
     let (scopes, units) = parsed.unwrap_or_else(|| {
-        (
-            vec![Scope {
-                kind: Kind::Text,
-                symbol: String::new(),
-            }],
-            lines::paragraphs(&lines),
-        )
+        (vec![Scope { kind: Kind::Text, symbol: String::new() }], lines::paragraphs(&lines))
     });
     pack::pack(&lines, &scopes, &units)
 }

@@ -37,12 +37,7 @@ pub(super) struct Unit {
 impl Unit {
     /// A unit that may share a chunk with its neighbours of the same scope.
     pub fn loose(lines: Range<usize>, scope: usize) -> Self {
-        Self {
-            lines,
-            scope,
-            whole: false,
-            comment: false,
-        }
+        Self { lines, scope, whole: false, comment: false }
     }
 }
 
@@ -58,11 +53,7 @@ struct Run {
 /// Packs `units` (ascending, disjoint, covering every non-blank line) into chunks.
 pub(super) fn pack(lines: &Lines, scopes: &[Scope], units: &[Unit]) -> Vec<Chunk> {
     let runs = attach_leftovers(lines, runs(units));
-    let mut out = Packer {
-        lines,
-        scopes,
-        chunks: Vec::with_capacity(runs.len()),
-    };
+    let mut out = Packer { lines, scopes, chunks: Vec::with_capacity(runs.len()) };
     for run in runs {
         // Leftovers may push a definition slightly over the budget; definitions merged because
         // they share lines may exceed it by far.
@@ -138,26 +129,21 @@ fn side_of(lines: &Lines, run: &Run, before: Option<&Run>, after: Option<&Run>) 
     // Scopes are numbered as they open: a run of a newer scope than the run before it is the
     // head of a definition whose members follow.
     let heads = before.is_none_or(|before| before.scope < run.scope);
-    let side = match (abuts_before, abuts_after) {
-        _ if heads => Side::Next,
-        _ if is_closing(&lines.text[lines.bytes(&run.lines)]) => Side::Previous,
-        (true, false) => Side::Previous,
-        (false, true) => Side::Next,
-        (true, true) if is_opening(&lines.text[lines.bytes(&run.lines)]) => Side::Next,
-        (true, true) => Side::Previous,
-        (false, false) if run.comment => Side::Next,
-        (false, false) => Side::Previous,
+    let text = &lines.text[lines.bytes(&run.lines)];
+    let next = match (abuts_before, abuts_after) {
+        _ if heads => true,
+        _ if is_closing(text) => false,
+        (true, true) => is_opening(text),
+        (false, false) => run.comment,
+        (_, abuts_after) => abuts_after,
     };
+    let side = if next { Side::Next } else { Side::Previous };
     let side = match side {
         Side::Previous if before.is_none() => Side::Next,
         Side::Next if after.is_none() => Side::Previous,
         side => side,
     };
-    let neighbour = if side == Side::Previous {
-        before
-    } else {
-        after
-    }?;
+    let neighbour = if side == Side::Previous { before } else { after }?;
     let adjunct = run.comment || (side == Side::Previous && abuts_before && neighbour.scope != 0);
     (ink < LEFTOVER || adjunct).then_some(side)
 }
@@ -165,9 +151,7 @@ fn side_of(lines: &Lines, run: &Run, before: Option<&Run>, after: Option<&Run>) 
 /// Whether the text only closes something: no letter or digit, or a closing directive or word.
 fn is_closing(text: &str) -> bool {
     let text = text.trim();
-    !text
-        .bytes()
-        .any(|byte| byte.is_ascii_alphanumeric() || byte >= 0x80)
+    !text.bytes().any(|byte| byte.is_ascii_alphanumeric() || byte >= 0x80)
         || (text.starts_with("#endif") && !text.contains('\n'))
         || text == "end"
 }
@@ -176,9 +160,7 @@ fn is_closing(text: &str) -> bool {
 fn is_opening(text: &str) -> bool {
     let last = text.lines().next_back().unwrap_or_default().trim();
     last.ends_with(['{', ':', '(', '['])
-        || ["#if", "#el", "# if", "# el"]
-            .iter()
-            .any(|directive| last.starts_with(directive))
+        || ["#if", "#el", "# if", "# el"].iter().any(|directive| last.starts_with(directive))
 }
 
 struct Packer<'a> {
@@ -201,15 +183,8 @@ impl Packer<'_> {
             .iter()
             .flat_map(|unit| {
                 let oversized = self.lines.ink(&unit.lines) > MAX_CHUNK;
-                let step = if oversized {
-                    1
-                } else {
-                    unit.lines.len().max(1)
-                };
-                unit.lines
-                    .clone()
-                    .step_by(step)
-                    .map(move |line| line..line + step)
+                let step = if oversized { 1 } else { unit.lines.len().max(1) };
+                unit.lines.clone().step_by(step).map(move |line| line..line + step)
             })
             .collect();
         let mut rest = total;
@@ -267,10 +242,7 @@ impl Packer<'_> {
             while !text.is_char_boundary(end) {
                 end -= 1;
             }
-            if text[start..end]
-                .bytes()
-                .any(|byte| !byte.is_ascii_whitespace() && byte != 0x0b)
-            {
+            if text[start..end].bytes().any(|byte| !byte.is_ascii_whitespace() && byte != 0x0b) {
                 self.push(start..end, &(line..line + 1), scope);
             }
             start = end;

@@ -9,12 +9,7 @@ use super::rules::{Name, Row, Rule, Syntax, When, define};
 
 /// Every language; the first is [`Language::TEXT`](crate::language::Language::TEXT).
 pub(crate) const ROWS: &[Row] = &[
-    plain(
-        "text",
-        &["plain", "plaintext", "txt"],
-        &["txt", "text", "log"],
-        &["LICENSE", "COPYING"],
-    ),
+    plain("text", &["plain", "plaintext", "txt"], &["txt", "text", "log"], &["LICENSE", "COPYING"]),
     Row {
         name: "python",
         aliases: &["py", "python3"],
@@ -226,14 +221,7 @@ pub(crate) const ROWS: &[Row] = &[
         name: "ruby",
         aliases: &["rb"],
         extensions: &["rb", "rake", "gemspec", "ru", "podspec"],
-        files: &[
-            "Rakefile",
-            "Gemfile",
-            "Guardfile",
-            "Podfile",
-            "Vagrantfile",
-            "Capfile",
-        ],
+        files: &["Rakefile", "Gemfile", "Guardfile", "Podfile", "Vagrantfile", "Capfile"],
         interpreters: &["ruby", "jruby"],
         syntax: Some(Syntax {
             transparent: &["singleton_class", "body_statement"],
@@ -269,14 +257,7 @@ pub(crate) const ROWS: &[Row] = &[
         name: "bash",
         aliases: &["sh", "shell", "zsh", "ksh"],
         extensions: &["sh", "bash", "zsh", "ksh", "bats", "ebuild", "eclass"],
-        files: &[
-            ".bashrc",
-            ".bash_profile",
-            ".profile",
-            ".zshrc",
-            "PKGBUILD",
-            "APKBUILD",
-        ],
+        files: &[".bashrc", ".bash_profile", ".profile", ".zshrc", "PKGBUILD", "APKBUILD"],
         interpreters: &["bash", "sh", "dash", "zsh", "ksh", "ash", "busybox"],
         syntax: Some(Syntax {
             ascii: true,
@@ -307,44 +288,19 @@ pub(crate) const ROWS: &[Row] = &[
     plain("dart", &[], &["dart"], &[]),
     plain("devicetree", &["dts"], &["dts", "dtsi", "dtso"], &[]),
     plain("diff", &["patch"], &["diff", "patch"], &[]),
-    plain(
-        "dockerfile",
-        &["docker"],
-        &["dockerfile"],
-        &["Dockerfile", "Containerfile"],
-    ),
+    plain("dockerfile", &["docker"], &["dockerfile"], &["Dockerfile", "Containerfile"]),
     plain("elixir", &["ex"], &["ex", "exs"], &[]),
     plain("elm", &[], &["elm"], &[]),
     plain("erlang", &["erl"], &["erl", "hrl"], &[]),
-    plain(
-        "fortran",
-        &[],
-        &["f", "for", "f90", "f95", "f03", "f08"],
-        &[],
-    ),
+    plain("fortran", &[], &["f", "for", "f90", "f95", "f03", "f08"], &[]),
     plain("fsharp", &["f#", "fs"], &["fs", "fsi", "fsx"], &[]),
     plain("graphql", &["gql"], &["graphql", "gql"], &[]),
-    plain(
-        "groovy",
-        &["gradle"],
-        &["groovy", "gradle"],
-        &["Jenkinsfile"],
-    ),
+    plain("groovy", &["gradle"], &["groovy", "gradle"], &["Jenkinsfile"]),
     plain("haskell", &["hs"], &["hs", "lhs"], &[]),
     plain("hcl", &["terraform", "tf"], &["tf", "tfvars", "hcl"], &[]),
     plain("html", &["htm"], &["html", "htm", "xhtml"], &[]),
-    plain(
-        "ini",
-        &[],
-        &["ini", "cfg", "conf", "properties"],
-        &[".editorconfig", ".gitconfig"],
-    ),
-    plain(
-        "json",
-        &[],
-        &["json", "jsonc", "json5", "geojson", "webmanifest"],
-        &[],
-    ),
+    plain("ini", &[], &["ini", "cfg", "conf", "properties"], &[".editorconfig", ".gitconfig"]),
+    plain("json", &[], &["json", "jsonc", "json5", "geojson", "webmanifest"], &[]),
     plain("jsonl", &["ndjson"], &["jsonl", "ndjson"], &[]),
     plain("julia", &["jl"], &["jl"], &[]),
     plain("jupyter", &["notebook", "ipynb"], &["ipynb"], &[]),
@@ -352,12 +308,7 @@ pub(crate) const ROWS: &[Row] = &[
     plain("kotlin", &["kt"], &["kt", "kts"], &[]),
     plain("latex", &["tex"], &["tex", "sty", "cls", "bib"], &[]),
     plain("less", &[], &["less"], &[]),
-    plain(
-        "lisp",
-        &["elisp", "scheme"],
-        &["lisp", "el", "scm", "ss", "rkt"],
-        &[],
-    ),
+    plain("lisp", &["elisp", "scheme"], &["lisp", "el", "scm", "ss", "rkt"], &[]),
     plain(
         "make",
         &["makefile"],
@@ -369,80 +320,30 @@ pub(crate) const ROWS: &[Row] = &[
     plain("objectivec", &["objc", "objective-c"], &["m", "mm"], &[]),
     plain("ocaml", &["ml"], &["ml", "mli"], &[]),
     plain("pascal", &["delphi"], &["pas", "pp", "dpr"], &[]),
-    Row {
-        interpreters: &["perl"],
-        ..plain("perl", &["pl"], &["pl", "pm", "t"], &[])
-    },
-    plain(
-        "powershell",
-        &["ps1", "pwsh"],
-        &["ps1", "psm1", "psd1"],
-        &[],
-    ),
+    Row { interpreters: &["perl"], ..plain("perl", &["pl"], &["pl", "pm", "t"], &[]) },
+    plain("powershell", &["ps1", "pwsh"], &["ps1", "psm1", "psd1"], &[]),
     plain("protobuf", &["proto"], &["proto"], &[]),
-    Row {
-        interpreters: &["Rscript"],
-        ..plain("r", &[], &["r", "rmd"], &[])
-    },
+    Row { interpreters: &["Rscript"], ..plain("r", &[], &["r", "rmd"], &[]) },
     plain("rst", &["restructuredtext"], &["rst", "rest"], &[]),
     plain("sass", &["scss"], &["scss", "sass"], &[]),
     plain("scala", &[], &["scala", "sc", "sbt"], &[]),
     plain("solidity", &["sol"], &["sol"], &[]),
     plain("sql", &[], &["sql", "ddl", "psql"], &[]),
-    plain(
-        "starlark",
-        &["bazel"],
-        &["bzl", "bazel", "star"],
-        &["BUILD", "WORKSPACE"],
-    ),
+    plain("starlark", &["bazel"], &["bzl", "bazel", "star"], &["BUILD", "WORKSPACE"]),
     plain("svelte", &[], &["svelte"], &[]),
     plain("swift", &[], &["swift"], &[]),
-    Row {
-        interpreters: &["tclsh", "wish"],
-        ..plain("tcl", &[], &["tcl"], &[])
-    },
-    plain(
-        "toml",
-        &[],
-        &["toml"],
-        &["Cargo.lock", "poetry.lock", "uv.lock", "Pipfile"],
-    ),
-    plain(
-        "verilog",
-        &["systemverilog"],
-        &["v", "vh", "sv", "svh"],
-        &[],
-    ),
+    Row { interpreters: &["tclsh", "wish"], ..plain("tcl", &[], &["tcl"], &[]) },
+    plain("toml", &[], &["toml"], &["Cargo.lock", "poetry.lock", "uv.lock", "Pipfile"]),
+    plain("verilog", &["systemverilog"], &["v", "vh", "sv", "svh"], &[]),
     plain("vhdl", &[], &["vhd", "vhdl"], &[]),
     plain("vim", &["viml", "vimscript"], &["vim"], &[".vimrc"]),
     plain("vue", &[], &["vue"], &[]),
-    plain(
-        "xml",
-        &[],
-        &[
-            "xml", "xsd", "xsl", "xslt", "svg", "plist", "csproj", "props",
-        ],
-        &[],
-    ),
-    plain(
-        "yaml",
-        &["yml"],
-        &["yaml", "yml"],
-        &[".clang-format", ".clang-tidy"],
-    ),
+    plain("xml", &[], &["xml", "xsd", "xsl", "xslt", "svg", "plist", "csproj", "props"], &[]),
+    plain("yaml", &["yml"], &["yaml", "yml"], &[".clang-format", ".clang-tidy"]),
     plain("zig", &[], &["zig"], &[]),
-    Row {
-        interpreters: &["lua", "luajit"],
-        ..plain("lua", &[], &["lua"], &[])
-    },
-    Row {
-        interpreters: &["awk", "gawk"],
-        ..plain("awk", &[], &["awk"], &[])
-    },
-    Row {
-        interpreters: &["fish"],
-        ..plain("fish", &[], &["fish"], &[])
-    },
+    Row { interpreters: &["lua", "luajit"], ..plain("lua", &[], &["lua"], &[]) },
+    Row { interpreters: &["awk", "gawk"], ..plain("awk", &[], &["awk"], &[]) },
+    Row { interpreters: &["fish"], ..plain("fish", &[], &["fish"], &[]) },
 ];
 
 /// A language without a grammar.
@@ -452,13 +353,7 @@ const fn plain(
     extensions: &'static [&'static str],
     files: &'static [&'static str],
 ) -> Row {
-    Row {
-        name,
-        aliases,
-        extensions,
-        files,
-        ..Row::EMPTY
-    }
+    Row { name, aliases, extensions, files, ..Row::EMPTY }
 }
 
 const C_TRANSPARENT: &[&str] = &[
@@ -482,9 +377,7 @@ const C_RULES: &[Rule] = &[
     define("type_definition", Enum)
         .when(When::Is("type", &["enum_specifier"]))
         .named(Name::Declarator),
-    define("type_definition", Struct)
-        .when(When::Nested("type", "body"))
-        .named(Name::Declarator),
+    define("type_definition", Struct).when(When::Nested("type", "body")).named(Name::Declarator),
     define("declaration", Constant)
         .when(When::Is("declarator", &["init_declarator"]))
         .named(Name::Declarator),
@@ -495,12 +388,8 @@ const C_RULES: &[Rule] = &[
 
 const JS_COMMENTS: &[&str] = &["comment", "html_comment"];
 const JS_ATTRIBUTES: &[&str] = &["decorator"];
-const JS_WRAPPERS: &[&str] = &[
-    "export_statement",
-    "lexical_declaration",
-    "variable_declaration",
-    "expression_statement",
-];
+const JS_WRAPPERS: &[&str] =
+    &["export_statement", "lexical_declaration", "variable_declaration", "expression_statement"];
 const TS_WRAPPERS: &[&str] = &[
     "export_statement",
     "lexical_declaration",
@@ -510,11 +399,7 @@ const TS_WRAPPERS: &[&str] = &[
 ];
 
 /// Values that make the name they are assigned to a function.
-const JS_FUNCTIONS: &[&str] = &[
-    "arrow_function",
-    "function_expression",
-    "generator_function",
-];
+const JS_FUNCTIONS: &[&str] = &["arrow_function", "function_expression", "generator_function"];
 
 const JS_RULES: &[Rule] = &[
     define("function_declaration", Function),
@@ -530,9 +415,7 @@ const JS_RULES: &[Rule] = &[
     define("assignment_expression", Class)
         .when(When::Is("right", &["class"]))
         .named(Name::Field("left")),
-    define("pair", Method)
-        .when(When::Is("value", JS_FUNCTIONS))
-        .named(Name::Field("key")),
+    define("pair", Method).when(When::Is("value", JS_FUNCTIONS)).named(Name::Field("key")),
 ];
 
 /// A class field that holds a function; TypeScript's grammar has another node for it.

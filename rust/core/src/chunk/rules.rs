@@ -127,12 +127,7 @@ pub(crate) enum Name {
 
 /// A definition named by its field `name`.
 pub(crate) const fn define(node: &'static str, kind: Kind) -> Rule {
-    Rule {
-        node,
-        kind,
-        when: When::Always,
-        name: Name::Field("name"),
-    }
+    Rule { node, kind, when: When::Always, name: Name::Field("name") }
 }
 
 impl Rule {
@@ -212,20 +207,20 @@ impl Language {
 impl Grammar {
     fn compile(syntax: &Syntax) -> Self {
         let language = (syntax.grammar)();
-        let mut rules: Vec<(&str, Vec<Compiled>)> = Vec::new();
+        let mut lists: Vec<(&str, Vec<Compiled>)> = Vec::new();
         for rule in syntax.rules.iter().copied().flatten() {
             let compiled = Compiled {
                 kind: rule.kind,
                 when: condition(&language, rule.when),
                 name: rule.name,
             };
-            match rules.iter_mut().find(|(node, _)| *node == rule.node) {
+            match lists.iter_mut().find(|(node, _)| *node == rule.node) {
                 Some((_, list)) => list.push(compiled),
-                None => rules.push((rule.node, vec![compiled])),
+                None => lists.push((rule.node, vec![compiled])),
             }
         }
-        let role = |name: &str| {
-            if let Some(at) = rules.iter().position(|(node, _)| *node == name) {
+        let role_of = |name: &str| {
+            if let Some(at) = lists.iter().position(|(node, _)| *node == name) {
                 Role::Definition(at)
             } else if syntax.comments.contains(&name) {
                 Role::Comment
@@ -243,24 +238,17 @@ impl Grammar {
                 Role::Plain
             }
         };
-        let roles = (0..language.node_kind_count())
+        let by_kind = (0..language.node_kind_count())
             .map(|id| u16::try_from(id).unwrap_or(0))
             .map(|id| match language.node_kind_for_id(id) {
-                Some(name) if language.node_kind_is_named(id) => role(name),
+                Some(name) if language.node_kind_is_named(id) => role_of(name),
                 _ => Role::Plain,
             })
             .collect();
         let body = field(&language, "body");
-        let rules = rules.into_iter().map(|(_, list)| list).collect();
+        let rules = lists.into_iter().map(|(_, list)| list).collect();
         let (separator, ascii) = (syntax.separator, syntax.ascii);
-        Self {
-            language,
-            separator,
-            ascii,
-            roles,
-            rules,
-            body,
-        }
+        Self { language, separator, ascii, roles: by_kind, rules, body }
     }
 
     /// What `node` means.
@@ -282,24 +270,22 @@ impl Grammar {
         let rule = self.rules[rules].iter().find(|rule| match &rule.when {
             Condition::Always => true,
             Condition::Has(field) => node.child_by_field_id(*field).is_some(),
-            Condition::Is(field, kinds) => node
-                .child_by_field_id(*field)
-                .is_some_and(|child| kinds.contains(&child.kind_id())),
+            Condition::Is(field, kinds) => {
+                node.child_by_field_id(*field).is_some_and(|child| kinds.contains(&child.kind_id()))
+            }
             Condition::Nested(outer, inner) => node
                 .child_by_field_id(*outer)
                 .is_some_and(|child| child.child_by_field_id(*inner).is_some()),
-            Condition::Headed(field) => node
-                .named_child(0)
-                .is_some_and(|child| child.child_by_field_id(*field).is_some()),
+            Condition::Headed(field) => {
+                node.named_child(0).is_some_and(|child| child.child_by_field_id(*field).is_some())
+            }
         })?;
         Some((rule.kind, rule.name))
     }
 }
 
 fn field(language: &tree_sitter::Language, name: &str) -> u16 {
-    language
-        .field_id_for_name(name)
-        .map_or(0, std::num::NonZero::get)
+    language.field_id_for_name(name).map_or(0, std::num::NonZero::get)
 }
 
 fn condition(language: &tree_sitter::Language, when: When) -> Condition {
@@ -311,10 +297,7 @@ fn condition(language: &tree_sitter::Language, when: When) -> Condition {
             Condition::Nested(field(language, outer), field(language, inner))
         }
         When::Is(name, kinds) => {
-            let ids = kinds
-                .iter()
-                .map(|kind| language.id_for_node_kind(kind, true))
-                .collect();
+            let ids = kinds.iter().map(|kind| language.id_for_node_kind(kind, true)).collect();
             Condition::Is(field(language, name), ids)
         }
     }
@@ -332,22 +315,15 @@ mod tests {
             let Some(syntax) = &row.syntax else { continue };
             let language = (syntax.grammar)();
             let kind = |name: &str| {
-                assert!(
-                    language.id_for_node_kind(name, true) != 0,
-                    "{}: no {name}",
-                    row.name
-                );
+                assert!(language.id_for_node_kind(name, true) != 0, "{}: no {name}", row.name);
             };
             let has_field = |name: &str| {
                 assert!(field(&language, name) != 0, "{}: no field {name}", row.name);
             };
-            for list in [
-                syntax.comments,
-                syntax.attributes,
-                syntax.wrappers,
-                syntax.transparent,
-            ] {
-                list.iter().for_each(|name| kind(name));
+            for list in [syntax.comments, syntax.attributes, syntax.wrappers, syntax.transparent] {
+                for name in list {
+                    kind(name);
+                }
             }
             syntax.macros.iter().flatten().for_each(|name| kind(name));
             for rule in syntax.rules.iter().copied().flatten() {
@@ -357,7 +333,9 @@ mod tests {
                     When::Has(name) | When::Headed(name) => has_field(name),
                     When::Is(name, kinds) => {
                         has_field(name);
-                        kinds.iter().for_each(|name| kind(name));
+                        for name in kinds {
+                            kind(name);
+                        }
                     }
                     When::Nested(outer, inner) => [outer, inner].into_iter().for_each(has_field),
                 }

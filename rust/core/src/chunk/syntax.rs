@@ -4,14 +4,14 @@
 //! so the inside of a definition that fits is never visited. It moves one cursor and keeps its
 //! own stack: the depth of a tree is limited by memory alone.
 
-use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 
-use tree_sitter::{Node, ParseOptions, ParseState, Parser, Tree};
+use tree_sitter::{Node, Tree};
 
-use super::lines::{Lines, nesting};
+use super::lines::Lines;
+use super::names::macro_name;
 use super::pack::{Scope, Unit};
+use super::parse::parse;
 use super::rules::{Grammar, Name, Role};
 use super::{Kind, MAX_CHUNK};
 
@@ -19,32 +19,10 @@ use super::{Kind, MAX_CHUNK};
 /// non-whitespace bytes are statements: a chunk of their own would say too little.
 const MIN_OWN: usize = 400;
 
-/// A symbol's bytes; names longer than this are parse errors.
-const MAX_SYMBOL: usize = 200;
-
-/// Text longer than this is not parsed: a tree takes ten times the memory of its text.
-const MAX_PARSE: usize = 32 << 20;
-
-/// Text whose lines are longer than this many bytes on average is minified or data. Its syntax
-/// has no lines to cut at, and parsers may take minutes and gigabytes on it without reporting
-/// (`a<a<a<…` in Java).
-const MAX_MEAN_LINE: usize = 500;
-
-/// Text nested deeper than this is no source. The parser releases ambiguous nesting recursively,
-/// so ten times the depth overflows a thread's stack (`{ a: { a: …` in JavaScript).
-const MAX_NESTING: usize = 3_000;
-
-thread_local! {
-    static PARSER: RefCell<Parser> = RefCell::new(Parser::new());
-}
-
 /// Parses the text and returns its scopes and units; `None` when the parser gives up.
 pub(super) fn units(lines: &Lines, grammar: &Grammar) -> Option<(Vec<Scope>, Vec<Unit>)> {
     let tree = parse(lines, grammar)?;
-    let root = Scope {
-        kind: Kind::Module,
-        symbol: String::new(),
-    };
+    let root = Scope { kind: Kind::Module, symbol: String::new() };
     let mut walk = Walk {
         lines,
         grammar,
@@ -56,53 +34,6 @@ pub(super) fn units(lines: &Lines, grammar: &Grammar) -> Option<(Vec<Scope>, Vec
     };
     walk.run(&tree);
     Some((walk.scopes, walk.units))
-}
-
-/// Parses within a budget of parser work, so that the outcome depends on the text alone and not
-/// on the machine's speed.
-fn parse(lines: &Lines, grammar: &Grammar) -> Option<Tree> {
-    let mut text = Cow::Borrowed(lines.text.as_bytes());
-    if text.len() > MAX_PARSE
-        || text.len() / lines.len() > MAX_MEAN_LINE
-        || nesting(lines.text) > MAX_NESTING
-    {
-        return None;
-    }
-    if grammar.ascii && !text.is_ascii() {
-        text.to_mut()
-            .iter_mut()
-            .filter(|byte| !byte.is_ascii())
-            .for_each(|byte| *byte = b'x');
-    }
-    // The parser reports every 100 operations: in real source at most once per 17 bytes, on
-    // average once per 140.
-    let mut reports = 1_000 + text.len() / 8;
-    // It asks for text again after looking ahead to the end of the file, at most ten times in
-    // real source. Some scanners do so for every token of a broken file: quadratic time.
-    let rescans = Cell::new((1 << 20) + text.len().saturating_mul(64));
-    let mut progress = |_: &ParseState| {
-        reports = reports.saturating_sub(1);
-        if reports == 0 || rescans.get() == 0 {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    };
-    let mut read = |at: usize, _| {
-        let rest = text.get(at..).unwrap_or_default();
-        rescans.set(rescans.get().saturating_sub(rest.len()));
-        if rescans.get() == 0 { &[] } else { rest }
-    };
-    PARSER.with_borrow_mut(|parser| {
-        parser.set_language(&grammar.language).ok()?;
-        let options = ParseOptions::new().progress_callback(&mut progress);
-        let tree = parser.parse_with_options(&mut read, None, Some(options));
-        if tree.is_none() {
-            // An abandoned parse would otherwise be resumed on the next text.
-            parser.reset();
-        }
-        tree.filter(|_| rescans.get() > 0)
-    })
 }
 
 /// A node whose children are being visited.
@@ -129,13 +60,10 @@ struct Walk<'a> {
     covered: usize,
 }
 
-impl<'a> Walk<'a> {
+impl Walk<'_> {
     fn run(&mut self, tree: &Tree) {
         let mut cursor = tree.walk();
-        let mut frames = vec![Frame {
-            scope: 0,
-            target: None,
-        }];
+        let mut frames = vec![Frame { scope: 0, target: None }];
         let mut more = cursor.goto_first_child();
         while more {
             let node = cursor.node();
@@ -168,16 +96,10 @@ impl<'a> Walk<'a> {
         let scope = frame.scope;
         if let Some(target) = frame.target {
             if node == target {
-                return Some(Frame {
-                    scope,
-                    target: self.grammar.body(node),
-                });
+                return Some(Frame { scope, target: self.grammar.body(node) });
             }
             if node.start_byte() <= target.start_byte() && target.end_byte() <= node.end_byte() {
-                return Some(Frame {
-                    scope,
-                    target: Some(target),
-                });
+                return Some(Frame { scope, target: Some(target) });
             }
         }
         let lines = self.lines_of(node);
@@ -192,7 +114,8 @@ impl<'a> Walk<'a> {
                 if let Some((inner, kind, name)) = self.definition(node, role) {
                     let ink = self.lines.ink(&lines);
                     let small = ink < MIN_OWN && (code || kind == Kind::Constant);
-                    if !small && !(kind.needs_lines() && lines.len() == 1) {
+                    let short = kind.needs_lines() && lines.len() == 1;
+                    if !small && !short {
                         return self.define(node, inner, kind, name, scope);
                     }
                 }
@@ -211,10 +134,7 @@ impl<'a> Walk<'a> {
         }
         let transparent = matches!(role, Role::Transparent | Role::Wrapper);
         if self.lines.ink(&lines) > MAX_CHUNK || (transparent && !code && lines.len() > 1) {
-            return Some(Frame {
-                scope,
-                target: None,
-            });
+            return Some(Frame { scope, target: None });
         }
         self.emit_loose(lines, scope);
         None
@@ -261,39 +181,20 @@ impl<'a> Walk<'a> {
         let lines = self.lines_of(outer);
         let with_comments = self.comments_before(lines.start).unwrap_or(lines.start)..lines.end;
         if self.lines.ink(&with_comments) <= MAX_CHUNK {
-            self.comments = self
-                .comments
-                .take()
-                .filter(|_| with_comments.start == lines.start);
+            self.comments = self.comments.take().filter(|_| with_comments.start == lines.start);
             self.flush_comments(parent);
-            self.emit(
-                Unit {
-                    whole: true,
-                    ..Unit::loose(with_comments, scope)
-                },
-                parent,
-            );
+            self.emit(Unit { whole: true, ..Unit::loose(with_comments, scope) }, parent);
             return None;
         }
         if with_comments.start < lines.start && self.lines.ink(&lines) <= MAX_CHUNK {
             self.flush_comments(scope);
-            self.emit(
-                Unit {
-                    whole: true,
-                    ..Unit::loose(lines, scope)
-                },
-                parent,
-            );
+            self.emit(Unit { whole: true, ..Unit::loose(lines, scope) }, parent);
             return None;
         }
         if with_comments.start == lines.start {
             self.flush_comments(parent);
         }
-        let target = if inner == outer {
-            self.grammar.body(outer)
-        } else {
-            Some(inner)
-        };
+        let target = if inner == outer { self.grammar.body(outer) } else { Some(inner) };
         Some(Frame { scope, target })
     }
 
@@ -305,20 +206,14 @@ impl<'a> Walk<'a> {
         parent: usize,
     ) -> Option<Frame<'n>> {
         let scope = self.scopes.len();
-        self.scopes.push(Scope {
-            kind: Kind::Function,
-            symbol: name,
-        });
+        self.scopes.push(Scope { kind: Kind::Function, symbol: name });
         let call = self
             .units
             .last_mut()
             .filter(|call| call.lines.end >= block.start && call.scope == parent && !call.whole)?;
         call.scope = scope;
         if self.lines.ink(&(call.lines.start..block.end)) > MAX_CHUNK {
-            return Some(Frame {
-                scope,
-                target: None,
-            });
+            return Some(Frame { scope, target: None });
         }
         call.whole = true;
         call.lines.end = block.end;
@@ -344,11 +239,7 @@ impl<'a> Walk<'a> {
     /// The lines of `node`. A node that ends at the start of a line does not reach into it.
     fn lines_of(&self, node: Node) -> Range<usize> {
         let (start, end) = (node.start_position(), node.end_position());
-        let last = if end.column == 0 && end.row > start.row {
-            end.row
-        } else {
-            end.row + 1
-        };
+        let last = if end.column == 0 && end.row > start.row { end.row } else { end.row + 1 };
         start.row.min(self.lines.len() - 1)..last.min(self.lines.len())
     }
 
@@ -375,28 +266,20 @@ impl<'a> Walk<'a> {
 
     fn flush_comments(&mut self, scope: usize) {
         if let Some((lines, attribute)) = self.comments.take() {
-            self.emit(
-                Unit {
-                    comment: !attribute,
-                    ..Unit::loose(lines, scope)
-                },
-                scope,
-            );
+            self.emit(Unit { comment: !attribute, ..Unit::loose(lines, scope) }, scope);
         }
     }
 
     /// Emits `lines`, with the comments that belong to them.
     fn emit_loose(&mut self, lines: Range<usize>, scope: usize) {
-        match self.comments_before(lines.start) {
-            Some(start) => {
-                self.comments = None;
-                self.emit(Unit::loose(start..lines.end, scope), scope);
-            }
-            None => {
-                self.flush_comments(scope);
-                self.emit(Unit::loose(lines, scope), scope);
-            }
+        let start = self.comments_before(lines.start);
+        if start.is_some() {
+            self.comments = None;
+        } else {
+            self.flush_comments(scope);
         }
+        let lines = start.unwrap_or(lines.start)..lines.end;
+        self.emit(Unit::loose(lines, scope), scope);
     }
 
     /// Appends a unit; lines it shares with the one before join the two.
@@ -427,98 +310,4 @@ impl<'a> Walk<'a> {
             self.covered = line;
         }
     }
-}
-
-impl Name {
-    /// Reads the name of definition `node`; empty if it has none.
-    fn read(self, node: Node, text: &str) -> String {
-        let of = |node: Option<Node>| {
-            node.and_then(|node| text.get(node.byte_range()))
-                .map(tidy)
-                .unwrap_or_default()
-        };
-        match self {
-            Self::Field(field) => of(node.child_by_field_name(field)),
-            Self::Head(field) => {
-                let full = of(node.child_by_field_name(field));
-                full.split('<').next().unwrap_or_default().to_owned()
-            }
-            Self::Nested(outer, inner) => of(node
-                .child_by_field_name(outer)
-                .and_then(|child| child.child_by_field_name(inner))),
-            Self::Declarator => {
-                let declarator = innermost_declarator(node);
-                let name = of(declarator);
-                // `TEST(Suite, name) { … }`: a macro's arguments tell more than its name.
-                let shouted = |byte: u8| !byte.is_ascii_lowercase();
-                let parameters = declarator.and_then(|it| it.next_sibling());
-                if node.child_by_field_name("type").is_none() && name.bytes().all(shouted) {
-                    let arguments = of(parameters);
-                    let inner = arguments.trim_start_matches('(').trim_end_matches(')');
-                    if !inner.is_empty() {
-                        return inner.replace(", ", ".");
-                    }
-                }
-                name
-            }
-            Self::Receiver => {
-                let receiver = node
-                    .child_by_field_name("receiver")
-                    .and_then(|list| list.named_child(0))
-                    .and_then(|parameter| parameter.child_by_field_name("type"));
-                let receiver = of(receiver);
-                let class = receiver.trim_start_matches(['*', '(', ' ']);
-                let class = class.split(['[', ')']).next().unwrap_or_default();
-                let method = of(node.child_by_field_name("name"));
-                if class.is_empty() {
-                    method
-                } else {
-                    format!("{class}.{method}")
-                }
-            }
-            Self::Heading => of(node
-                .named_child(0)
-                .and_then(|heading| heading.child_by_field_name("heading_content"))),
-            Self::Fixed(name) => name.to_owned(),
-        }
-    }
-}
-
-/// The first argument of a macro's call, or the macro itself: `close` of
-/// `SYSCALL_DEFINE1(close, unsigned int, fd)`.
-fn macro_name(statement: Node, text: &str) -> Option<String> {
-    let call = statement.named_child(0)?;
-    let function = call.child_by_field_name("function")?;
-    let first = call
-        .child_by_field_name("arguments")
-        .and_then(|list| list.named_child(0));
-    text.get(first.unwrap_or(function).byte_range()).map(tidy)
-}
-
-/// Follows declarators inwards: the name of `*(*f)(int)` is `f`.
-fn innermost_declarator(node: Node) -> Option<Node> {
-    let mut node = node.child_by_field_name("declarator")?;
-    loop {
-        let inner = node.child_by_field_name("declarator").or_else(|| {
-            let unnamed = matches!(
-                node.kind(),
-                "parenthesized_declarator" | "reference_declarator" | "attributed_declarator"
-            );
-            if unnamed { node.named_child(0) } else { None }
-        });
-        match inner {
-            Some(inner) => node = inner,
-            None => return Some(node),
-        }
-    }
-}
-
-/// A name on one line, without quotes, of bounded length.
-fn tidy(name: &str) -> String {
-    let mut end = name.len().min(MAX_SYMBOL);
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    let words: Vec<&str> = name[..end].split_whitespace().collect();
-    words.join(" ").trim_matches(['"', '\'', '`']).to_owned()
 }
