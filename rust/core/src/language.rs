@@ -36,8 +36,12 @@ impl Language {
             .or_else(|| index.files.get(file.split('.').next()?).copied())
             .or_else(|| index.interpreters.get(interpreter(head)?).copied())
             .unwrap_or(Self::TEXT);
-        let header = file.ends_with(".h") && is_cpp(head);
-        if header { index.names.get("cpp").copied().unwrap_or(found) } else { found }
+        let header = file.rsplit_once('.').is_some_and(|(_, extension)| extension == "h");
+        if header && is_cpp(head) {
+            index.names.get("cpp").copied().unwrap_or(found)
+        } else {
+            found
+        }
     }
 
     /// The lower-case name.

@@ -47,7 +47,7 @@ type Tokens = Vec<(u32, u32)>;
 
 impl Encoder {
     /// Reads a vocabulary, one term a line, whose number from 0 is the term's id. At most
-    /// `max_length` different terms of a text are kept, its first ones.
+    /// `max_length` different terms of a text are kept, those it repeats most.
     pub fn terms(path: &Path, max_length: usize) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
         let mut ids = FxHashMap::default();
@@ -116,8 +116,11 @@ impl TermEncoder {
                 _ => tokens.push((id, 1)),
             }
         }
-        // Ids follow frequency, so what is cut from an overlong list are its rarest terms' ties.
-        tokens.truncate(self.max_length);
+        if tokens.len() > self.max_length {
+            // A text this varied (a long query) is best told by what it repeats.
+            tokens.sort_by_key(|(id, count)| (std::cmp::Reverse(*count), *id));
+            tokens.truncate(self.max_length);
+        }
         tokens
     }
 }

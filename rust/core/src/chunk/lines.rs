@@ -53,7 +53,8 @@ impl<'t> Lines<'t> {
     pub fn bytes(&self, lines: &Range<usize>) -> Range<usize> {
         let start = self.starts[lines.start];
         let end = self.starts[lines.end] - 1;
-        let carriage_return = end > start && self.text.as_bytes()[end - 1] == b'\r';
+        let text = self.text.as_bytes();
+        let carriage_return = start < end && end < text.len() && text[end - 1] == b'\r';
         start..end - usize::from(carriage_return)
     }
 
@@ -69,6 +70,26 @@ impl<'t> Lines<'t> {
 fn visible(line: &[u8]) -> usize {
     // A branch-free comparison per byte, which the compiler turns into vector code.
     line.iter().filter(|&&byte| byte != b' ' && byte.wrapping_sub(b'\t') > 4).count()
+}
+
+/// An upper bound of how deep the brackets of `text` nest, whatever its language. Angle brackets
+/// are counted apart and anew in each statement, for they are comparisons as well.
+pub(super) fn nesting(text: &str) -> usize {
+    let (mut brackets, mut angles, mut deepest) = (0_usize, 0_usize, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'(' | b'[' => brackets += 1,
+            b')' | b']' => brackets = brackets.saturating_sub(1),
+            b'{' => (brackets, angles) = (brackets + 1, 0),
+            b'}' => (brackets, angles) = (brackets.saturating_sub(1), 0),
+            b';' => angles = 0,
+            b'<' => angles += 1,
+            b'>' => angles = angles.saturating_sub(1),
+            _ => continue,
+        }
+        deepest = deepest.max(brackets).max(angles);
+    }
+    deepest
 }
 
 /// Units of a text without structure: its paragraphs, so that windows break at blank lines

@@ -13,7 +13,9 @@
 //!   parse without bound.
 
 mod lines;
+mod names;
 mod pack;
+mod parse;
 pub(crate) mod rows;
 pub(crate) mod rules;
 mod syntax;

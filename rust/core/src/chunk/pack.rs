@@ -126,22 +126,25 @@ fn side_of(lines: &Lines, run: &Run, before: Option<&Run>, after: Option<&Run>) 
     }
     let abuts_before = before.is_some_and(|before| before.lines.end == run.lines.start);
     let abuts_after = after.is_some_and(|after| after.lines.start == run.lines.end);
-    let side = match (abuts_before, abuts_after) {
-        _ if is_closing(&lines.text[lines.bytes(&run.lines)]) => Side::Previous,
-        (true, false) => Side::Previous,
-        (false, true) => Side::Next,
-        (true, true) if is_opening(&lines.text[lines.bytes(&run.lines)]) => Side::Next,
-        (true, true) => Side::Previous,
-        (false, false) if run.comment => Side::Next,
-        (false, false) => Side::Previous,
+    // Scopes are numbered as they open: a run of a newer scope than the run before it is the
+    // head of a definition whose members follow.
+    let heads = before.is_none_or(|before| before.scope < run.scope);
+    let text = &lines.text[lines.bytes(&run.lines)];
+    let next = match (abuts_before, abuts_after) {
+        _ if heads => true,
+        _ if is_closing(text) => false,
+        (true, true) => is_opening(text),
+        (false, false) => run.comment,
+        (_, abuts_after) => abuts_after,
     };
+    let side = if next { Side::Next } else { Side::Previous };
     let side = match side {
         Side::Previous if before.is_none() => Side::Next,
         Side::Next if after.is_none() => Side::Previous,
         side => side,
     };
     let neighbour = if side == Side::Previous { before } else { after }?;
-    let adjunct = run.comment || (side == Side::Previous && abuts_before && neighbour.whole);
+    let adjunct = run.comment || (side == Side::Previous && abuts_before && neighbour.scope != 0);
     (ink < LEFTOVER || adjunct).then_some(side)
 }
 

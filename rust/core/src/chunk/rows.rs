@@ -152,6 +152,7 @@ pub(crate) const ROWS: &[Row] = &[
             separator: "::",
             transparent: C_TRANSPARENT,
             wrappers: C_WRAPPERS,
+            macros: C_MACROS,
             rules: &[C_RULES],
             ..Syntax::new(|| tree_sitter_c::LANGUAGE.into())
         }),
@@ -168,6 +169,7 @@ pub(crate) const ROWS: &[Row] = &[
             separator: "::",
             transparent: C_TRANSPARENT,
             wrappers: &["linkage_specification", "template_declaration"],
+            macros: C_MACROS,
             rules: &[
                 C_RULES,
                 &[
@@ -258,6 +260,7 @@ pub(crate) const ROWS: &[Row] = &[
         files: &[".bashrc", ".bash_profile", ".profile", ".zshrc", "PKGBUILD", "APKBUILD"],
         interpreters: &["bash", "sh", "dash", "zsh", "ksh", "ash", "busybox"],
         syntax: Some(Syntax {
+            ascii: true,
             rules: &[&[define("function_definition", Function)]],
             ..Syntax::new(|| tree_sitter_bash::LANGUAGE.into())
         }),
@@ -269,7 +272,9 @@ pub(crate) const ROWS: &[Row] = &[
         syntax: Some(Syntax {
             separator: " > ",
             comments: &[],
-            rules: &[&[define("section", Section).named(Name::Heading)]],
+            rules: &[&[define("section", Section)
+                .when(When::Headed("heading_content"))
+                .named(Name::Heading)]],
             ..Syntax::new(|| tree_sitter_md::LANGUAGE.into())
         }),
         ..Row::EMPTY
@@ -361,6 +366,7 @@ const C_TRANSPARENT: &[&str] = &[
 ];
 
 const C_WRAPPERS: &[&str] = &["linkage_specification"];
+const C_MACROS: Option<[&str; 2]> = Some(["expression_statement", "compound_statement"]);
 
 const C_RULES: &[Rule] = &[
     define("function_definition", Function).named(Name::Declarator),

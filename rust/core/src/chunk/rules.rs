@@ -55,6 +55,12 @@ pub(crate) struct Syntax {
     /// Nodes outside functions whose children count as siblings of what is around them
     /// (`#ifdef`, `extern "C"`).
     pub transparent: &'static [&'static str],
+    /// Whether the grammar's scanner fails outside ASCII: it indexes a table of 256 classes by
+    /// character (tree-sitter-bash#337, a crash). It is then given `x` for every other byte.
+    pub ascii: bool,
+    /// Statement and block that the parser sees in a definition made by a macro
+    /// (`SYSCALL_DEFINE1(close, …) { … }`): the call, then the block as its sibling.
+    pub macros: Option<[&'static str; 2]>,
     /// Definitions. Of several rules for one node kind the first that applies decides.
     pub rules: &'static [&'static [Rule]],
 }
@@ -69,6 +75,8 @@ impl Syntax {
             attributes: &[],
             wrappers: &[],
             transparent: &[],
+            ascii: false,
+            macros: None,
             rules: &[],
         }
     }
@@ -94,6 +102,8 @@ pub(crate) enum When {
     Is(&'static str, &'static [&'static str]),
     /// The first field is present and its node has the second.
     Nested(&'static str, &'static str),
+    /// The first named child has the field.
+    Headed(&'static str),
 }
 
 /// Where a definition's name is.
@@ -147,6 +157,10 @@ pub(super) enum Role {
     Transparent,
     /// Around one definition.
     Wrapper,
+    /// Perhaps the head of a definition made by a macro.
+    MacroCall,
+    /// Perhaps its body.
+    MacroBlock,
     /// Perhaps a definition: index into [`Grammar::rules`].
     Definition(usize),
 }
@@ -157,6 +171,8 @@ pub(crate) struct Grammar {
     pub(super) language: tree_sitter::Language,
     /// Stands between the names of a qualified symbol.
     pub(super) separator: &'static str,
+    /// Whether only ASCII is safe to parse.
+    pub(super) ascii: bool,
     roles: Vec<Role>,
     rules: Vec<Vec<Compiled>>,
     body: u16,
@@ -174,6 +190,7 @@ enum Condition {
     Has(u16),
     Is(u16, Vec<u16>),
     Nested(u16, u16),
+    Headed(u16),
 }
 
 static GRAMMARS: [OnceLock<Option<Grammar>>; ROWS.len()] = [const { OnceLock::new() }; ROWS.len()];
@@ -190,20 +207,20 @@ impl Language {
 impl Grammar {
     fn compile(syntax: &Syntax) -> Self {
         let language = (syntax.grammar)();
-        let mut rules: Vec<(&str, Vec<Compiled>)> = Vec::new();
+        let mut lists: Vec<(&str, Vec<Compiled>)> = Vec::new();
         for rule in syntax.rules.iter().copied().flatten() {
             let compiled = Compiled {
                 kind: rule.kind,
                 when: condition(&language, rule.when),
                 name: rule.name,
             };
-            match rules.iter_mut().find(|(node, _)| *node == rule.node) {
+            match lists.iter_mut().find(|(node, _)| *node == rule.node) {
                 Some((_, list)) => list.push(compiled),
-                None => rules.push((rule.node, vec![compiled])),
+                None => lists.push((rule.node, vec![compiled])),
             }
         }
-        let role = |name: &str| {
-            if let Some(at) = rules.iter().position(|(node, _)| *node == name) {
+        let role_of = |name: &str| {
+            if let Some(at) = lists.iter().position(|(node, _)| *node == name) {
                 Role::Definition(at)
             } else if syntax.comments.contains(&name) {
                 Role::Comment
@@ -213,20 +230,25 @@ impl Grammar {
                 Role::Wrapper
             } else if syntax.transparent.contains(&name) {
                 Role::Transparent
+            } else if syntax.macros.is_some_and(|[call, _]| call == name) {
+                Role::MacroCall
+            } else if syntax.macros.is_some_and(|[_, block]| block == name) {
+                Role::MacroBlock
             } else {
                 Role::Plain
             }
         };
-        let roles = (0..language.node_kind_count())
+        let by_kind = (0..language.node_kind_count())
             .map(|id| u16::try_from(id).unwrap_or(0))
             .map(|id| match language.node_kind_for_id(id) {
-                Some(name) if language.node_kind_is_named(id) => role(name),
+                Some(name) if language.node_kind_is_named(id) => role_of(name),
                 _ => Role::Plain,
             })
             .collect();
         let body = field(&language, "body");
-        let rules = rules.into_iter().map(|(_, list)| list).collect();
-        Self { language, separator: syntax.separator, roles, rules, body }
+        let rules = lists.into_iter().map(|(_, list)| list).collect();
+        let (separator, ascii) = (syntax.separator, syntax.ascii);
+        Self { language, separator, ascii, roles: by_kind, rules, body }
     }
 
     /// What `node` means.
@@ -254,6 +276,9 @@ impl Grammar {
             Condition::Nested(outer, inner) => node
                 .child_by_field_id(*outer)
                 .is_some_and(|child| child.child_by_field_id(*inner).is_some()),
+            Condition::Headed(field) => {
+                node.named_child(0).is_some_and(|child| child.child_by_field_id(*field).is_some())
+            }
         })?;
         Some((rule.kind, rule.name))
     }
@@ -267,6 +292,7 @@ fn condition(language: &tree_sitter::Language, when: When) -> Condition {
     match when {
         When::Always => Condition::Always,
         When::Has(name) => Condition::Has(field(language, name)),
+        When::Headed(name) => Condition::Headed(field(language, name)),
         When::Nested(outer, inner) => {
             Condition::Nested(field(language, outer), field(language, inner))
         }
@@ -295,16 +321,21 @@ mod tests {
                 assert!(field(&language, name) != 0, "{}: no field {name}", row.name);
             };
             for list in [syntax.comments, syntax.attributes, syntax.wrappers, syntax.transparent] {
-                list.iter().for_each(|name| kind(name));
+                for name in list {
+                    kind(name);
+                }
             }
+            syntax.macros.iter().flatten().for_each(|name| kind(name));
             for rule in syntax.rules.iter().copied().flatten() {
                 kind(rule.node);
                 match rule.when {
                     When::Always => {}
-                    When::Has(name) => has_field(name),
+                    When::Has(name) | When::Headed(name) => has_field(name),
                     When::Is(name, kinds) => {
                         has_field(name);
-                        kinds.iter().for_each(|name| kind(name));
+                        for name in kinds {
+                            kind(name);
+                        }
                     }
                     When::Nested(outer, inner) => [outer, inner].into_iter().for_each(has_field),
                 }

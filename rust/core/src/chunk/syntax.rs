@@ -4,13 +4,14 @@
 //! so the inside of a definition that fits is never visited. It moves one cursor and keeps its
 //! own stack: the depth of a tree is limited by memory alone.
 
-use std::cell::RefCell;
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 
-use tree_sitter::{Node, ParseOptions, ParseState, Parser, Tree};
+use tree_sitter::{Node, Tree};
 
 use super::lines::Lines;
+use super::names::macro_name;
 use super::pack::{Scope, Unit};
+use super::parse::parse;
 use super::rules::{Grammar, Name, Role};
 use super::{Kind, MAX_CHUNK};
 
@@ -18,52 +19,21 @@ use super::{Kind, MAX_CHUNK};
 /// non-whitespace bytes are statements: a chunk of their own would say too little.
 const MIN_OWN: usize = 400;
 
-/// A symbol's bytes; names longer than this are parse errors.
-const MAX_SYMBOL: usize = 200;
-
-/// Text longer than this is not parsed: a tree takes ten times the memory of its text.
-const MAX_PARSE: usize = 32 << 20;
-
-thread_local! {
-    static PARSER: RefCell<Parser> = RefCell::new(Parser::new());
-}
-
 /// Parses the text and returns its scopes and units; `None` when the parser gives up.
 pub(super) fn units(lines: &Lines, grammar: &Grammar) -> Option<(Vec<Scope>, Vec<Unit>)> {
-    let tree = parse(lines.text, grammar)?;
+    let tree = parse(lines, grammar)?;
     let root = Scope { kind: Kind::Module, symbol: String::new() };
-    let mut walk =
-        Walk { lines, grammar, scopes: vec![root], units: Vec::new(), comments: None, covered: 0 };
+    let mut walk = Walk {
+        lines,
+        grammar,
+        scopes: vec![root],
+        units: Vec::new(),
+        comments: None,
+        macro_call: None,
+        covered: 0,
+    };
     walk.run(&tree);
     Some((walk.scopes, walk.units))
-}
-
-/// Parses within a budget of parser operations, so that the outcome depends on the text alone
-/// and not on the machine's speed.
-fn parse(text: &str, grammar: &Grammar) -> Option<Tree> {
-    if text.len() > MAX_PARSE {
-        return None;
-    }
-    // The parser reports every 100 operations. Real source takes about one report per 200 bytes.
-    let mut left = 1_000 + text.len() / 8;
-    let mut progress = |_: &ParseState| {
-        left -= 1;
-        if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    };
-    PARSER.with_borrow_mut(|parser| {
-        parser.set_language(&grammar.language).ok()?;
-        let bytes = text.as_bytes();
-        let tree = parser.parse_with_options(
-            &mut |at, _| bytes.get(at..).unwrap_or_default(),
-            None,
-            Some(ParseOptions::new().progress_callback(&mut progress)),
-        );
-        if tree.is_none() {
-            // An abandoned parse would otherwise be resumed on the next text.
-            parser.reset();
-        }
-        tree
-    })
 }
 
 /// A node whose children are being visited.
@@ -83,11 +53,14 @@ struct Walk<'a> {
     /// Comments and attributes waiting for what follows them; true if blank lines between do
     /// not matter.
     comments: Option<(Range<usize>, bool)>,
+    /// Name of the definition that the last unit begins if it is a macro's call and a block
+    /// follows.
+    macro_call: Option<String>,
     /// Lines before this one are in units.
     covered: usize,
 }
 
-impl<'a> Walk<'a> {
+impl Walk<'_> {
     fn run(&mut self, tree: &Tree) {
         let mut cursor = tree.walk();
         let mut frames = vec![Frame { scope: 0, target: None }];
@@ -141,12 +114,23 @@ impl<'a> Walk<'a> {
                 if let Some((inner, kind, name)) = self.definition(node, role) {
                     let ink = self.lines.ink(&lines);
                     let small = ink < MIN_OWN && (code || kind == Kind::Constant);
-                    if !small && !(kind.needs_lines() && lines.len() == 1) {
+                    let short = kind.needs_lines() && lines.len() == 1;
+                    if !small && !short {
                         return self.define(node, inner, kind, name, scope);
                     }
                 }
             }
-            Role::Plain | Role::Transparent => {}
+            Role::MacroCall if !code => {
+                self.emit_loose(lines, scope);
+                self.macro_call = macro_name(node, self.lines.text);
+                return None;
+            }
+            Role::MacroBlock if !code => {
+                if let Some(name) = self.macro_call.take() {
+                    return self.define_by_macro(lines, name, scope);
+                }
+            }
+            Role::Plain | Role::Transparent | Role::MacroCall | Role::MacroBlock => {}
         }
         let transparent = matches!(role, Role::Transparent | Role::Wrapper);
         if self.lines.ink(&lines) > MAX_CHUNK || (transparent && !code && lines.len() > 1) {
@@ -175,7 +159,9 @@ impl<'a> Walk<'a> {
             }
             (node, role) = inner?;
         }
-        let Role::Definition(rules) = role else { return None };
+        let Role::Definition(rules) = role else {
+            return None;
+        };
         let (kind, name) = self.grammar.definition(rules, node)?;
         Some((node, kind, name))
     }
@@ -210,6 +196,29 @@ impl<'a> Walk<'a> {
         }
         let target = if inner == outer { self.grammar.body(outer) } else { Some(inner) };
         Some(Frame { scope, target })
+    }
+
+    /// Joins a macro's block to the call before it.
+    fn define_by_macro<'n>(
+        &mut self,
+        block: Range<usize>,
+        name: String,
+        parent: usize,
+    ) -> Option<Frame<'n>> {
+        let scope = self.scopes.len();
+        self.scopes.push(Scope { kind: Kind::Function, symbol: name });
+        let call = self
+            .units
+            .last_mut()
+            .filter(|call| call.lines.end >= block.start && call.scope == parent && !call.whole)?;
+        call.scope = scope;
+        if self.lines.ink(&(call.lines.start..block.end)) > MAX_CHUNK {
+            return Some(Frame { scope, target: None });
+        }
+        call.whole = true;
+        call.lines.end = block.end;
+        self.covered = block.end;
+        None
     }
 
     fn name(&self, node: Node, kind: Kind, name: Name, parent: usize) -> (Kind, String) {
@@ -263,20 +272,19 @@ impl<'a> Walk<'a> {
 
     /// Emits `lines`, with the comments that belong to them.
     fn emit_loose(&mut self, lines: Range<usize>, scope: usize) {
-        match self.comments_before(lines.start) {
-            Some(start) => {
-                self.comments = None;
-                self.emit(Unit::loose(start..lines.end, scope), scope);
-            }
-            None => {
-                self.flush_comments(scope);
-                self.emit(Unit::loose(lines, scope), scope);
-            }
+        let start = self.comments_before(lines.start);
+        if start.is_some() {
+            self.comments = None;
+        } else {
+            self.flush_comments(scope);
         }
+        let lines = start.unwrap_or(lines.start)..lines.end;
+        self.emit(Unit::loose(lines, scope), scope);
     }
 
     /// Appends a unit; lines it shares with the one before join the two.
     fn emit(&mut self, unit: Unit, around: usize) {
+        self.macro_call = None;
         self.cover(unit.lines.start, around);
         if unit.lines.start >= self.covered {
             self.covered = unit.lines.end;
@@ -302,67 +310,4 @@ impl<'a> Walk<'a> {
             self.covered = line;
         }
     }
-}
-
-impl Name {
-    /// Reads the name of definition `node`; empty if it has none.
-    fn read(self, node: Node, text: &str) -> String {
-        let of = |node: Option<Node>| {
-            node.and_then(|node| text.get(node.byte_range())).map(tidy).unwrap_or_default()
-        };
-        match self {
-            Self::Field(field) => of(node.child_by_field_name(field)),
-            Self::Head(field) => {
-                let full = of(node.child_by_field_name(field));
-                full.split('<').next().unwrap_or_default().to_owned()
-            }
-            Self::Nested(outer, inner) => of(node
-                .child_by_field_name(outer)
-                .and_then(|child| child.child_by_field_name(inner))),
-            Self::Declarator => of(innermost_declarator(node)),
-            Self::Receiver => {
-                let receiver = node
-                    .child_by_field_name("receiver")
-                    .and_then(|list| list.named_child(0))
-                    .and_then(|parameter| parameter.child_by_field_name("type"));
-                let receiver = of(receiver);
-                let class = receiver.trim_start_matches(['*', '(', ' ']);
-                let class = class.split(['[', ')']).next().unwrap_or_default();
-                let method = of(node.child_by_field_name("name"));
-                if class.is_empty() { method } else { format!("{class}.{method}") }
-            }
-            Self::Heading => of(node
-                .named_child(0)
-                .and_then(|heading| heading.child_by_field_name("heading_content"))),
-            Self::Fixed(name) => name.to_owned(),
-        }
-    }
-}
-
-/// Follows declarators inwards: the name of `*(*f)(int)` is `f`.
-fn innermost_declarator(node: Node) -> Option<Node> {
-    let mut node = node.child_by_field_name("declarator")?;
-    loop {
-        let inner = node.child_by_field_name("declarator").or_else(|| {
-            let unnamed = matches!(
-                node.kind(),
-                "parenthesized_declarator" | "reference_declarator" | "attributed_declarator"
-            );
-            if unnamed { node.named_child(0) } else { None }
-        });
-        match inner {
-            Some(inner) => node = inner,
-            None => return Some(node),
-        }
-    }
-}
-
-/// A name on one line, without quotes, of bounded length.
-fn tidy(name: &str) -> String {
-    let mut end = name.len().min(MAX_SYMBOL);
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    let words: Vec<&str> = name[..end].split_whitespace().collect();
-    words.join(" ").trim_matches(['"', '\'', '`']).to_owned()
 }

@@ -1,0 +1,94 @@
+//! What definitions are called.
+
+use tree_sitter::Node;
+
+use super::rules::Name;
+
+/// A symbol's bytes; names longer than this are parse errors.
+const MAX_SYMBOL: usize = 200;
+
+impl Name {
+    /// Reads the name of definition `node`; empty if it has none.
+    pub(super) fn read(self, node: Node, text: &str) -> String {
+        let of = |node: Option<Node>| {
+            node.and_then(|node| text.get(node.byte_range())).map(tidy).unwrap_or_default()
+        };
+        match self {
+            Self::Field(field) => of(node.child_by_field_name(field)),
+            Self::Head(field) => {
+                let full = of(node.child_by_field_name(field));
+                full.split('<').next().unwrap_or_default().to_owned()
+            }
+            Self::Nested(outer, inner) => of(node
+                .child_by_field_name(outer)
+                .and_then(|child| child.child_by_field_name(inner))),
+            Self::Declarator => {
+                let declarator = innermost_declarator(node);
+                let name = of(declarator);
+                // `TEST(Suite, name) { … }`: a macro's arguments tell more than its name.
+                let shouted = |byte: u8| !byte.is_ascii_lowercase();
+                let parameters = declarator.and_then(|it| it.next_sibling());
+                if node.child_by_field_name("type").is_none() && name.bytes().all(shouted) {
+                    let arguments = of(parameters);
+                    let inner = arguments.trim_start_matches('(').trim_end_matches(')');
+                    if !inner.is_empty() {
+                        return inner.replace(", ", ".");
+                    }
+                }
+                name
+            }
+            Self::Receiver => {
+                let receiver = node
+                    .child_by_field_name("receiver")
+                    .and_then(|list| list.named_child(0))
+                    .and_then(|parameter| parameter.child_by_field_name("type"));
+                let receiver = of(receiver);
+                let class = receiver.trim_start_matches(['*', '(', ' ']);
+                let class = class.split(['[', ')']).next().unwrap_or_default();
+                let method = of(node.child_by_field_name("name"));
+                if class.is_empty() { method } else { format!("{class}.{method}") }
+            }
+            Self::Heading => of(node
+                .named_child(0)
+                .and_then(|heading| heading.child_by_field_name("heading_content"))),
+            Self::Fixed(name) => name.to_owned(),
+        }
+    }
+}
+
+/// The first argument of a macro's call, or the macro itself: `close` of
+/// `SYSCALL_DEFINE1(close, unsigned int, fd)`.
+pub(super) fn macro_name(statement: Node, text: &str) -> Option<String> {
+    let call = statement.named_child(0)?;
+    let function = call.child_by_field_name("function")?;
+    let first = call.child_by_field_name("arguments").and_then(|list| list.named_child(0));
+    text.get(first.unwrap_or(function).byte_range()).map(tidy)
+}
+
+/// Follows declarators inwards: the name of `*(*f)(int)` is `f`.
+fn innermost_declarator(node: Node) -> Option<Node> {
+    let mut node = node.child_by_field_name("declarator")?;
+    loop {
+        let inner = node.child_by_field_name("declarator").or_else(|| {
+            let unnamed = matches!(
+                node.kind(),
+                "parenthesized_declarator" | "reference_declarator" | "attributed_declarator"
+            );
+            if unnamed { node.named_child(0) } else { None }
+        });
+        match inner {
+            Some(inner) => node = inner,
+            None => return Some(node),
+        }
+    }
+}
+
+/// A name on one line, without quotes, of bounded length.
+fn tidy(name: &str) -> String {
+    let mut end = name.len().min(MAX_SYMBOL);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    let words: Vec<&str> = name[..end].split_whitespace().collect();
+    words.join(" ").trim_matches(['"', '\'', '`']).to_owned()
+}

@@ -1,0 +1,227 @@
+//! Chunks of real-looking samples against stored goldens, and the contract on any text.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use hybridx_core::chunk::{Chunk, Kind, MAX_CHUNK, MAX_LINE, chunk};
+use hybridx_core::language::Language;
+use proptest::prelude::*;
+
+fn samples() -> BTreeMap<PathBuf, (Language, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/chunks/samples");
+    let mut samples = BTreeMap::new();
+    for entry in fs::read_dir(folder).expect("samples folder") {
+        let path = entry.expect("sample").path();
+        if path.extension().is_some_and(|it| it != "golden") {
+            let text = fs::read_to_string(&path).expect("sample is text");
+            let language = Language::detect(&path.to_string_lossy(), &text);
+            samples.insert(path, (language, text));
+        }
+    }
+    samples
+}
+
+fn listing(chunks: &[Chunk]) -> String {
+    chunks.iter().fold(String::new(), |mut listing, piece| {
+        let line = format!(
+            "{}-{} {} {}",
+            piece.start_line,
+            piece.end_line,
+            piece.kind.name(),
+            piece.symbol
+        );
+        writeln!(listing, "{}", line.trim_end()).expect("writing to a string");
+        listing
+    })
+}
+
+/// Set `HYBRIDX_UPDATE_GOLDEN=1` to store the chunks as they are now; then read the difference.
+#[test]
+fn samples_give_their_goldens() {
+    let update = std::env::var_os("HYBRIDX_UPDATE_GOLDEN").is_some();
+    let mut differences = String::new();
+    for (path, (language, text)) in samples() {
+        let actual = listing(&chunk(&text, language));
+        let golden = PathBuf::from(format!("{}.golden", path.display()));
+        if update {
+            fs::write(&golden, &actual).expect("writing the golden");
+        }
+        let expected = fs::read_to_string(&golden).unwrap_or_default();
+        if actual != expected {
+            writeln!(differences, "{}", golden.display()).expect("writing to a string");
+            for line in expected.lines().filter(|line| !actual.lines().any(|it| it == *line)) {
+                writeln!(differences, "  - {line}").expect("writing to a string");
+            }
+            for line in actual.lines().filter(|line| !expected.lines().any(|it| it == *line)) {
+                writeln!(differences, "  + {line}").expect("writing to a string");
+            }
+        }
+    }
+    assert!(differences.is_empty(), "chunks differ from the goldens:\n{differences}");
+}
+
+#[test]
+fn every_grammar_has_a_sample_and_a_golden() {
+    let samples = samples();
+    let mut grammars = 0;
+    for language in Language::all().filter(|language| language.has_grammar()) {
+        let found = samples.iter().find(|(_, (of, _))| *of == language);
+        let (path, _) = found.unwrap_or_else(|| panic!("no sample of {}", language.name()));
+        let golden = PathBuf::from(format!("{}.golden", path.display()));
+        assert!(golden.exists(), "no {}", golden.display());
+        grammars += 1;
+    }
+    assert!(grammars >= 14, "found only {grammars} grammars");
+}
+
+/// What holds for the chunks of any text: order, whole lines, every non-blank line once.
+fn check_contract(text: &str, language: Language) {
+    let chunks = chunk(text, language);
+    assert_eq!(chunks, chunk(text, language), "the same text gave other chunks");
+    let mut end = 0;
+    let mut lines = vec![0_u32; text.split('\n').count() + 1];
+    for piece in &chunks {
+        let content = &text[piece.bytes.clone()];
+        assert!(piece.bytes.start >= end, "chunks overlap");
+        assert!(text[end..piece.bytes.start].trim().is_empty(), "text between chunks is lost");
+        assert!(!content.trim().is_empty(), "a blank chunk");
+        assert!(!content.ends_with('\n'), "the final newline belongs to no chunk");
+        let number = |at: usize| text[..at].matches('\n').count() + 1;
+        assert_eq!(piece.start_line as usize, number(piece.bytes.start));
+        assert_eq!(piece.end_line as usize, number(piece.bytes.end));
+        let cut = piece.start_line == piece.end_line && content.len() <= MAX_LINE;
+        let starts = piece.bytes.start == 0 || text.as_bytes()[piece.bytes.start - 1] == b'\n';
+        let rest = &text[piece.bytes.end..];
+        let ends = rest.is_empty() || rest.starts_with('\n') || rest.starts_with("\r\n");
+        if starts && ends {
+            for line in piece.start_line..=piece.end_line {
+                lines[line as usize] += 1;
+            }
+        } else {
+            let line = text.split('\n').nth(piece.start_line as usize - 1).unwrap_or_default();
+            assert!(cut && line.len() > MAX_LINE, "a chunk is no whole lines");
+        }
+        end = piece.bytes.end;
+    }
+    assert!(text[end..].trim().is_empty(), "the end of the text is lost");
+    assert!(lines.iter().all(|count| *count <= 1), "a line lies in two chunks");
+}
+
+#[test]
+fn chunks_stay_near_the_budget() {
+    for (path, (language, text)) in samples() {
+        check_contract(&text, language);
+        for piece in chunk(&text, language) {
+            let ink = text[piece.bytes].split_whitespace().map(str::len).sum::<usize>();
+            assert!(ink <= MAX_CHUNK + 200, "{}: {ink} bytes", path.display());
+        }
+    }
+}
+
+#[test]
+fn deep_nesting_neither_overflows_nor_stalls() {
+    for language in Language::all().filter(|language| language.has_grammar()) {
+        for open in ["(\n", "{ a:\n", "[1,\n", "a<\n", "if (a) {\n", "> "] {
+            check_contract(&open.repeat(30_000), language);
+        }
+    }
+}
+
+#[test]
+fn a_long_line_is_cut_at_characters() {
+    let text = format!("x = 1\n{}\ny = 2\n", "é".repeat(MAX_LINE));
+    for language in Language::all() {
+        check_contract(&text, language);
+        let chunks = chunk(&text, language);
+        assert!(chunks.iter().filter(|piece| piece.start_line == 2).count() >= 2);
+    }
+}
+
+/// tree-sitter-bash#337: reading outside a table, which crashed the process.
+#[test]
+fn characters_beyond_ascii_do_not_crash_scanners() {
+    for language in Language::all() {
+        for character in ['é', '\u{4e00}', '\u{31860}', '\u{10ffff}'] {
+            for before in ["{", "echo {", "1", "a[", "<<", "$", "%", "#", "- "] {
+                check_contract(&format!("{before}{character}\n{character}\n"), language);
+            }
+        }
+    }
+}
+
+#[test]
+fn text_breaks_at_paragraphs() {
+    let paragraph = format!("{}\n", "some words on a line\n".repeat(30));
+    let chunks = chunk(&format!("{paragraph}\n\n").repeat(10), Language::TEXT);
+    assert!(chunks.iter().all(|piece| piece.kind == Kind::Text && piece.symbol.is_empty()));
+    assert!(chunks.iter().all(|piece| (piece.end_line - piece.start_line + 1) % 33 == 30));
+}
+
+#[test]
+fn line_ends_and_marks_of_windows_change_nothing() {
+    for (path, (language, text)) in samples() {
+        let windows = text.replace('\n', "\r\n");
+        check_contract(&windows, language);
+        // The carriage return is part of a shell word, so bash's tree differs.
+        if language.name() != "bash" {
+            let (unix, windows) = (chunk(&text, language), chunk(&windows, language));
+            assert_eq!(listing(&unix), listing(&windows), "{}", path.display());
+        }
+    }
+}
+
+fn any_language() -> impl Strategy<Value = Language> {
+    proptest::sample::select(Language::all().collect::<Vec<_>>())
+}
+
+fn any_sample() -> impl Strategy<Value = (Language, String)> {
+    proptest::sample::select(samples().into_values().collect::<Vec<_>>())
+}
+
+/// The nearest character boundary at or before a share of the text.
+fn boundary(text: &str, share: f64) -> usize {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "any position will do"
+    )]
+    let mut at = (text.len() as f64 * share) as usize;
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn any_text_keeps_the_contract(text in "(?s).{0,400}", language in any_language()) {
+        check_contract(&text, language);
+    }
+
+    #[test]
+    fn code_like_text_keeps_the_contract(
+        text in "([a-z]{1,4}|[(){}<>;:,=\"'#/*@\\[\\]]|\r?\n| |    |def |class |fn |#if|```){0,200}",
+        language in any_language(),
+    ) {
+        check_contract(&text, language);
+    }
+
+    #[test]
+    fn mutilated_samples_keep_the_contract(
+        (language, text) in any_sample(),
+        from in 0.0..1.0,
+        to in 0.0..1.0,
+        insert in "[(){}\"'`#/*\n]{0,3}",
+        other in any_language(),
+    ) {
+        let (from, to) = (boundary(&text, from), boundary(&text, to));
+        let mutilated = format!("{}{insert}{}", &text[..from], &text[to..]);
+        check_contract(&mutilated, language);
+        check_contract(&mutilated, other);
+    }
+}
