@@ -6,12 +6,12 @@ as `encode_path` spells them. Digests are 64 hexadecimal digits.
 
 from collections.abc import Sequence
 from os import PathLike
-from typing import final
+from typing import TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-type _Path = str | PathLike[str]
+_Path: TypeAlias = str | PathLike[str]
 
 @final
 class CancelToken:

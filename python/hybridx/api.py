@@ -10,7 +10,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from hybridx import _core
 from hybridx.config import Settings
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from hybridx.types import IndexReport, Mode, ProgressCallback, SearchResult
 
 __all__ = ["AsyncIndex", "DiffReport", "Index"]
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,13 +412,13 @@ class AsyncIndex:
         self._index.close()
 
 
-def _run[T](start: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def _run(start: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
     """Runs a coroutine to its end, also where an event loop is running in this thread."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(start())
-    outcome: list[T] = []
+    outcome: list[_T] = []
     errors: list[BaseException] = []
 
     def work() -> None:

@@ -17,7 +17,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hybridx import _core
 from hybridx.commit import Generation, Manifest, Writer, discard
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from hybridx.embed.model import Model
     from hybridx.layout import Epoch, Layout
     from hybridx.types import ProgressCallback
+
+_T = TypeVar("_T")
 
 _QUEUE = 3
 """Batches that may wait between two steps."""
@@ -540,7 +542,7 @@ class _Timer:
         self.seconds[self.stage] = self.seconds.get(self.stage, 0.0) + spent
 
 
-async def _call[T](executor: ThreadPoolExecutor, function: Callable[..., T], *args: Any) -> T:
+async def _call(executor: ThreadPoolExecutor, function: Callable[..., _T], *args: Any) -> _T:
     return await asyncio.get_running_loop().run_in_executor(executor, function, *args)
 
 

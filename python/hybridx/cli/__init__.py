@@ -1,0 +1,51 @@
+"""The program `hybridx`: one file a command, and what they share in files with an underscore.
+
+Data goes to stdout, everything else to stderr. Nothing heavy is imported before a command runs.
+"""
+
+from __future__ import annotations
+
+import click
+
+from hybridx.cli._options import debug_option
+from hybridx.cli._program import Program
+from hybridx.cli.clean import clean
+from hybridx.cli.config import config
+from hybridx.cli.diff import diff
+from hybridx.cli.index import index
+from hybridx.cli.models import models
+from hybridx.cli.search import search
+from hybridx.cli.status import status
+
+__all__ = ["cli", "main"]
+
+
+def _print_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        from importlib.metadata import version  # noqa: PLC0415  # 20 ms that only this needs
+
+        click.echo(f"hybridx {version('hybridx')}")
+        context.exit()
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and end.",
+)
+@debug_option
+def cli() -> None:
+    """Hybrid code search: BM25 and vectors over a source tree, kept true by a Merkle diff."""
+
+
+for _command in (index, search, diff, status, models, config, clean):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Runs the program with the arguments of the process, and ends the process."""
+    cli.main(prog_name="hybridx")

@@ -1,0 +1,78 @@
+"""Options that several commands share, and the settings made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from hybridx.cli._text import visible_path
+from hybridx.config import Settings
+from hybridx.errors import HybridxError, NotIndexedError
+
+if TYPE_CHECKING:
+    from hybridx.api import Index
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _set_debug(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted and context.obj is not None:
+        context.obj.debug = True
+
+
+debug_option = click.option(
+    "--debug",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_set_debug,
+    help="Show tracebacks (also HYBRIDX_DEBUG=1).",
+)
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+path_argument = click.argument("path", default=".", metavar="[PATH]")
+
+
+def index_options(command: _Command) -> _Command:
+    """The options of every command that opens an index."""
+    place = click.option(
+        "--index-dir",
+        metavar="DIR",
+        help="The folder of the index, instead of .hybridx in the root.",
+    )
+    return place(quiet_option(debug_option(command)))
+
+
+@contextmanager
+def opened(path: str, flags: Mapping[str, object]) -> Iterator[Index]:
+    """The index of `path`; `flags` are settings given on the command line, or `None`.
+
+    A missing index becomes the sentence that says how to make one.
+    """
+    settings = Settings.load(path, flags)
+    from hybridx.api import Index  # noqa: PLC0415  # heavy
+
+    try:
+        with Index.open(path, settings=settings) as index:
+            yield index
+    except NotIndexedError as error:
+        raise NoIndex(path, flags.get("index_dir")) from error
+
+
+class NoIndex(HybridxError):
+    """There is no index; the message is the command that makes it."""
+
+    def __init__(self, path: str, index_dir: object = None) -> None:
+        command = f"hybridx index {_quoted(path)}"
+        if index_dir is not None:
+            command += f" --index-dir {_quoted(str(index_dir))}"
+        super().__init__(f"no index for {visible_path(path)}; run: {command}")
+
+
+def _quoted(word: str) -> str:
+    import shlex  # noqa: PLC0415  # only for this message
+
+    return shlex.quote(word)

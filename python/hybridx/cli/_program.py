@@ -1,0 +1,176 @@
+"""What becomes of errors, of Ctrl-C and of a reader that goes away: the one way out.
+
+An error is one or two lines on stderr, what is wrong and what to do, and exit code 2; a traceback
+is shown with `--debug` only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import click
+
+from hybridx.cli._text import visible
+from hybridx.errors import (
+    Cancelled,
+    CorruptIndexError,
+    HybridxError,
+    IndexBusyError,
+    IndexFormatError,
+)
+
+FAILED = 2
+INTERRUPTED = 130
+READER_GONE = 141
+"""What a shell reports for a program that SIGPIPE ended."""
+
+_HINTS: tuple[tuple[type[Exception], str], ...] = (
+    (IndexBusyError, "wait for it, or raise HYBRIDX_LOCK_TIMEOUT (seconds)"),
+    (CorruptIndexError, "build the index anew: hybridx index --full"),
+    (IndexFormatError, "build the index anew: hybridx index --full"),
+)
+_LONGEST = 600
+"""Characters of an error that are shown; some libraries quote whole queries."""
+
+
+class Interrupted(Exception):
+    """Ctrl-C; `running` tells that a thread is still at work and must not be waited for."""
+
+    def __init__(self, *, running: bool) -> None:
+        super().__init__()
+        self.running = running
+
+
+@dataclass(slots=True)
+class State:
+    """What all commands of one call share, as `Context.obj`."""
+
+    debug: bool
+
+
+class Program(click.Group):
+    """The group of all commands, with our own ending."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        """Runs a command; ends the process with its exit code unless `standalone_mode` is off."""
+        state = State(debug=os.environ.get("HYBRIDX_DEBUG", "") not in ("", "0"))
+        extra.setdefault("obj", state)
+        # A name that stdout's encoding cannot show is escaped, never an error.
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+
+        def run() -> Any:  # noqa: ANN401
+            return super(Program, self).main(
+                args, prog_name, complete_var, False, windows_expand_args, **extra
+            )
+
+        if not standalone_mode:
+            return run()
+        sys.exit(_ended(run, state))
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
+        """Runs the command of `ctx`; what it returns is no exit code."""
+        try:
+            super().invoke(ctx)
+        except BrokenPipeError as error:
+            # click would make it exit code 1, which means something else here.
+            raise _ReaderGone from error
+
+
+class _ReaderGone(Exception):
+    pass
+
+
+def _ended(run: Any, state: State) -> int:  # noqa: ANN401
+    """The exit code of `run`, after saying what went wrong."""
+    code = FAILED
+    try:
+        try:
+            code = run() or 0
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except (_ReaderGone, BrokenPipeError):
+        _drop_stdout()
+        return READER_GONE
+    except Interrupted as stop:
+        complain("interrupted; what was committed is kept")
+        if stop.running:
+            _leave(INTERRUPTED)
+        return INTERRUPTED
+    except (Cancelled, click.Abort, KeyboardInterrupt):
+        complain("interrupted; what was committed is kept")
+        return INTERRUPTED
+    except click.ClickException as error:
+        _explain_usage(error)
+        return FAILED
+    except Exception as error:
+        if state.debug:
+            traceback.print_exc()
+        else:
+            _explain(error)
+        if isinstance(error, OSError):
+            _drop_stdout()  # in case it was stdout that failed: Python flushes it once more
+        return FAILED
+    return code
+
+
+def complain(message: str, hint: str = "") -> None:
+    """Writes one or two lines to stderr: what is wrong, and what to do."""
+    message = " ".join(message.split())
+    if len(message) > _LONGEST:
+        message = message[:_LONGEST] + " …"
+    with contextlib.suppress(OSError):
+        click.echo(visible(f"hybridx: {message}"), err=True)
+        if hint:
+            click.echo(visible(f"  {hint}"), err=True)
+
+
+def _explain(error: Exception) -> None:
+    if isinstance(error, OSError):
+        reason = error.strerror or str(error) or type(error).__name__
+        complain(f"{os.fsdecode(error.filename)}: {reason}" if error.filename else reason)
+    elif isinstance(error, HybridxError):
+        hint = next((text for kind, text in _HINTS if isinstance(error, kind)), "")
+        complain(str(error) or type(error).__name__, hint)
+    else:
+        name = type(error).__name__
+        complain(
+            f"internal error: {name}: {error}", "run it again with --debug and report what it shows"
+        )
+
+
+def _explain_usage(error: click.ClickException) -> None:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = f"see {context.command_path} --help" if context is not None else ""
+    complain(error.format_message(), hint)
+
+
+def _drop_stdout() -> None:
+    """Points stdout nowhere, or Python would try, and complain, once more while it ends."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _leave(code: int) -> NoReturn:
+    """Ends the process now. Safe at any moment: a run that is cut short loses no commit."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.flush()
+    os._exit(code)
