@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
-from hybridx._core import analyze
 from numpy.typing import NDArray
+
+from hybridx._core import analyze
 
 K = 10
 BATCH = 64

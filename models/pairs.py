@@ -102,7 +102,7 @@ def definition_at(lines: list[str], start: int, language: str) -> list[str]:
     ruby = language == "ruby"
     for at in range(start, min(start + HEAD_LINES, len(lines))):
         line = lines[at].rstrip()
-        if not line or line.endswith((";", ",")) and at == start or line.lstrip()[0] in "/*":
+        if not line or (line.endswith((";", ",")) and at == start) or line.lstrip()[0] in "/*":
             return []
         if "{" in line or ruby:
             break
@@ -140,7 +140,7 @@ def useful(question: str, code: str) -> bool:
     words = re.findall(r"[A-Za-z]{2,}", question)
     if not 3 <= len(words) <= 40 or LEGAL.search(question) or question[0] == "@":
         return False
-    return 40 <= len(code) and len(re.findall(r"[A-Za-z_]\w+", code)) >= 8
+    return len(code) >= 40 and len(re.findall(r"[A-Za-z_]\w+", code)) >= 8
 
 
 def mine(file: tuple[str, str, str]) -> list[tuple[str, str, str]]:
@@ -152,8 +152,9 @@ def mine(file: tuple[str, str, str]) -> list[tuple[str, str, str]]:
     for question, rest, code in found:
         if useful(question, code):
             if rest and zlib.crc32(question.encode()) % 2:
-                code = f"{rest[:400]}\n{code}"
-            pairs.append((package, question, code[:MAX_CODE_CHARS]))
+                pairs.append((package, question, f"{rest[:400]}\n{code}"[:MAX_CODE_CHARS]))
+            else:
+                pairs.append((package, question, code[:MAX_CODE_CHARS]))
     return pairs
 
 

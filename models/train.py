@@ -16,9 +16,10 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from hybridx._core import analyze
 from numpy.typing import NDArray
 from scipy import sparse
+
+from hybridx._core import analyze
 
 SEED = 20240607
 EPOCHS = 3

@@ -17,9 +17,9 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from hybridx._core import analyze
 
 from corpus import source_files
+from hybridx._core import analyze
 
 SIZE = 48_000
 MIN_FILES = 4

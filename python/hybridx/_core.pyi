@@ -11,6 +11,34 @@ from typing import TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "Bm25Searcher",
+    "Bm25Writer",
+    "CancelToken",
+    "Changes",
+    "Draft",
+    "Encoder",
+    "IngestBatch",
+    "IngestStream",
+    "Lock",
+    "MerkleTree",
+    "Padded",
+    "Scan",
+    "Snapshot",
+    "StatCache",
+    "StoredChunk",
+    "SyncedFolder",
+    "Totals",
+    "analyze",
+    "decode_path",
+    "encode_path",
+    "ingest",
+    "languages",
+    "path_patterns",
+    "scan",
+    "versions",
+]
+
 _Path: TypeAlias = str | PathLike[str]
 
 @final
@@ -35,13 +63,13 @@ class MerkleTree:
         path: _Path,
         *,
         jobs: int = 0,
-        max_file_bytes: int = 4194304,
+        max_file_bytes: int = ...,
         default_excludes: bool = True,
     ) -> MerkleTree:
         """Walks and digests the folder at `path` as `hybridx index` would.
 
-        `jobs` is a number of threads, 0 for one a core. Raises `OSError` if the folder itself
-        cannot be listed.
+        `jobs` is a number of threads, 0 for one a core; files beyond `max_file_bytes` (4 MiB) are
+        left out. Raises `OSError` if the folder itself cannot be listed.
         """
 
     @property
@@ -57,9 +85,9 @@ class MerkleTree:
     def paths(self) -> list[str]:
         """Every file, in path order."""
 
-    def __contains__(self, path: str) -> bool: ...
+    def __contains__(self, path: str, /) -> bool: ...
     def __len__(self) -> int: ...
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
 @final
@@ -77,7 +105,7 @@ class Changes:
         """Files of equal content under another name: `(old path, new path)`."""
 
     def __bool__(self) -> bool: ...
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, value: object, /) -> bool: ...
 
 @final
 class StatCache:
@@ -112,7 +140,7 @@ def scan(
     root: _Path,
     *,
     jobs: int = 0,
-    max_file_bytes: int = 4194304,
+    max_file_bytes: int = ...,
     exclude: Sequence[_Path] = ...,
     default_excludes: bool = True,
     clock_folder: _Path | None = None,
@@ -123,7 +151,8 @@ def scan(
 
     `exclude` are absolute folders never entered; `clock_folder` is a writable folder whose file
     system's time decides which files are too fresh to trust their times. Raises `OSError` if
-    `root` cannot be listed and `Cancelled`; anything wrong below `root` is a skip.
+    `root` cannot be listed and `Cancelled`; anything wrong below `root` is a skip,
+    and so is a file of more than `max_file_bytes` (4 MiB).
     """
 
 @final
@@ -149,11 +178,11 @@ class Snapshot:
 
     @property
     def skipped(self) -> list[tuple[str, str, str]]:
-        """`(path, reason, detail)`"""
+        """`(path, reason, detail)`."""
 
     @property
     def failed(self) -> list[tuple[str, str, str]]:
-        """`(path, stage, message)`"""
+        """`(path, stage, message)`."""
 
     def paths(self) -> list[str]: ...
     def same_ledger(self, other: Snapshot) -> bool:
@@ -187,9 +216,7 @@ class Draft:
     """The next snapshot in the making: the current one's files, with what was written since."""
 
     def __new__(cls, current: Snapshot) -> Draft: ...
-    def record(
-        self, batch: IngestBatch, failed: Sequence[tuple[str, str, str]] = ...
-    ) -> None:
+    def record(self, batch: IngestBatch, failed: Sequence[tuple[str, str, str]] = ...) -> None:
         """Takes what became of the files of `batch`; `failed` overrules it for some of them."""
 
     def skip(self, scan: Scan) -> None:
@@ -221,7 +248,7 @@ class IngestBatch:
     def skipped(self) -> list[str]: ...
     @property
     def failed(self) -> list[tuple[str, str, str]]:
-        """`(path, stage, message)`"""
+        """`(path, stage, message)`."""
 
     @property
     def bytes(self) -> int:
@@ -248,14 +275,15 @@ def ingest(
     paths: Sequence[str],
     *,
     jobs: int = 0,
-    max_file_bytes: int = 4194304,
-    batch_bytes: int = 1048576,
+    max_file_bytes: int = ...,
+    batch_bytes: int = ...,
     queue: int = 4,
     cancel: CancelToken | None = None,
 ) -> IngestStream:
     """Reads, chunks and analyses files in parallel.
 
-    At most `queue` batches of about `batch_bytes` wait to be read.
+    At most `queue` batches of about `batch_bytes` (1 MiB) wait to be read; files of more than
+    `max_file_bytes` (4 MiB) are skipped.
     """
 
 @final
@@ -299,11 +327,12 @@ class Encoder:
 
 @final
 class Bm25Writer:
-    """The one writer of a lexical index. Nothing is seen before `commit`."""
+    """The one writer of a lexical index. Nothing is seen before `commit`.
 
-    def __new__(
-        cls, folder: _Path, *, threads: int = 1, heap_bytes: int = 67108864
-    ) -> Bm25Writer: ...
+    Its `threads` share a buffer of `heap_bytes` (64 MiB).
+    """
+
+    def __new__(cls, folder: _Path, *, threads: int = 1, heap_bytes: int = ...) -> Bm25Writer: ...
     def delete(self, paths: Sequence[str]) -> None:
         """Deletes the chunks of these files that were added before this call."""
 
@@ -403,7 +432,7 @@ def path_patterns(paths: Sequence[str]) -> list[str]:
     """Regular expressions that match whole paths exactly as these globs do."""
 
 def encode_path(path: bytes) -> str:
-    """The spelling of a path: as it is, but for bytes that are not UTF-8, written `\\xNN`."""
+    r"""The spelling of a path: as it is, but for bytes that are not UTF-8, written `\xNN`."""
 
 def decode_path(text: str) -> bytes:
     """The bytes that a spelling stands for."""

@@ -97,9 +97,7 @@ class Index:
         self._pid = os.getpid()
 
     @classmethod
-    def open(
-        cls, path: str | os.PathLike[str] = ".", *, settings: Settings | None = None
-    ) -> Self:
+    def open(cls, path: str | os.PathLike[str] = ".", *, settings: Settings | None = None) -> Self:
         """Opens the index of the folder at `path`.
 
         Raises:
@@ -167,17 +165,13 @@ class Index:
         cancel: _core.CancelToken,
     ) -> IndexReport:
         self._check_process()
-        from hybridx.indexer import Request, Update  # noqa: PLC0415 - loads asyncio machinery
+        from hybridx.indexer import Request, Update
 
         only = None if paths is None else frozenset(path.strip("/") for path in paths)
         request = Request(full=full, paths=only, sequential=sequential)
         model = self._model(self.settings.model)
         update = Update(self._layout, self.settings, model, request, progress, cancel)
-        try:
-            return await update.run()
-        except asyncio.CancelledError:
-            cancel.cancel()
-            raise
+        return await update.run()
 
     def diff(self) -> DiffReport:
         """What changed since the index's generation; nothing is written.
@@ -214,9 +208,7 @@ class Index:
             UsageError: an argument makes no sense.
         """
         engine = self._search_engine()
-        result = engine.search(
-            query, k, mode=mode, languages=languages, paths=paths, kinds=kinds
-        )
+        result = engine.search(query, k, mode=mode, languages=languages, paths=paths, kinds=kinds)
         if check:
             result = dataclasses.replace(result, stale_files=self._pending(engine.generation))
         return result
@@ -269,7 +261,7 @@ class Index:
         self._layout.create()
         lock = _core.Lock.acquire(self._layout.lock, timeout=self.settings.lock_timeout)
         if lock is None:
-            from hybridx.errors import IndexBusyError  # noqa: PLC0415
+            from hybridx.errors import IndexBusyError
 
             raise IndexBusyError(f"the index of {self.root} is being written; try again later")
         try:
@@ -287,7 +279,7 @@ class Index:
 
     def _generation(self) -> Generation:
         self._check_process()
-        from hybridx.commit import Generation  # noqa: PLC0415
+        from hybridx.commit import Generation
 
         generation = Generation.current(self._layout)
         if generation is None:
@@ -296,7 +288,7 @@ class Index:
 
     def _search_engine(self) -> SearchEngine:
         """The engine over the newest generation; kept while there is no newer one."""
-        from hybridx.search import SearchEngine  # noqa: PLC0415
+        from hybridx.search import SearchEngine
 
         with self._lock:
             generation = self._generation()
@@ -312,7 +304,7 @@ class Index:
 
     def _model(self, name: str) -> Model:
         if name not in self._models:
-            from hybridx.embed.model import load_model  # noqa: PLC0415
+            from hybridx.embed.model import load_model
 
             self._models[name] = load_model(name)
         return self._models[name]
@@ -330,8 +322,8 @@ class Index:
 
     def _pending(self, generation: Generation) -> int:
         changes = self._scan().tree.diff(generation.snapshot.tree)
-        lists = (changes.added, changes.modified, changes.removed, changes.moved)
-        return sum(map(len, lists))
+        alone = (changes.added, changes.modified, changes.removed)
+        return sum(map(len, alone)) + len(changes.moved)
 
 
 class AsyncIndex:
@@ -436,7 +428,7 @@ def _run(start: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
 
 
 def _model_info(manifest: Any) -> Any:
-    from hybridx.types import ModelInfo  # noqa: PLC0415
+    from hybridx.types import ModelInfo
 
     return ModelInfo(
         name=manifest.model,

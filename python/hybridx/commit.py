@@ -152,7 +152,6 @@ class Generation:
 class Writer:
     """Writes generations of one epoch. The caller holds the index's lock."""
 
-    layout: Layout
     epoch: Epoch
     template: Manifest
     """The manifest of the generation the epoch is at (0 before the first)."""

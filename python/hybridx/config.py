@@ -47,12 +47,12 @@ class _Rule:
     in_project: bool = True
 
 
-def _must(kind: type, **more: Any) -> dict[str, _Rule]:  # noqa: ANN401
+def _must(kind: type, **more: Any) -> dict[str, _Rule]:
     return {"rule": _Rule(kind, **more)}
 
 
 def _user_cache() -> Path:
-    import platformdirs  # noqa: PLC0415  # only asked for when no cache folder is given
+    import platformdirs  # only asked for when no cache folder is given
 
     return Path(platformdirs.user_cache_dir("hybridx", appauthor=False))
 

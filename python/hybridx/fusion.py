@@ -7,7 +7,10 @@ that found it of `weight / (RANK_CONSTANT + rank)`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 RANK_CONSTANT = 60
 """Damps the lead of the first ranks (Cormack, Clarke and Büttcher, 2009)."""

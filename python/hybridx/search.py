@@ -49,7 +49,7 @@ class SearchEngine:
                 f"the index was made with another model than {self._model.name}: "
                 "run hybridx index, or search with --mode lexical"
             )
-        from hybridx.embed.embedder import Embedder  # noqa: PLC0415 - loads ONNX Runtime
+        from hybridx.embed.embedder import Embedder
 
         return Embedder(self._model, device=self._settings.device)
 
@@ -119,7 +119,7 @@ class SearchEngine:
         if not vector.any():
             # Not one of its terms is known to the model: everything would be equally near.
             return []
-        from hybridx.store import where  # noqa: PLC0415
+        from hybridx.store import where
 
         condition = where(languages, kinds, _core.path_patterns(paths))
         return self._vectors.search(vector, limit, condition)

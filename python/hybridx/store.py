@@ -42,7 +42,7 @@ class VectorStore:
 
     @cached_property
     def _database(self) -> Any:
-        import lancedb  # noqa: PLC0415 - a second that most commands need not pay
+        import lancedb
 
         return lancedb.connect(self.folder)
 
@@ -84,7 +84,7 @@ class VectorStore:
 
     def add(self, batches: Sequence[pa.RecordBatch]) -> None:
         """Adds the rows of batches made by `rows`, as one version."""
-        import pyarrow as pa  # noqa: PLC0415
+        import pyarrow as pa
 
         with _translated("vectors cannot be written", StoreError):
             self._table.add(pa.Table.from_batches(batches))
@@ -97,7 +97,7 @@ class VectorStore:
 
     def rows(self, batch: pa.RecordBatch, vectors: NDArray[np.float32]) -> pa.RecordBatch:
         """The rows of a batch of chunks with their vectors, shape `(n, dimension)`."""
-        import pyarrow as pa  # noqa: PLC0415
+        import pyarrow as pa
 
         flat = pa.array(vectors.reshape(-1))
         column = pa.FixedSizeListArray.from_arrays(flat, self.dimension)
@@ -153,18 +153,18 @@ class VectorStore:
             self._table.optimize(cleanup_older_than=_KEPT)
 
     def _schema(self) -> pa.Schema:
-        import pyarrow as pa  # noqa: PLC0415
+        import pyarrow as pa
 
-        return pa.schema(
-            [
-                pa.field("id", pa.uint64(), nullable=False),
-                pa.field("path", pa.string(), nullable=False),
-                pa.field("language", pa.string(), nullable=False),
-                pa.field("kind", pa.string(), nullable=False),
-                pa.field("text_digest", pa.binary(16), nullable=False),
-                pa.field("vector", pa.list_(pa.float32(), self.dimension), nullable=False),
-            ]
-        )
+        columns: dict[str, pa.DataType] = {
+            "id": pa.uint64(),
+            "path": pa.string(),
+            "language": pa.string(),
+            "kind": pa.string(),
+            "text_digest": pa.binary(16),
+            "vector": pa.list_(pa.float32(), self.dimension),
+        }
+        fields = [pa.field(name, kind, nullable=False) for name, kind in columns.items()]
+        return pa.schema(fields)
 
 
 def where(

@@ -59,10 +59,10 @@ def opened(path: str, flags: Mapping[str, object]) -> Iterator[Index]:
         with Index.open(path, settings=settings) as index:
             yield index
     except NotIndexedError as error:
-        raise NoIndex(path, flags.get("index_dir")) from error
+        raise NoIndexError(path, flags.get("index_dir")) from error
 
 
-class NoIndex(HybridxError):
+class NoIndexError(HybridxError):
     """There is no index; the message is the command that makes it."""
 
     def __init__(self, path: str, index_dir: object = None) -> None:

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import click
 
-from hybridx.cli._text import visible
+from hybridx.cli._text import visible, visible_path
 from hybridx.errors import (
     Cancelled,
     CorruptIndexError,
@@ -35,16 +35,22 @@ _HINTS: tuple[tuple[type[Exception], str], ...] = (
     (CorruptIndexError, "build the index anew: hybridx index --full"),
     (IndexFormatError, "build the index anew: hybridx index --full"),
 )
+_KEPT = "interrupted; everything committed so far is kept"
 _LONGEST = 600
 """Characters of an error that are shown; some libraries quote whole queries."""
 
 
-class Interrupted(Exception):
-    """Ctrl-C; `running` tells that a thread is still at work and must not be waited for."""
+class Interrupted(Exception):  # noqa: N818  # a wish, no error
+    """Ctrl-C.
 
-    def __init__(self, *, running: bool) -> None:
+    `running` tells that a thread is still at work and must not be waited for, `kept` that the
+    work was of the kind that commits as it goes.
+    """
+
+    def __init__(self, *, running: bool, kept: bool) -> None:
         super().__init__()
         self.running = running
+        self.kept = kept
 
 
 @dataclass(slots=True)
@@ -76,7 +82,12 @@ class Program(click.Group):
 
         def run() -> Any:  # noqa: ANN401
             return super(Program, self).main(
-                args, prog_name, complete_var, False, windows_expand_args, **extra
+                args,
+                prog_name,
+                complete_var,
+                standalone_mode=False,
+                windows_expand_args=windows_expand_args,
+                **extra,
             )
 
         if not standalone_mode:
@@ -92,7 +103,7 @@ class Program(click.Group):
             raise _ReaderGone from error
 
 
-class _ReaderGone(Exception):
+class _ReaderGone(Exception):  # noqa: N818  # nothing is wrong
     pass
 
 
@@ -109,12 +120,12 @@ def _ended(run: Any, state: State) -> int:  # noqa: ANN401
         _drop_stdout()
         return READER_GONE
     except Interrupted as stop:
-        complain("interrupted; what was committed is kept")
+        complain(_KEPT if stop.kept else "interrupted")
         if stop.running:
             _leave(INTERRUPTED)
         return INTERRUPTED
-    except (Cancelled, click.Abort, KeyboardInterrupt):
-        complain("interrupted; what was committed is kept")
+    except (Cancelled, click.Abort, KeyboardInterrupt) as stop:
+        complain(_KEPT if isinstance(stop, Cancelled) else "interrupted")
         return INTERRUPTED
     except click.ClickException as error:
         _explain_usage(error)
@@ -144,7 +155,10 @@ def complain(message: str, hint: str = "") -> None:
 def _explain(error: Exception) -> None:
     if isinstance(error, OSError):
         reason = error.strerror or str(error) or type(error).__name__
-        complain(f"{os.fsdecode(error.filename)}: {reason}" if error.filename else reason)
+        name = error.filename
+        # The name of a file may be anything; a number is a descriptor and says nothing.
+        known = isinstance(name, (str, bytes)) and name
+        complain(f"{visible_path(os.fsdecode(name))}: {reason}" if known else reason)
     elif isinstance(error, HybridxError):
         hint = next((text for kind, text in _HINTS if isinstance(error, kind)), "")
         complain(str(error) or type(error).__name__, hint)

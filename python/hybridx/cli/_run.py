@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from hybridx.cli._program import Interrupted
@@ -51,7 +50,7 @@ def interruptible(work: Callable[[], _T], cancel: CancelToken | None = None) -> 
         _stop(done, cancel)
     if errors:
         if isinstance(errors[0], (Cancelled, KeyboardInterrupt)):
-            raise Interrupted(running=False) from errors[0]
+            raise Interrupted(running=False, kept=cancel is not None) from errors[0]
         raise errors[0]
     return results[0]
 
@@ -61,13 +60,6 @@ def _stop(done: threading.Event, cancel: CancelToken | None) -> None:
     with contextlib.suppress(KeyboardInterrupt):
         if cancel is not None:
             cancel.cancel()
-            if any(done.is_set() for _ in _moments(done)):
+            if done.wait(GRACE):
                 return
-    raise Interrupted(running=True)
-
-
-def _moments(done: threading.Event) -> Iterator[None]:
-    end = time.monotonic() + GRACE
-    while (left := end - time.monotonic()) > 0:
-        done.wait(min(left, _TICK))
-        yield
+    raise Interrupted(running=True, kept=cancel is not None)

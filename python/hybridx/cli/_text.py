@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-_UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\udc80-\udcff]")
 """What can move the cursor, break a line or turn its direction; a tab is harmless."""
 
 _KILO = 1000.0

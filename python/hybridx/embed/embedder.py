@@ -29,12 +29,12 @@ TRANSFORMER_BUDGET = 8192
 
 @dataclass
 class Embedded:
-    """Vectors of a batch of chunks, in the order of its rows."""
+    """What became of a batch."""
 
-    vectors: NDArray[np.float32]
-    """Shape `(n, dimension)`, unit length. Rows that failed are zero."""
     failed: dict[int, str] = field(default_factory=dict)
     """Rows that could not be embedded, and why."""
+    tokenize_seconds: float = 0.0
+    embed_seconds: float = 0.0
 
 
 class Embedder:
@@ -57,20 +57,22 @@ class Embedder:
         make = _core.Encoder.terms if model.terms else _core.Encoder.subwords
         self._encoder = make(model.tokenizer, model.max_length)
         self._budget = STATIC_BUDGET if model.terms else TRANSFORMER_BUDGET
-        self.tokenize_seconds = 0.0
-        self.embed_seconds = 0.0
 
-    def embed(self, batch: object, skip: NDArray[np.bool_] | None = None) -> Embedded:
-        """Embeds the chunks of an Arrow batch, except the rows marked in `skip`."""
+    def embed(
+        self, batch: object, skip: NDArray[np.bool_], vectors: NDArray[np.float32]
+    ) -> Embedded:
+        """Embeds the chunks of an Arrow batch of `n` rows into `vectors`, of shape `(n, d)`.
+
+        Rows marked in `skip`, of shape `(n,)`, are left as they are. Vectors have unit length.
+        """
+        result = Embedded()
         start = time.perf_counter()
         padded = self._encoder.encode(batch, skip=skip, budget=self._budget)
-        self.tokenize_seconds += time.perf_counter() - start
-        rows = len(batch)  # type: ignore[arg-type]
-        result = Embedded(np.zeros((rows, self.model.dimension), dtype=np.float32))
-        start = time.perf_counter()
+        encoded = time.perf_counter()
         for each in padded:
-            self._run(each.rows, each.input_ids, each.attention_mask, result)
-        self.embed_seconds += time.perf_counter() - start
+            self._run(each.rows, each.input_ids, each.attention_mask, vectors, result.failed)
+        result.tokenize_seconds = encoded - start
+        result.embed_seconds = time.perf_counter() - encoded
         return result
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -80,19 +82,21 @@ class Embedder:
             ModelError: the model failed.
         """
         texts = [self.model.query_prefix + text for text in texts]
-        result = Embedded(np.zeros((len(texts), self.model.dimension), dtype=np.float32))
+        vectors = np.zeros((len(texts), self.model.dimension), dtype=np.float32)
+        failed: dict[int, str] = {}
         for each in self._encoder.encode_texts(texts, budget=self._budget):
-            self._run(each.rows, each.input_ids, each.attention_mask, result)
-        if result.failed:
-            raise ModelError(f"model {self.model.name}: {next(iter(result.failed.values()))}")
-        return result.vectors
+            self._run(each.rows, each.input_ids, each.attention_mask, vectors, failed)
+        if failed:
+            raise ModelError(f"model {self.model.name}: {next(iter(failed.values()))}")
+        return vectors
 
     def _run(
         self,
         rows: NDArray[np.uint32],
         ids: NDArray[np.int64],
         mask: NDArray[np.int64],
-        result: Embedded,
+        into: NDArray[np.float32],
+        failed: dict[int, str],
     ) -> None:
         """Runs one padded batch; a batch that fails is halved until the bad row stands alone."""
         pending = [(rows, ids, mask)]
@@ -100,9 +104,9 @@ class Embedder:
             rows, ids, mask = pending.pop()
             try:
                 vectors = self.session.run(ids, mask)
-            except Exception as error:  # onnxruntime raises a dozen types of its own
+            except Exception as error:  # noqa: BLE001 - onnxruntime raises a dozen types of its own
                 if len(rows) == 1:
-                    result.failed[int(rows[0])] = (str(error).splitlines() or ["no message"])[0]
+                    failed[int(rows[0])] = (str(error).splitlines() or ["no message"])[0]
                     continue
                 half = len(rows) // 2
                 pending.append((rows[:half], ids[:half], mask[:half]))
@@ -113,4 +117,4 @@ class Embedder:
                     f"model {self.model.name}: its vectors have {vectors.shape[1]} dimensions, "
                     f"its configuration says {self.model.dimension}"
                 )
-            result.vectors[rows] = vectors
+            into[rows] = vectors

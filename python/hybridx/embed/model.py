@@ -18,10 +18,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hybridx.errors import ModelError
 from hybridx.types import ModelInfo
+
+if TYPE_CHECKING:
+    from hybridx.config import Settings
 
 BUNDLED = "bundled"
 """The name of the model that ships in the wheel."""
@@ -95,9 +98,10 @@ def load_model(name: str) -> Model:
     return _transformer(folder)
 
 
-def list_models() -> list[ModelInfo]:
-    """The models that need nothing but their name: the bundled one."""
-    return [load_model(BUNDLED).info]
+def list_models(settings: Settings) -> list[ModelInfo]:
+    """The models that are at hand: the bundled one, and the one that is configured."""
+    names = dict.fromkeys([BUNDLED, settings.model])
+    return [load_model(name).info for name in names]
 
 
 def _static(folder: Path, source: str) -> Model:
@@ -124,7 +128,8 @@ def _static(folder: Path, source: str) -> Model:
 
 
 def _transformer(folder: Path) -> Model:
-    found = [path for path in (folder / "model.onnx", folder / "onnx" / "model.onnx") if path.exists()]
+    candidates = (folder / "model.onnx", folder / "onnx" / "model.onnx")
+    found = [path for path in candidates if path.exists()]
     if not found:
         raise ModelError(f"{folder}: neither model.onnx nor onnx/model.onnx is there")
     config = _json(folder / "config.json")

@@ -55,10 +55,9 @@ def open_session(
     Raises:
         ModelError: the model cannot be loaded, or does not run on the GPU that is required.
     """
-    import onnxruntime as ort  # noqa: PLC0415 - a third of a second that most commands need not pay
+    import onnxruntime as ort
 
     missing = None if device == "cpu" else _missing_gpu(ort)
-    wanted = device == "cuda" or require_gpu
     use_gpu = device != "cpu" and missing is None
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -73,11 +72,9 @@ def open_session(
         raise ModelError(f"model {model.name}: {_first_line(error)}") from error
     if use_gpu and inner.get_providers()[0] != "CUDAExecutionProvider":
         use_gpu = False
-        missing = "ONNX Runtime cannot load its CUDA provider (CUDA 12 or cuDNN 9 libraries missing?)"
-    if wanted and not use_gpu and (require_gpu or device == "cuda"):
-        reason = missing or "--device cpu was given as well"
-        if require_gpu:
-            raise ModelError(f"a GPU is required, but {reason}")
+        missing = "ONNX Runtime cannot load its CUDA provider: CUDA or cuDNN libraries are missing"
+    if require_gpu and not use_gpu:
+        raise ModelError(f"a GPU is required, but {missing or 'the device asked for is cpu'}")
     inputs = tuple(each.name for each in inner.get_inputs())
     for name in ("input_ids", "attention_mask"):
         if name not in inputs:
@@ -108,9 +105,11 @@ def _pool(
     if pooling == "none":
         return output
     if pooling == "cls":
-        return output[:, 0]
+        first: NDArray[np.float32] = output[:, 0]
+        return first
     if pooling == "last":
-        return output[np.arange(len(output)), mask.sum(axis=1) - 1]
+        last: NDArray[np.float32] = output[np.arange(len(output)), mask.sum(axis=1) - 1]
+        return last
     weights = mask[:, :, None].astype(np.float32)
     mean: NDArray[np.float32] = (output * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), 1)
     return mean

@@ -1,4 +1,4 @@
-//! Model inputs as NumPy arrays.
+//! Model inputs as `NumPy` arrays.
 
 use std::path::PathBuf;
 

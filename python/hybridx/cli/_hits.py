@@ -1,0 +1,124 @@
+"""Hits for people: as text to read, and as `path:line:text` to click on."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from hybridx.cli._text import visible, visible_path
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hybridx.types import Hit, SearchResult
+
+LINES = 12
+"""Lines of code shown of a hit; the whole chunk is in the JSON."""
+
+
+def print_grep(result: SearchResult) -> None:
+    """Prints one line a hit: `path:line:text` of the line that says what the hit is."""
+    for hit in result.hits:
+        at, line = key_line(hit)
+        click.echo(f"{visible_path(hit.path)}:{hit.start_line + at}:{visible(line)}")
+
+
+def print_text(result: SearchResult, *, explain: bool) -> None:
+    """Prints every hit as a headline and its first lines; in colour on a terminal."""
+    console = _console()
+    for at, hit in enumerate(result.hits):
+        if at:
+            click.echo()
+        code, rest = _cut(hit)
+        if console is not None:
+            _print_rich(console, hit, code)
+        else:
+            click.echo(headline(hit))
+        if explain:
+            click.echo(f"    {scores(hit)}")
+        if console is None:
+            for line in code:
+                click.echo(f"    {line}".rstrip())
+        if rest:
+            click.echo(f"    … {rest:,} more")
+
+
+def headline(hit: Hit) -> str:
+    """`path:start-end  symbol  kind  score`."""
+    place = f"{visible_path(hit.path)}:{hit.start_line}-{hit.end_line}"
+    return "  ".join(filter(None, (place, visible(hit.symbol), hit.kind, f"{hit.score:.3f}")))
+
+
+def scores(hit: Hit) -> str:
+    """The parts of a score."""
+    return "  ".join(f"{visible(name)} {value:.4g}" for name, value in hit.scores.items()) or "-"
+
+
+def key_line(hit: Hit) -> tuple[int, str]:
+    """The line to show if only one is shown, and how many lines of the chunk come before it.
+
+    It is the first that names the symbol, since comments and decorators come before it; without
+    a symbol the first that is not blank.
+    """
+    lines = _lines(hit)
+    name = re.split(r"[.:#/\s]+", hit.symbol)[-1] if hit.symbol else ""
+    if name:
+        word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
+        for at, line in enumerate(lines):
+            if word.search(line) and not line.lstrip().startswith(("#", "//", "/*", "*", "--")):
+                return at, line
+    return next(((at, line) for at, line in enumerate(lines) if line.strip()), (0, ""))
+
+
+def _lines(hit: Hit) -> list[str]:
+    # Not `splitlines`, which also breaks at characters that end no line of source.
+    return [line.removesuffix("\r") for line in hit.text.split("\n")]
+
+
+def _cut(hit: Hit) -> tuple[list[str], int]:
+    lines = _lines(hit)
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return [visible(line) for line in lines[:LINES]], max(0, len(lines) - LINES)
+
+
+def _console() -> Console | None:
+    """A console if stdout is a terminal that wants colour."""
+    if (
+        sys.stdout is None
+        or not sys.stdout.isatty()
+        or os.environ.get("NO_COLOR")
+        or os.environ.get("TERM") == "dumb"
+    ):
+        return None
+    from rich.console import Console  # noqa: PLC0415  # nearly a tenth of a second
+
+    return Console(highlight=False)
+
+
+def _print_rich(console: Console, hit: Hit, code: Sequence[str]) -> None:
+    from rich.syntax import Syntax  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    head = Text()
+    head.append(visible_path(hit.path), style="bold magenta")
+    head.append(f":{hit.start_line}-{hit.end_line}", style="green")
+    if hit.symbol:
+        head.append(f"  {visible(hit.symbol)}", style="bold")
+    head.append(f"  {hit.kind}  {hit.score:.3f}", style="dim")
+    console.print(head, soft_wrap=True)
+    console.print(
+        Syntax(
+            "\n".join(code),
+            hit.language,
+            theme="ansi_dark",
+            background_color="default",
+            line_numbers=True,
+            start_line=hit.start_line,
+        )
+    )

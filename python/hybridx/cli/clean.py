@@ -1,0 +1,25 @@
+"""`hybridx clean`: remove the index."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from hybridx.cli._options import index_options, json_option, opened, path_argument
+from hybridx.cli._text import print_json, size, visible_path
+
+
+@click.command()
+@path_argument
+@json_option
+@index_options
+def clean(path: str, as_json: bool, quiet: bool, **flags: object) -> None:
+    """Remove the index of PATH; the tree itself and the caches stay."""
+    with opened(path, flags) as index:
+        freed = index.clean()
+    if as_json:
+        print_json({"root": os.path.abspath(path), "freed_bytes": freed})  # noqa: PTH100
+    elif not quiet:
+        said = f"removed, {size(freed)} freed" if freed else "there is no index to remove"
+        click.echo(f"{visible_path(path)}: {said}", err=True)

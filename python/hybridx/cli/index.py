@@ -1,0 +1,160 @@
+"""`hybridx index`: bring the index up to date with the tree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from hybridx.cli._files import read_names, spell
+from hybridx.cli._options import index_options, json_option, opened, path_argument
+from hybridx.cli._progress import progress_bar
+from hybridx.cli._run import interruptible
+from hybridx.cli._text import plural, print_json, seconds, size, visible, visible_path
+
+if TYPE_CHECKING:
+    from hybridx.types import FileError, IndexReport, ProgressCallback
+
+SOME_FAILED = 1
+_SHOWN = 3
+"""Failed files shown of each stage."""
+
+
+@click.command()
+@path_argument
+@click.option("--full", is_flag=True, help="Build the index anew.")
+@click.option("--model", metavar="NAME", help="The embedding model: a folder or a hub name.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where the model runs.")
+@click.option(
+    "--require-gpu", is_flag=True, default=None, help="Fail rather than use the CPU for the model."
+)
+@click.option("--jobs", "-j", type=int, metavar="N", help="Threads; 0 is one a core.")
+@click.option(
+    "--memory-limit",
+    "memory_limit_mb",
+    type=int,
+    metavar="MB",
+    help="What the run tries to stay below.",
+)
+@click.option("--sequential", is_flag=True, help="One step at a time; the same result, for bugs.")
+@click.option(
+    "--file",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    help="Only this file, relative to the working directory; may be repeated.",
+)
+@click.option(
+    "--files-from",
+    type=click.File("rb"),
+    metavar="LIST",
+    help="Only the files in LIST, one a line or separated by NUL; - is stdin.",
+)
+@click.option(
+    "--max-errors", type=int, metavar="N", help="Give up when more than N files have failed."
+)
+@json_option
+@index_options
+@click.pass_context
+def index(
+    context: click.Context,
+    /,
+    path: str,
+    full: bool,
+    sequential: bool,
+    files: tuple[str, ...],
+    files_from: IO[bytes] | None,
+    as_json: bool,
+    quiet: bool,
+    **flags: object,
+) -> None:
+    """Bring the index of PATH up to date; the first run builds it.
+
+    Exit code 0: done. 1: done, but some files failed. 2: nothing was done. 130: interrupted;
+    everything committed so far is kept.
+    """
+    paths = None
+    if files or files_from is not None:
+        if full:
+            raise click.UsageError("--full is the whole tree, --file and --files-from are not")
+        listed = read_names(files_from) if files_from is not None else []
+        paths = spell([*files, *listed], path)
+    with progress_bar(quiet=quiet) as progress:
+        report = _update(path, flags, full, paths, sequential, progress)
+    if as_json:
+        print_json(report.to_json())
+    elif not quiet:
+        for line in summary(report):
+            click.echo(line, err=True)
+    if report.errors or report.files.failed:
+        context.exit(SOME_FAILED)
+
+
+def _update(
+    path: str,
+    flags: dict[str, object],
+    full: bool,
+    paths: Sequence[str] | None,
+    sequential: bool,
+    progress: ProgressCallback | None,
+) -> IndexReport:
+    from hybridx._core import CancelToken  # noqa: PLC0415  # loads the extension
+
+    cancel = CancelToken()
+
+    def work() -> IndexReport:
+        with opened(path, flags) as index:
+            return index.update(
+                full=full, paths=paths, sequential=sequential, progress=progress, cancel=cancel
+            )
+
+    return interruptible(work, cancel)
+
+
+def summary(report: IndexReport) -> list[str]:
+    """What a run did, in lines for people."""
+    files, chunks, took = report.files, report.chunks, report.seconds.total
+    changed = {
+        "added": files.added,
+        "modified": files.modified,
+        "removed": files.removed,
+        "moved": files.moved,
+    }
+    if not any(changed.values()) and not files.failed:
+        first = f"up to date: {plural(files.unchanged, 'file')}"
+    else:
+        done = files.added + files.modified + files.moved + files.removed
+        rate = f"{size(report.bytes_read / took)}/s, " if took > 0 else ""
+        parts = [f"{count:,} {what}" for what, count in changed.items() if count]
+        parts.append(f"{files.unchanged:,} unchanged")
+        first = f"{plural(done, 'file')}: {', '.join(parts)}"
+    if files.skipped:
+        first += f"; {files.skipped:,} skipped"
+    if any(changed.values()):
+        lines = [
+            first,
+            f"{plural(chunks.total, 'chunk')}: {chunks.added:,} added, {chunks.removed:,} removed, "
+            f"{chunks.embedded:,} embedded on {visible(report.device)}, "
+            f"{plural(chunks.reused_vectors, 'vector')} reused",
+            f"generation {report.generation} in {seconds(took)} ({rate}"
+            f"{done / took if took > 0 else 0:,.0f} files/s)",
+        ]
+    else:
+        lines = [f"{first}; generation {report.generation} ({seconds(took)})"]
+    return [*lines, *digest(report.errors)]
+
+
+def digest(errors: Sequence[FileError]) -> list[str]:
+    """The first failed files of every stage."""
+    lines = []
+    for stage, some in groupby(
+        sorted(errors, key=lambda each: each.stage), lambda each: each.stage
+    ):
+        rows = list(some)
+        lines.append(f"{plural(len(rows), 'file')} failed in {visible(stage)}:")
+        lines += [f"  {visible_path(row.path)}: {visible(row.message)}" for row in rows[:_SHOWN]]
+        if len(rows) > _SHOWN:
+            lines.append(f"  and {len(rows) - _SHOWN:,} more (--json lists them all)")
+    return lines

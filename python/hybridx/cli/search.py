@@ -1,0 +1,115 @@
+"""`hybridx search`: find chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from hybridx.cli._filters import kinds_of, languages_of
+from hybridx.cli._hits import print_grep, print_text
+from hybridx.cli._options import index_options, json_option, opened, path_argument
+from hybridx.cli._program import complain
+from hybridx.cli._run import interruptible
+from hybridx.cli._text import plural, print_json
+from hybridx.errors import UsageError
+
+if TYPE_CHECKING:
+    from hybridx.types import Mode, SearchResult
+
+NO_HITS = 1
+_MOST = 10_000
+
+
+@click.command()
+@click.argument("query")
+@path_argument
+@click.option(
+    "-k", type=click.IntRange(1, _MOST), default=10, metavar="N", help="At most N hits; 10."
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["hybrid", "lexical", "semantic"]),
+    default="hybrid",
+    help="Ask BM25 and vectors (the default), BM25 alone, or vectors alone.",
+)
+@click.option("--lang", multiple=True, metavar="NAMES", help="Only these languages: python,rust.")
+@click.option("--path", "globs", multiple=True, metavar="GLOB", help="Only paths like 'src/**'.")
+@click.option("--kind", multiple=True, metavar="NAMES", help="Only these kinds: function,class.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "grep", "json", "jsonl"]),
+    help="text for reading (the default), grep for path:line:text, or JSON.",
+)
+@click.option("--explain", is_flag=True, help="Show what each score is made of.")
+@click.option("--check", is_flag=True, help="Scan the tree and say how stale the index is.")
+@json_option
+@index_options
+@click.pass_context
+def search(
+    context: click.Context,
+    /,
+    query: str,
+    path: str,
+    k: int,
+    mode: Mode,
+    lang: Sequence[str],
+    globs: Sequence[str],
+    kind: Sequence[str],
+    form: str | None,
+    explain: bool,
+    check: bool,
+    as_json: bool,
+    quiet: bool,
+    **flags: object,
+) -> None:
+    """Find the chunks in the index of PATH that QUERY is about: words, names or a question.
+
+    Exit code 0: there are hits. 1: there are none. 2: an error.
+    """
+    if as_json and form not in (None, "json"):
+        raise click.UsageError(f"--json and --format {form} do not go together")
+    if not query.strip():
+        raise UsageError("the query is empty; say what to look for")
+    languages, kinds = languages_of(lang), kinds_of(kind)
+
+    def work() -> SearchResult:
+        with opened(path, flags) as index:
+            return index.search(
+                query,
+                k,
+                mode=mode,
+                languages=languages,
+                paths=globs,
+                kinds=kinds,
+                check=check,
+            )
+
+    result = interruptible(work)
+    _show(result, "json" if as_json else form or "text", explain=explain)
+    if not quiet:
+        _remark(result)
+    if not result.hits:
+        context.exit(NO_HITS)
+
+
+def _show(result: SearchResult, form: str, *, explain: bool) -> None:
+    if form == "json":
+        print_json(result.to_json())
+    elif form == "jsonl":
+        for hit in result.hits:
+            print_json(hit.to_json(), indent=None)
+    elif form == "grep":
+        print_grep(result)
+    else:
+        print_text(result, explain=explain)
+
+
+def _remark(result: SearchResult) -> None:
+    if result.stale_files:
+        changed = plural(result.stale_files, "file")
+        complain(f"{changed} changed since the index was made; run: hybridx index")
+    if not result.hits:
+        complain("no hits")

@@ -1,0 +1,85 @@
+"""`hybridx status`: what the index holds, and whether it is fresh."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from hybridx.cli._options import index_options, json_option, opened, path_argument
+from hybridx.cli._run import interruptible
+from hybridx.cli._text import plural, print_columns, print_json, size, visible, visible_path
+
+if TYPE_CHECKING:
+    from hybridx.types import Status
+
+_Skips = list[tuple[str, str, str]]
+
+
+@click.command()
+@path_argument
+@click.option("--skipped", "list_skipped", is_flag=True, help="List every skipped file and why.")
+@click.option(
+    "--check/--no-check",
+    default=True,
+    help="Whether to scan the tree for changes since the index; the default is to.",
+)
+@json_option
+@index_options
+def status(
+    path: str, list_skipped: bool, check: bool, as_json: bool, quiet: bool, **flags: object
+) -> None:
+    """Show what the index of PATH holds, and whether it is fresh."""
+
+    def work() -> tuple[Status, _Skips]:
+        with opened(path, flags) as index:
+            return index.status(check=check), index.skipped() if list_skipped else []
+
+    found, skips = interruptible(work)
+    if as_json:
+        document = found.to_json()
+        if list_skipped:
+            keys = ("path", "reason", "detail")
+            document["skipped_files"] = [dict(zip(keys, row, strict=True)) for row in skips]
+        print_json(document)
+    elif list_skipped:
+        for name, reason, detail in skips:
+            click.echo("\t".join((visible_path(name), visible(reason), visible(detail))).rstrip())
+        if not quiet:
+            click.echo(f"{plural(len(skips), 'file')} skipped", err=True)
+    else:
+        print_columns(table(found))
+
+
+def table(found: Status) -> list[tuple[str, ...]]:
+    """A status as rows of a name and a value."""
+    vectors = "-" if found.vectors is None else f"{found.vectors:,}"
+    rows: list[tuple[str, ...]] = [
+        ("root", visible_path(found.root)),
+        ("generation", f"{found.generation:,}"),
+        ("merkle root", found.merkle_root),
+        ("model", f"{visible(found.model.name)} ({found.model.dimension:,} dimensions)"),
+        ("files", f"{found.files:,}"),
+        ("chunks", f"{found.chunks:,} ({found.documents:,} documents, {vectors} vectors)"),
+        ("freshness", _freshness(found)),
+    ]
+    sizes = [f"{visible(part)} {size(count)}" for part, count in found.size_bytes.items()]
+    rows.append(("size", ", ".join(sizes) or "-"))
+    counts = sorted(found.languages.items(), key=lambda each: (-each[1].get("chunks", 0), each[0]))
+    for at, (language, count) in enumerate(counts):
+        files, chunks = count.get("files", 0), count.get("chunks", 0)
+        said = f"{visible(language)}: {plural(files, 'file')}, {plural(chunks, 'chunk')}"
+        rows.append(("languages" if at == 0 else "", said))
+    skips = [f"{visible(reason)} {count:,}" for reason, count in sorted(found.skipped.items())]
+    rows.append(("skipped", ", ".join(skips) or "0"))
+    if found.failed:
+        rows.append(("failed", f"{found.failed:,} (each run tries them again)"))
+    return rows
+
+
+def _freshness(found: Status) -> str:
+    if found.fresh is None:
+        return "not checked"
+    if found.fresh:
+        return "fresh"
+    return f"{plural(found.pending or 0, 'file')} changed since; run: hybridx index"

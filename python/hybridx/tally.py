@@ -1,0 +1,162 @@
+"""What an update counts while it runs, told as progress on the way and as a report at the end."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hybridx.errors import TooManyErrorsError
+from hybridx.types import (
+    ChunkCounts,
+    FileCounts,
+    FileError,
+    IndexReport,
+    Progress,
+    StageSeconds,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from hybridx import _core
+    from hybridx.commit import Manifest
+    from hybridx.types import ProgressCallback
+
+_PROGRESS_SECONDS = 0.1
+
+
+@dataclass
+class Tally:
+    """The counts of one run. Each is written by one step only."""
+
+    progress: ProgressCallback | None
+    max_errors: int | None
+    device: str = "none"
+    """Where the model ran; `none` if nothing had to be embedded."""
+    removed: int = 0
+    added_chunks: int = 0
+    embedded: int = 0
+    reused: int = 0
+    bytes_read: int = 0
+    files_done: int = 0
+    errors: list[FileError] = field(default_factory=list)
+    _kinds: dict[str, str] = field(default_factory=dict)
+    _seconds: dict[str, float] = field(default_factory=dict)
+    _start: float = field(default_factory=time.perf_counter)
+    _told: float = 0.0
+
+    def expect(self, kind: str, paths: Sequence[str]) -> None:
+        """Says that these files are to be indexed, and as what (`added`, `modified`, `moved`)."""
+        self._kinds.update(dict.fromkeys(paths, kind))
+
+    @property
+    def expected(self) -> list[str]:
+        """The files that are to be indexed, in order."""
+        return sorted(self._kinds)
+
+    def stored(
+        self,
+        source: _core.IngestBatch,
+        chunks: int,
+        failed: Sequence[tuple[str, str, str]],
+    ) -> None:
+        """Counts a batch of which `chunks` chunks were written, and its files that failed.
+
+        Raises:
+            TooManyErrorsError: with them, more files failed than allowed.
+        """
+        for path, stage, message in [*source.failed, *failed]:
+            self.errors.append(FileError(path, stage, message))
+            self._kinds[path] = "failed"
+        # Files that turned out to be no text, or went away, between the scan and the read.
+        self._kinds.update(dict.fromkeys(source.skipped, "skipped"))
+        self.added_chunks += chunks
+        self.files_done += len(source.paths)
+        self.bytes_read += source.bytes
+        self.tell("index")
+        if self.max_errors is not None and len(self.errors) > self.max_errors:
+            last = self.errors[-1]
+            raise TooManyErrorsError(
+                f"more than {self.max_errors} files failed (--max-errors); the last one: "
+                f"{last.path}: {last.stage}: {last.message}"
+            )
+
+    def tell(self, stage: str, *, force: bool = False) -> None:
+        """Calls the progress callback, if it was not called just now."""
+        now = time.perf_counter()
+        if self.progress and (force or now - self._told >= _PROGRESS_SECONDS):
+            self._told = now
+            self.progress(
+                Progress(
+                    stage=stage,
+                    files_done=self.files_done,
+                    files_total=None if stage == "scan" else len(self._kinds),
+                    bytes_done=self.bytes_read,
+                    chunks_done=self.added_chunks,
+                    chunks_embedded=self.embedded,
+                    seconds=now - self._start,
+                )
+            )
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Adds the wall time of its block to a stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.spent(stage, time.perf_counter() - start)
+
+    def spent(self, stage: str, seconds: float) -> None:
+        """Adds to the time of a stage."""
+        self._seconds[stage] = self._seconds.get(stage, 0.0) + seconds
+
+    def report(
+        self,
+        root: Path,
+        scan: _core.Scan,
+        manifest: Manifest,
+        chunks_before: int,
+        chunks_after: int,
+    ) -> IndexReport:
+        """The report of the run."""
+        kinds = Counter(self._kinds.values())
+        seen = len(scan.tree) + len(scan.skipped)
+        skipped = len(scan.skipped) + kinds.pop("skipped", 0)
+        self._seconds["total"] = time.perf_counter() - self._start
+        return IndexReport(
+            root=str(root),
+            generation=manifest.generation,
+            merkle_root=manifest.merkle_root,
+            model=manifest.model,
+            device=self.device,
+            files=FileCounts(
+                seen=seen,
+                removed=self.removed,
+                unchanged=seen - skipped - kinds.total(),
+                skipped=skipped,
+                **kinds,
+            ),
+            chunks=ChunkCounts(
+                added=self.added_chunks,
+                removed=chunks_before + self.added_chunks - chunks_after,
+                total=chunks_after,
+                embedded=self.embedded,
+                reused_vectors=self.reused,
+            ),
+            errors=tuple(self.errors),
+            bytes_read=self.bytes_read + scan.bytes_hashed,
+            peak_rss_bytes=_peak_rss(),
+            seconds=StageSeconds(**{stage: round(s, 4) for stage, s in self._seconds.items()}),
+        )
+
+
+def _peak_rss() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,250 @@
+//! What the core costs: scan, chunks, terms, lexical writes.
+//!
+//! Without more said it works on the chunker's sample files and on trees made from them. With
+//! `HYBRIDX_BENCH_TREE=FOLDER` it works on that tree (for chunks, terms and lexical writes on
+//! at most 16 MB of it).
+
+use std::fs;
+use std::hint::black_box;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use arrow_array::RecordBatch;
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use hybridx_core::analyzer::analyze_into;
+use hybridx_core::batch::{BatchBuilder, ChunkRow};
+use hybridx_core::bm25::Writer;
+use hybridx_core::cancel::Cancel;
+use hybridx_core::chunk::{Chunk, chunk};
+use hybridx_core::ingest::{Ingest, IngestOptions};
+use hybridx_core::language::Language;
+use hybridx_core::walk::{Scan, ScanOptions, StatCache, scan};
+use tempfile::TempDir;
+
+/// Text of a bench tree that is held in memory at most.
+const MAX_BYTES: usize = 16 << 20;
+
+/// Files of the tree that is made where none is given.
+const MADE_FILES: usize = 1_000;
+
+/// One file.
+struct Source {
+    path: String,
+    text: String,
+    language: Language,
+}
+
+impl Source {
+    fn chunks(&self) -> Vec<Chunk> {
+        chunk(&self.text, self.language)
+    }
+}
+
+fn bench_tree() -> Option<PathBuf> {
+    std::env::var_os("HYBRIDX_BENCH_TREE").map(PathBuf::from)
+}
+
+fn scan_tree(root: &Path, cache: &StatCache) -> Scan {
+    scan(root, &ScanOptions::default(), cache, &Cancel::default()).expect("the tree is readable")
+}
+
+fn read_sources(root: &Path, paths: impl IntoIterator<Item = String>) -> Vec<Source> {
+    let mut left = MAX_BYTES;
+    let texts = paths.into_iter().filter_map(|path| {
+        let text = fs::read_to_string(root.join(&path)).ok()?;
+        Some((path, text))
+    });
+    texts
+        .take_while(|(_, text)| {
+            let fits = text.len() <= left;
+            left = left.saturating_sub(text.len());
+            fits
+        })
+        .map(|(path, text)| {
+            let head = &text[..text.floor_char_boundary(4096)];
+            let language = Language::detect(&path, head);
+            Source { path, text, language }
+        })
+        .collect()
+}
+
+/// The chunker's samples, one file a language.
+fn samples() -> &'static [Source] {
+    static SAMPLES: OnceLock<Vec<Source>> = OnceLock::new();
+    SAMPLES.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/chunks/samples");
+        let mut names: Vec<String> = fs::read_dir(&folder)
+            .expect("the samples are in the repository")
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| Path::new(name).extension().is_some_and(|end| end != "golden"))
+            .collect();
+        names.sort_unstable();
+        read_sources(&folder, names)
+    })
+}
+
+/// Files spread over the bench tree, or else the samples.
+fn sources() -> &'static [Source] {
+    static SOURCES: OnceLock<Option<Vec<Source>>> = OnceLock::new();
+    let given = SOURCES.get_or_init(|| {
+        let root = bench_tree()?;
+        let scan = scan_tree(&root, &StatCache::default());
+        let leaves = scan.tree.leaves();
+        // A stride that leaves no folder out.
+        let step = (leaves.len() / 800).max(1);
+        Some(read_sources(&root, leaves.iter().step_by(step).map(|leaf| leaf.path.to_string())))
+    });
+    given.as_deref().unwrap_or_else(samples)
+}
+
+fn bytes(sources: &[Source]) -> u64 {
+    sources.iter().map(|source| source.text.len() as u64).sum()
+}
+
+/// A tree of [`MADE_FILES`] samples, each different in its last line.
+fn made_tree() -> TempDir {
+    let tree = tempfile::tempdir().expect("a temporary folder");
+    for (number, source) in samples().iter().cycle().take(MADE_FILES).enumerate() {
+        let folder = tree.path().join(format!("d{}", number % 37));
+        fs::create_dir_all(&folder).expect("a folder");
+        let text = format!("{}\n{number}\n", source.text);
+        fs::write(folder.join(format!("f{number}_{}", source.path)), text).expect("written");
+    }
+    tree
+}
+
+/// Walk and digests with and without a stat cache, then all of ingest.
+fn trees(criterion: &mut Criterion) {
+    let made = bench_tree().is_none().then(made_tree);
+    let root = made.as_ref().map_or_else(|| bench_tree().expect("given"), |t| t.path().into());
+    let first = scan_tree(&root, &StatCache::default());
+    let mut group = criterion.benchmark_group("tree");
+    group.sample_size(10);
+    group.throughput(Throughput::Bytes(first.bytes_hashed));
+    group.bench_function("walk_and_hash", |bencher| {
+        bencher.iter(|| scan_tree(&root, &StatCache::default()));
+    });
+    group.bench_function("ingest", |bencher| {
+        bencher.iter_batched(
+            || first.tree.leaves().iter().map(|leaf| leaf.path.clone()).collect(),
+            |files| {
+                let options = IngestOptions::default();
+                let ingest = Ingest::start(root.clone(), files, options, Cancel::default());
+                ingest.expect("started").map(|batch| batch.expect("read").bytes).sum::<u64>()
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    group.throughput(Throughput::Elements(first.tree.leaves().len() as u64));
+    // The first scan's cache may call files racy that were written just before it.
+    let cache = scan_tree(&root, &first.cache).cache;
+    group.bench_function("walk_only", |bencher| {
+        bencher.iter(|| scan_tree(&root, &cache));
+    });
+    group.finish();
+}
+
+/// Text to chunks: all sources, and each sample language.
+fn chunks(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("chunk");
+    group.sample_size(10);
+    let all = sources();
+    group.throughput(Throughput::Bytes(bytes(all)));
+    group.bench_function("all", |bencher| {
+        bencher.iter(|| all.iter().map(|source| source.chunks().len()).sum::<usize>());
+    });
+    for source in samples() {
+        group.throughput(Throughput::Bytes(source.text.len() as u64));
+        group.bench_function(&source.path, |bencher| {
+            bencher.iter(|| black_box(source).chunks());
+        });
+    }
+    group.finish();
+}
+
+/// Text to terms.
+fn terms(criterion: &mut Criterion) {
+    let all = sources();
+    let mut group = criterion.benchmark_group("analyze");
+    group.sample_size(10);
+    group.throughput(Throughput::Bytes(bytes(all)));
+    let mut encoded = String::new();
+    group.bench_function("terms", |bencher| {
+        bencher.iter(|| {
+            for source in all {
+                encoded.clear();
+                analyze_into(black_box(&source.text), &mut encoded);
+            }
+            encoded.len()
+        });
+    });
+    group.finish();
+}
+
+/// All chunks of the sources as one batch.
+fn batch_of(sources: &[Source]) -> RecordBatch {
+    let mut builder = BatchBuilder::default();
+    let mut encoded = String::new();
+    for source in sources {
+        for chunk in source.chunks() {
+            let text = &source.text[chunk.bytes.clone()];
+            encoded.clear();
+            analyze_into(text, &mut encoded);
+            let row = ChunkRow {
+                path: &source.path,
+                language: source.language.name(),
+                kind: chunk.kind.name(),
+                symbol: &chunk.symbol,
+                start_line: chunk.start_line,
+                end_line: chunk.end_line,
+                offset: chunk.bytes.start,
+                text,
+                terms: &encoded,
+            };
+            builder.push(&row).expect("it fits");
+        }
+    }
+    builder.finish().expect("a batch")
+}
+
+/// A new lexical index, and one file of it replaced.
+fn bm25(criterion: &mut Criterion) {
+    let all = sources();
+    let batch = batch_of(all);
+    let mut group = criterion.benchmark_group("bm25");
+    group.sample_size(10);
+    group.throughput(Throughput::Bytes(bytes(all)));
+    let open = |folder: &TempDir| Writer::open(folder.path(), 2, 256 << 20).expect("opened");
+    let folder = || tempfile::tempdir().expect("a temporary folder");
+    group.bench_function("write", |bencher| {
+        bencher.iter_batched(
+            folder,
+            |folder| {
+                let mut writer = open(&folder);
+                writer.add(&batch).expect("added");
+                writer.commit("").expect("committed");
+                writer.close().expect("closed");
+                folder
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    let folder = folder();
+    let mut writer = open(&folder);
+    writer.add(&batch).expect("added");
+    writer.commit("").expect("committed");
+    let one = all.first().expect("there are sources");
+    let replacement = batch_of(std::slice::from_ref(one));
+    group.throughput(Throughput::Bytes(one.text.len() as u64));
+    group.bench_function("replace_a_file", |bencher| {
+        bencher.iter(|| {
+            writer.delete([&*one.path]);
+            writer.add(&replacement).expect("added");
+            writer.commit("").expect("committed");
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, trees, chunks, terms, bm25);
+criterion_main!(benches);

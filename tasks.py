@@ -1,0 +1,131 @@
+"""The task runner: `python3 tasks.py TASK`. It needs Python 3.11, pip and a Rust toolchain.
+
+    test    build, then run the tests of both languages (arguments go to pytest)
+    lint    rustfmt, clippy, ruff, mypy and the stub check; changes nothing
+    format  rustfmt and ruff, in place
+    ci      lint, then test: what has to pass before a change lands
+    slow    the tests that take minutes
+    bench   the criterion benches of the core (arguments go to cargo bench)
+    model   make the bundled model anew (arguments go to models/make.sh)
+    wheel   build a wheel into dist/
+
+Everything but `wheel` works in `.venv`, which is made when it is missing. Cargo always builds for
+release, so that extension, tests and lints share one build of every dependency.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+
+
+def run(*command: str | Path) -> None:
+    """Runs a command at the root, with the tools of `.venv` first; ends with its exit code."""
+    print("+", *command, file=sys.stderr, flush=True)
+    environment = {
+        **os.environ,
+        "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}",
+        "VIRTUAL_ENV": str(VENV),
+        "PYO3_PYTHON": str(PYTHON),
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }
+    done = subprocess.run([str(part) for part in command], cwd=ROOT, env=environment, check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+def setup() -> None:
+    """Makes `.venv`, if it is missing, and builds hybridx and its development tools into it."""
+    if not PYTHON.exists():
+        venv.create(VENV, with_pip=True)
+    run(PYTHON, "-m", "pip", "install", "--quiet", "--editable", ".[dev]")
+
+
+def test(*arguments: str) -> None:
+    """Runs all fast tests."""
+    setup()
+    run("cargo", "test", "--release", "--quiet", "--package", "hybridx-core")
+    run(PYTHON, "-m", "pytest", *arguments)
+
+
+def lint() -> None:
+    """Checks everything that can be checked without running the product."""
+    setup()
+    run("cargo", "fmt", "--all", "--check")
+    run("cargo", "clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings")
+    run(PYTHON, "-m", "ruff", "check")
+    run(PYTHON, "-m", "ruff", "format", "--check")
+    run(PYTHON, "-m", "mypy")
+    run(PYTHON, "-m", "mypy.stubtest", "hybridx._core")
+
+
+def format_() -> None:
+    """Formats both languages."""
+    setup()
+    run("cargo", "fmt", "--all")
+    run(PYTHON, "-m", "ruff", "check", "--fix")
+    run(PYTHON, "-m", "ruff", "format")
+
+
+def ci() -> None:
+    """Lint, then test."""
+    lint()
+    test()
+
+
+def slow() -> None:
+    """Runs the tests that take minutes."""
+    test("-m", "slow")
+
+
+def bench(*arguments: str) -> None:
+    """Runs the core's benches."""
+    run("cargo", "bench", "--package", "hybridx-core", *arguments)
+
+
+def model(*arguments: str) -> None:
+    """Makes the bundled model."""
+    setup()
+    run(PYTHON, "-m", "pip", "install", "--quiet", "--requirement", "models/requirements.txt")
+    run("sh", "models/make.sh", *arguments)
+
+
+def wheel() -> None:
+    """Builds a wheel."""
+    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", "dist", ".")
+
+
+TASKS = {
+    "test": test,
+    "lint": lint,
+    "format": format_,
+    "ci": ci,
+    "slow": slow,
+    "bench": bench,
+    "model": model,
+    "wheel": wheel,
+}
+
+
+def main() -> None:
+    """Runs the task named on the command line."""
+    name, *arguments = sys.argv[1:] or ["help"]
+    task = TASKS.get(name)
+    if task is None:
+        print(__doc__)
+        sys.exit(0 if name in {"help", "--help", "-h"} else 2)
+    if sys.version_info < (3, 11):
+        sys.exit("hybridx needs Python 3.11 or later")
+    task(*arguments)
+
+
+if __name__ == "__main__":
+    main()
