@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from click.testing import CliRunner, Result
@@ -103,7 +102,7 @@ class FakeIndex:
             raise cls.answers["open"]
         return cls()
 
-    def __enter__(self) -> FakeIndex:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -121,14 +120,14 @@ class FakeIndex:
 
 
 @pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[type[FakeIndex]]:
+def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[FakeIndex]:
     module = ModuleType("hybridx.api")
     module.Index = FakeIndex  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "hybridx.api", module)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HYBRIDX_DEBUG", raising=False)
     FakeIndex.answers, FakeIndex.asked, FakeIndex.opened = {}, [], []
-    yield FakeIndex
+    return FakeIndex
 
 
 def run(*args: str, stdin: str | bytes | None = None) -> Result:
@@ -141,8 +140,19 @@ def run(*args: str, stdin: str | bytes | None = None) -> Result:
 def test_index_asks_for_what_the_flags_say(api: type[FakeIndex]) -> None:
     api.answers["update"] = report()
     result = run(
-        *"index sub --full --sequential --jobs 3 --memory-limit 900 --device cpu".split(),
-        *"--model ./m --max-errors 5 --index-dir ix".split(),
+        *[
+            "index",
+            "sub",
+            "--full",
+            "--sequential",
+            "--jobs",
+            "3",
+            "--memory-limit",
+            "900",
+            "--device",
+            "cpu",
+        ],
+        *["--model", "./m", "--max-errors", "5", "--index-dir", "ix"],
     )
     assert result.exit_code == 0, result.stderr
     [(path, settings)] = api.opened
@@ -153,7 +163,8 @@ def test_index_asks_for_what_the_flags_say(api: type[FakeIndex]) -> None:
     assert settings.index_dir == Path.cwd() / "ix"
     assert settings.origin("require_gpu") == "default"
     [(_, _, asked)] = api.asked
-    assert asked["full"] is True and asked["sequential"] is True
+    assert asked["full"] is True
+    assert asked["sequential"] is True
     assert asked["paths"] is None
     assert asked["progress"] is None  # nobody looks at a pipe
     assert asked["cancel"].cancelled is False
@@ -238,7 +249,8 @@ def test_a_file_outside_the_root_is_refused(api: type[FakeIndex], name: str) -> 
     Path("repo").mkdir()
     result = run("index", "repo", "--file", name)
     assert result.exit_code == 2
-    assert name in result.stderr and "repo" in result.stderr
+    assert name in result.stderr
+    assert "repo" in result.stderr
     assert not api.asked
 
 
@@ -249,7 +261,11 @@ def test_a_file_outside_the_root_is_refused(api: type[FakeIndex], name: str) -> 
         (TooManyErrorsError("6 files failed"), 2, "hybridx: 6 files failed"),
         (IndexBusyError("busy"), 2, "HYBRIDX_LOCK_TIMEOUT"),
         (CorruptIndexError("x is damaged"), 2, "hybridx index --full"),
-        (FileNotFoundError(2, "No such file or directory", "/no\nwhere"), 2, "/no\\x0awhere: No such"),
+        (
+            FileNotFoundError(2, "No such file or directory", "/no\nwhere"),
+            2,
+            "/no\\x0awhere: No such",
+        ),
         (RuntimeError("boom\n" * 900), 2, "internal error: RuntimeError: boom boom"),
         (MemoryError(), 2, "internal error: MemoryError"),
     ],
@@ -272,7 +288,8 @@ def test_debug_shows_the_traceback(api: type[FakeIndex], args: list[str]) -> Non
     api.answers["update"] = RuntimeError("boom")
     result = run(*args)
     assert result.exit_code == 2
-    assert "Traceback" in result.stderr and "RuntimeError: boom" in result.stderr
+    assert "Traceback" in result.stderr
+    assert "RuntimeError: boom" in result.stderr
 
 
 @pytest.mark.parametrize(("value", "shown"), [("1", True), ("0", False), ("", False)])
@@ -399,9 +416,7 @@ def test_a_stale_index_is_said(api: type[FakeIndex]) -> None:
         (["idnex"], "idnex"),
     ],
 )
-def test_usage_errors_are_exit_code_2(
-    api: type[FakeIndex], args: list[str], named: str
-) -> None:
+def test_usage_errors_are_exit_code_2(api: type[FakeIndex], args: list[str], named: str) -> None:
     result = run(*args)
     assert result.exit_code == 2
     assert result.stdout == ""
@@ -447,9 +462,7 @@ def test_diff_lists_changes_by_path(api: type[FakeIndex]) -> None:
     )
     result = run("diff")
     assert result.exit_code == 0
-    assert result.stdout == (
-        "M  a.py\nR  z.py -> b.py\nA  c.py\nD  d.py\nA  new\\x0aline\n"
-    )
+    assert result.stdout == ("M  a.py\nR  z.py -> b.py\nA  c.py\nD  d.py\nA  new\\x0aline\n")
     assert result.stderr == "5 files changed (0.25 s)\n"
     assert json.loads(run("diff", "--json").stdout) == {"added": ["c.py"]}
 
@@ -491,7 +504,9 @@ def test_models(api: type[FakeIndex], monkeypatch: pytest.MonkeyPatch) -> None:
     terms = ModelInfo("terms", "bundled", 256, "f1", "/models/terms")
     other = ModelInfo("other", "folder", 384, "f2", "/models/other")
     embed = ModuleType("hybridx.embed")
-    embed.list_models = lambda: [terms]  # type: ignore[attr-defined]
+    embed.list_models = lambda settings: (  # type: ignore[attr-defined]
+        [terms] if settings.model == "bundled" else [terms, other]
+    )
     by_name = {"bundled": terms, "/models/other": other}
     embed.load_model = lambda name: SimpleNamespace(info=by_name[name])  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "hybridx.embed", embed)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("lancedb", "onnxruntime", "pyarrow", "numpy", "rich", "platformdirs", "tomllib")
-"""The last three are light by comparison, but `--help` needs none of them either."""
+HEAVY = ("lancedb", "onnxruntime", "pyarrow", "numpy", "rich", "platformdirs")
+"""The last two are light by comparison, but `--help` needs none of them either."""
 
 FAKE = """
 import signal, sys, time, types
@@ -59,14 +59,14 @@ def start(
     *args: str,
     stdout: int = subprocess.PIPE,
     stderr: int = subprocess.PIPE,
-    **environ: str,
+    environ: dict[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """The program over an API that works in the way of `mode`."""
     return subprocess.Popen(
         [sys.executable, "-c", f"MODE = {mode!r}\n{FAKE}", *args],
         stdout=stdout,
         stderr=stderr,
-        env={**os.environ, **environ},
+        env={**os.environ, **(environ or {})},
     )
 
 
@@ -173,7 +173,8 @@ def test_ctrl_c_ends_what_only_reads_at_once() -> None:
 @pytest.mark.parametrize("mode", ["many", "one"])
 def test_a_reader_that_goes_away_ends_it_quietly(mode: str) -> None:
     process = start(mode, "diff", "--quiet")
-    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     process.stdout.close()
     err = process.stderr.read()
     process.stderr.close()
@@ -206,10 +207,11 @@ def test_a_name_the_locale_cannot_show_is_escaped() -> None:
 def on_terminal(mode: str, *args: str, **environ: str) -> str:
     """What the program writes to stderr if that is a terminal, stopped while it works."""
     ours, theirs = pty.openpty()
-    process = start(mode, *args, stderr=theirs, TERM="xterm", COLUMNS="120", **environ)
+    environ = {"TERM": "xterm", "COLUMNS": "120", **environ}
+    process = start(mode, *args, stderr=theirs, environ=environ)
     os.close(theirs)
     written = b""
-    with open(ours, "rb", buffering=0) as terminal:  # noqa: PTH123
+    with open(ours, "rb", buffering=0) as terminal:  # noqa: PTH123 - a descriptor
         while True:
             try:
                 data = terminal.read(65536)
@@ -239,6 +241,7 @@ def test_the_cursor_comes_back_even_if_the_work_is_left_behind() -> None:
 
 def test_no_progress_when_quiet_or_on_a_dumb_terminal() -> None:
     assert "files" not in on_terminal("obeys", "index", "--quiet")
+    assert "files" not in on_terminal("obeys", "index", TERM="dumb")
 
 
 def test_no_colour_is_honoured() -> None:

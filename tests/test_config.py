@@ -36,7 +36,7 @@ def test_defaults(tmp_path: Path) -> None:
     assert settings.commit_files == 5000
     assert settings.index_dir is None
     assert settings.cache_dir.is_absolute()
-    assert {settings.origin(key) for key in Settings.keys()} == {"default"}
+    assert set(map(settings.origin, Settings.keys())) == {"default"}
 
 
 def test_later_sources_overrule_earlier_ones(tmp_path: Path) -> None:

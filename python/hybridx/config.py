@@ -19,13 +19,16 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hybridx.errors import UsageError
-from hybridx.types import Device
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from hybridx.types import Device
 
 __all__ = ["Settings", "suggestion", "unknown_variables"]
 
@@ -122,7 +125,7 @@ class Settings:
         Raises `UsageError`, which names the source and the key, and `OSError` if a project's file
         is there but cannot be read.
         """
-        root = Path(os.path.abspath(root))  # noqa: PTH100  # not resolved: messages name it
+        root = Path(root).absolute()  # not resolved: messages name it
         values: dict[str, Any] = {}
         origins: dict[str, str] = {}
         for key, value, origin in (
@@ -320,8 +323,9 @@ def _checked(where: str, rule: _Rule, value: object, base: Path | None = None) -
 
 
 def _absolute(path: str, base: Path | None) -> Path:
-    full = os.path.expanduser(path)  # noqa: PTH111  # leaves an unknown user's `~` as it is
-    return Path(os.path.abspath(full if base is None else base / full))  # noqa: PTH100
+    full = os.path.expanduser(path)  # noqa: PTH111 - leaves the `~` of an unknown user alone
+    full = os.path.join(base or "", full)  # noqa: PTH118 - for `abspath`, which resolves no links
+    return Path(os.path.abspath(full))  # noqa: PTH100
 
 
 def _is_below(path: Path, folder: Path) -> bool:

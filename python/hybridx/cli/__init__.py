@@ -22,7 +22,7 @@ __all__ = ["cli", "main"]
 
 def _print_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
     if wanted and not context.resilient_parsing:
-        from importlib.metadata import version  # noqa: PLC0415  # 20 ms that only this needs
+        from importlib.metadata import version  # 20 ms that only this needs
 
         click.echo(f"hybridx {version('hybridx')}")
         context.exit()

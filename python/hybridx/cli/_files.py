@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from hybridx.cli._text import visible_path
 from hybridx.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def read_names(stream: IO[bytes]) -> list[str]:
@@ -28,7 +30,7 @@ def spell(names: Iterable[str], root: str) -> list[str]:
     as hybridx prints it, such as `caf\xe9.c`. Files need not exist: a removed one has changed,
     too. Raises `UsageError` for a name that is not below `root`.
     """
-    from hybridx._core import encode_path  # noqa: PLC0415  # loads the extension
+    from hybridx._core import encode_path  # loads the extension
 
     found: dict[str, None] = {}
     for name in names:
@@ -41,7 +43,7 @@ def spell(names: Iterable[str], root: str) -> list[str]:
 def _as_is_or_decoded(name: str) -> str:
     if "\\" not in name or os.path.lexists(name):
         return name
-    from hybridx._core import decode_path  # noqa: PLC0415
+    from hybridx._core import decode_path
 
     decoded = os.fsdecode(decode_path(name))
     return decoded if os.path.lexists(decoded) else name
@@ -51,21 +53,16 @@ def _relative(name: str, root: str) -> str:
     if "\0" in name:
         raise UsageError("a file name cannot contain NUL")
     name = name.rstrip("/") or name
-    path, top = os.path.abspath(name), os.path.abspath(root)  # noqa: PTH100
+    path, top = Path(name).absolute(), Path(root).absolute()
     # Folders may be reached through links, and `..` after one is not what it looks like; the
     # file itself may be a link and stays one.
     if ".." in Path(name).parts or not _is_below(path, top):
-        folder, last = os.path.split(name)
-        path = os.path.join(os.path.realpath(folder or "."), last)  # noqa: PTH118
-        top = os.path.realpath(root)
-    if _can_only_be_a_folder(name) or not _is_below(path, top):
+        path = Path(name).parent.resolve() / Path(name).name
+        top = Path(root).resolve()
+    if Path(name).name in ("", "..") or not _is_below(path, top):
         raise UsageError(f"{visible_path(name)} is no file below {root}")
-    return os.path.relpath(path, top)
+    return str(path.relative_to(top))
 
 
-def _can_only_be_a_folder(name: str) -> bool:
-    return os.path.basename(name) in ("", ".", "..")  # noqa: PTH119
-
-
-def _is_below(path: str, top: str) -> bool:
-    return path.startswith(top.rstrip(os.sep) + os.sep)
+def _is_below(path: Path, top: Path) -> bool:
+    return path != top and path.is_relative_to(top)

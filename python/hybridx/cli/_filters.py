@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from hybridx.config import suggestion
 from hybridx.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ALIASES = {
     "asm": "assembly",
@@ -66,7 +69,7 @@ def languages_of(lists: Iterable[str]) -> list[str]:
     words = _words(lists)
     if not words:
         return []
-    from hybridx._core import languages  # noqa: PLC0415  # loads the extension
+    from hybridx._core import languages  # loads the extension
 
     known = set(languages())
     names = [word if word in known else ALIASES.get(word, word) for word in words]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +12,8 @@ import click
 from hybridx.cli._text import visible, visible_path
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from hybridx.types import Hit, SearchResult
@@ -96,14 +97,14 @@ def _console() -> Console | None:
         or os.environ.get("TERM") == "dumb"
     ):
         return None
-    from rich.console import Console  # noqa: PLC0415  # nearly a tenth of a second
+    from rich.console import Console  # nearly a tenth of a second
 
     return Console(highlight=False)
 
 
 def _print_rich(console: Console, hit: Hit, code: Sequence[str]) -> None:
-    from rich.syntax import Syntax  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.syntax import Syntax
+    from rich.text import Text
 
     head = Text()
     head.append(visible_path(hit.path), style="bold magenta")

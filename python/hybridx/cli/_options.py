@@ -53,7 +53,7 @@ def opened(path: str, flags: Mapping[str, object]) -> Iterator[Index]:
     A missing index becomes the sentence that says how to make one.
     """
     settings = Settings.load(path, flags)
-    from hybridx.api import Index  # noqa: PLC0415  # heavy
+    from hybridx.api import Index  # heavy
 
     try:
         with Index.open(path, settings=settings) as index:
@@ -73,6 +73,6 @@ class NoIndexError(HybridxError):
 
 
 def _quoted(word: str) -> str:
-    import shlex  # noqa: PLC0415  # only for this message
+    import shlex  # only for this message
 
     return shlex.quote(word)

@@ -10,9 +10,8 @@ import contextlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -24,6 +23,9 @@ from hybridx.errors import (
     IndexBusyError,
     IndexFormatError,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 FAILED = 2
 INTERRUPTED = 130
@@ -40,7 +42,7 @@ _LONGEST = 600
 """Characters of an error that are shown; some libraries quote whole queries."""
 
 
-class Interrupted(Exception):  # noqa: N818  # a wish, no error
+class Interrupted(Exception):  # noqa: N818 - a wish, no error  # a wish, no error
     """Ctrl-C.
 
     `running` tells that a thread is still at work and must not be waited for, `kept` that the
@@ -70,8 +72,8 @@ class Program(click.Group):
         complete_var: str | None = None,
         standalone_mode: bool = True,
         windows_expand_args: bool = True,
-        **extra: Any,  # noqa: ANN401
-    ) -> Any:  # noqa: ANN401
+        **extra: Any,
+    ) -> Any:
         """Runs a command; ends the process with its exit code unless `standalone_mode` is off."""
         state = State(debug=os.environ.get("HYBRIDX_DEBUG", "") not in ("", "0"))
         extra.setdefault("obj", state)
@@ -80,7 +82,7 @@ class Program(click.Group):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
 
-        def run() -> Any:  # noqa: ANN401
+        def run() -> Any:
             return super(Program, self).main(
                 args,
                 prog_name,
@@ -94,7 +96,7 @@ class Program(click.Group):
             return run()
         sys.exit(_ended(run, state))
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
+    def invoke(self, ctx: click.Context) -> Any:
         """Runs the command of `ctx`; what it returns is no exit code."""
         try:
             super().invoke(ctx)
@@ -103,11 +105,11 @@ class Program(click.Group):
             raise _ReaderGone from error
 
 
-class _ReaderGone(Exception):  # noqa: N818  # nothing is wrong
+class _ReaderGone(Exception):  # noqa: N818 - nothing is wrong  # nothing is wrong
     pass
 
 
-def _ended(run: Any, state: State) -> int:  # noqa: ANN401
+def _ended(run: Any, state: State) -> int:
     """The exit code of `run`, after saying what went wrong."""
     code = FAILED
     try:
@@ -130,7 +132,7 @@ def _ended(run: Any, state: State) -> int:  # noqa: ANN401
     except click.ClickException as error:
         _explain_usage(error)
         return FAILED
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last resort: a bug of ours
         if state.debug:
             traceback.print_exc()
         else:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hybridx.cli._text import plural, size
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hybridx.types import Progress, ProgressCallback
 
 _NAMES = {"scan": "scanning", "index": "indexing", "commit": "committing"}
@@ -33,14 +34,14 @@ def progress_bar(*, quiet: bool) -> Iterator[ProgressCallback | None]:
         yield None
         return
     # Nearly a tenth of a second, which only a terminal has to wait for.
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import (  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import (
         BarColumn,
         TaskProgressColumn,
         TextColumn,
         TimeElapsedColumn,
     )
-    from rich.progress import Progress as Bars  # noqa: PLC0415
+    from rich.progress import Progress as Bars
 
     bars = Bars(
         TextColumn("{task.description}"),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from hybridx.cli._program import Interrupted
 from hybridx.errors import Cancelled
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hybridx._core import CancelToken
 
 _T = TypeVar("_T")
@@ -35,7 +36,7 @@ def interruptible(work: Callable[[], _T], cancel: CancelToken | None = None) -> 
     def body() -> None:
         try:
             results.append(work())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - handed to the main thread
             errors.append(error)
         finally:
             done.set()

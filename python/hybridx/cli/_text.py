@@ -12,6 +12,8 @@ _UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud
 """What can move the cursor, break a line or turn its direction; a tab is harmless."""
 
 _KILO = 1000.0
+_SHORT, _MEDIUM = 10, 120
+"""Seconds up to which hundredths, and whole seconds alone, are told."""
 
 
 def visible(text: str) -> str:
@@ -41,21 +43,21 @@ def size(count: float) -> str:
     """Bytes in decimal units: `512 B`, `3.4 MB`."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < _KILO:
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"  # noqa: PLR2004
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= _KILO
     return f"{count:.1f} TB"
 
 
 def seconds(count: float) -> str:
     """`0.21 s`, `34 s`, `2 min 5 s`."""
-    if count < 10:  # noqa: PLR2004
+    if count < _SHORT:
         return f"{count:.2f} s"
-    if count < 120:  # noqa: PLR2004
+    if count < _MEDIUM:
         return f"{count:.0f} s"
     return f"{int(count) // 60} min {int(count) % 60} s"
 
 
-def print_json(document: Any, *, indent: int | None = 2) -> None:  # noqa: ANN401
+def print_json(document: Any, *, indent: int | None = 2) -> None:
     """Prints one JSON document and a line end, as UTF-8 whatever the locale."""
     try:
         data = json.dumps(document, ensure_ascii=False, indent=indent).encode()

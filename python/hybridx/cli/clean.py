@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 
 import click
 
@@ -19,7 +19,7 @@ def clean(path: str, as_json: bool, quiet: bool, **flags: object) -> None:
     with opened(path, flags) as index:
         freed = index.clean()
     if as_json:
-        print_json({"root": os.path.abspath(path), "freed_bytes": freed})  # noqa: PTH100
+        print_json({"root": str(Path(path).resolve()), "freed_bytes": freed})
     elif not quiet:
         said = f"removed, {size(freed)} freed" if freed else "there is no index to remove"
         click.echo(f"{visible_path(path)}: {said}", err=True)

@@ -33,7 +33,7 @@ def show(path: str, as_json: bool) -> None:
     if as_json:
         print_json(
             {
-                "root": os.path.abspath(path),  # noqa: PTH100
+                "root": str(Path(path).resolve()),
                 "settings": {
                     key: {"value": value, "origin": settings.origin(key)}
                     for key, value in values.items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import groupby
 from typing import IO, TYPE_CHECKING
 
@@ -15,6 +14,8 @@ from hybridx.cli._run import interruptible
 from hybridx.cli._text import plural, print_json, seconds, size, visible, visible_path
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hybridx.types import FileError, IndexReport, ProgressCallback
 
 SOME_FAILED = 1
@@ -100,7 +101,7 @@ def _update(
     sequential: bool,
     progress: ProgressCallback | None,
 ) -> IndexReport:
-    from hybridx._core import CancelToken  # noqa: PLC0415  # loads the extension
+    from hybridx._core import CancelToken  # loads the extension
 
     cancel = CancelToken()
 
@@ -135,11 +136,15 @@ def summary(report: IndexReport) -> list[str]:
     if any(changed.values()):
         lines = [
             first,
-            f"{plural(chunks.total, 'chunk')}: {chunks.added:,} added, {chunks.removed:,} removed, "
-            f"{chunks.embedded:,} embedded on {visible(report.device)}, "
-            f"{plural(chunks.reused_vectors, 'vector')} reused",
-            f"generation {report.generation} in {seconds(took)} ({rate}"
-            f"{done / took if took > 0 else 0:,.0f} files/s)",
+            (
+                f"{plural(chunks.total, 'chunk')}: {chunks.added:,} added, {chunks.removed:,} removed, "
+                f"{chunks.embedded:,} embedded on {visible(report.device)}, "
+                f"{plural(chunks.reused_vectors, 'vector')} reused"
+            ),
+            (
+                f"generation {report.generation} in {seconds(took)} ({rate}"
+                f"{done / took if took > 0 else 0:,.0f} files/s)"
+            ),
         ]
     else:
         lines = [f"{first}; generation {report.generation} ({seconds(took)})"]

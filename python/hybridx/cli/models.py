@@ -24,10 +24,7 @@ def models() -> None:
 @debug_option
 def list_(as_json: bool) -> None:
     """List the models; the one that the settings choose is marked."""
-    chosen = _find("")
-    known = _known()
-    if chosen not in known:
-        known.append(chosen)
+    known, chosen = _known()
     if as_json:
         print_json([model.to_json() for model in known])
         return
@@ -59,17 +56,19 @@ def show(name: str, as_json: bool) -> None:
 
 
 def _find(name: str) -> ModelInfo:
-    """The model called `name` in a list, or that the setting `model` may be; "" is the set one."""
-    name = name or Settings.load(".", {}).model
-    listed = next((each for each in _known() if each.name == name), None)
+    """The model called `name` in the list, or that the setting `model` may be; "" is the set one."""
+    known, chosen = _known()
+    listed = next((each for each in known if each.name == name), None if name else chosen)
     if listed is not None:
         return listed
-    from hybridx.embed import load_model  # noqa: PLC0415  # heavy
+    from hybridx.embed import load_model  # heavy
 
     return load_model(name).info
 
 
-def _known() -> list[ModelInfo]:
-    from hybridx.embed import list_models  # noqa: PLC0415  # heavy
+def _known() -> tuple[list[ModelInfo], ModelInfo]:
+    """The models at hand, and which of them the settings choose."""
+    settings = Settings.load(".", {})
+    from hybridx.embed import list_models, load_model  # heavy
 
-    return list_models()
+    return list_models(settings), load_model(settings.model).info

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +15,8 @@ from hybridx.cli._text import plural, print_json
 from hybridx.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hybridx.types import Mode, SearchResult
 
 NO_HITS = 1
