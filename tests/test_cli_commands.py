@@ -328,10 +328,10 @@ def test_text_shows_place_symbol_kind_score_and_code(api: type[FakeIndex]) -> No
     api.answers["search"] = found(hit(), hit(2, symbol="", path="b.md"))
     result = run("search", "delay")
     assert result.stdout == (
-        "src/retry.py:10-12  Policy.delay  method  0.500\n"
+        "src/retry.py:10-12  Policy.delay  method  0.5\n"
         "    @cached\n    # delay, in words\n    def delay(self):\n        return 1\n"
         "\n"
-        "b.md:10-12  method  0.500\n"
+        "b.md:10-12  method  0.5\n"
         "    @cached\n    # delay, in words\n    def delay(self):\n        return 1\n"
     )
     assert result.stderr == ""

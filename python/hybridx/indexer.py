@@ -8,6 +8,7 @@ import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from hybridx.store import STORE_VERSION
 from hybridx.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from hybridx.config import Settings
     from hybridx.embed.model import Model
@@ -36,7 +37,7 @@ class Request:
     paths: Collection[str] | None = None
     """Only these files and folders; everything if `None`."""
     sequential: bool = False
-    """One step at a time, one thread: the same result, for debugging."""
+    """One step at a time, on one core: the same result, for debugging."""
 
 
 def fingerprint(model: Model) -> str:
@@ -89,7 +90,8 @@ class Update:
         draft.skip(scan)
         manifest, after = base.manifest if base else self._first_manifest(), before
         if base is None or changes or not draft.finish().same_ledger(before):
-            manifest, after = await self._write(epoch, base, manifest, changes, draft, tally)
+            work = _Work(epoch, base, manifest, changes, draft, tally)
+            manifest, after = await self._write(executor, work)
         self._make_current(epoch)
         if scan.cache_changed:
             await call(executor, scan.cache.save, self.layout.stat_cache)
@@ -158,17 +160,34 @@ class Update:
         )
 
     async def _write(
-        self,
-        epoch: Epoch,
-        base: Generation | None,
-        manifest: Manifest,
-        changes: Selection,
-        draft: _core.Draft,
-        tally: Tally,
+        self, executor: ThreadPoolExecutor, work: _Work
     ) -> tuple[Manifest, _core.Snapshot]:
         """Brings both stores to the changes and commits."""
-        jobs = self._jobs
-        writer = Writer(epoch, manifest, threads=min(jobs, 4), heap_bytes=self._heap_bytes)
+        if self.request.sequential:
+            return await call(executor, self._write_sequentially, work)
+        stream, embed, store = await call(executor, self._start, work)
+        try:
+            if work.tally.expected:
+                await side_by_side(stream, embed, store)
+        finally:
+            stream.close()
+        return await call(executor, self._finish, store)
+
+    def _write_sequentially(self, work: _Work) -> tuple[Manifest, _core.Snapshot]:
+        with one_core():
+            stream, embed, store = self._start(work)
+            try:
+                sequentially(stream, embed, store)
+            finally:
+                stream.close()
+            return self._finish(store)
+
+    def _start(self, work: _Work) -> tuple[_core.IngestStream, EmbedStep, StoreStep]:
+        """Opens the stores and starts the core's threads."""
+        changes, tally, jobs = work.changes, work.tally, self._jobs
+        writer = Writer(
+            work.epoch, work.manifest, threads=min(jobs, 4), heap_bytes=self._heap_bytes
+        )
         writer.remove(changes.removed)
         tally.removed = len(changes.removed)
         tally.expect("added", changes.added)
@@ -180,27 +199,25 @@ class Update:
         def on_commit() -> None:
             # A first build can be searched as it grows.
             if self.layout.current() is None:
-                self.layout.switch(epoch)
+                self.layout.switch(work.epoch)
 
-        embed = EmbedStep(self.model, self.settings, jobs, base, origins, tally)
-        store = StoreStep(writer, draft, self.settings.commit_files, tally, self.cancel, on_commit)
-        if tally.expected:
-            stream = _core.ingest(
-                self.layout.root,
-                tally.expected,
-                jobs=jobs,
-                max_file_bytes=self.settings.max_file_bytes,
-                cancel=self.cancel,
-            )
-            try:
-                steps = sequentially if self.request.sequential else side_by_side
-                await steps(stream, embed, store)
-            finally:
-                stream.close()
-        tally.tell("commit", force=True)
-        committed = await asyncio.to_thread(store.commit)
-        with tally.timed("commit"):
-            await asyncio.to_thread(writer.close)
+        settings = self.settings
+        stream = _core.ingest(
+            self.layout.root,
+            tally.expected,
+            jobs=jobs,
+            max_file_bytes=settings.max_file_bytes,
+            cancel=self.cancel,
+        )
+        embed = EmbedStep(self.model, settings, jobs, work.base, origins, tally)
+        store = StoreStep(writer, work.draft, settings.commit_files, tally, self.cancel, on_commit)
+        return stream, embed, store
+
+    def _finish(self, store: StoreStep) -> tuple[Manifest, _core.Snapshot]:
+        store.tally.tell("commit", force=True)
+        committed = store.commit()
+        with store.tally.timed("commit"):
+            store.writer.close()
         return committed
 
     def _make_current(self, epoch: Epoch) -> None:
@@ -216,6 +233,18 @@ class Update:
         """An eighth of the budget for the lexical writer, 256 MiB where there is none."""
         limit = self.settings.memory_limit_mb
         return 256 << 20 if limit is None else max(30 << 20, (limit << 20) // 8)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What there is to do, and from where."""
+
+    epoch: Epoch
+    base: Generation | None
+    manifest: Manifest
+    changes: Selection
+    draft: _core.Draft
+    tally: Tally
 
 
 @dataclass(frozen=True)
@@ -254,6 +283,24 @@ class Selection:
 
     def __bool__(self) -> bool:
         return bool(self.added or self.modified or self.removed or self.moved)
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Keeps this thread, and every thread it starts meanwhile, on one core.
+
+    The lexical store indexes in threads of its own; on one core they take their turn too, so that
+    one step really ends before the next begins. Where threads cannot be bound nothing happens.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def cores() -> int:

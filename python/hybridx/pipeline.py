@@ -175,7 +175,7 @@ class StoreStep:
         return manifest, snapshot
 
 
-async def sequentially(stream: _core.IngestStream, embed: EmbedStep, store: StoreStep) -> None:
+def sequentially(stream: _core.IngestStream, embed: EmbedStep, store: StoreStep) -> None:
     """Takes every batch through all steps before the next one is asked for."""
     while True:
         with embed.tally.timed("ingest"):

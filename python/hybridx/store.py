@@ -53,7 +53,7 @@ class VectorStore:
             CorruptIndexError: the table or that version of it cannot be opened.
         """
         with _translated(f"{self.folder} cannot be opened", CorruptIndexError):
-            if _TABLE in self._database.table_names():
+            if _TABLE in self._database.list_tables().tables:
                 self._table = self._database.open_table(_TABLE)
                 if version is not None:
                     self._table.checkout(version)

@@ -151,7 +151,7 @@ class Tally:
                 reused_vectors=self.reused,
             ),
             errors=tuple(self.errors),
-            bytes_read=self.bytes_read + scan.bytes_hashed,
+            bytes_read=self.bytes_read,
             peak_rss_bytes=_peak_rss(),
             seconds=StageSeconds(**{stage: round(s, 4) for stage, s in self._seconds.items()}),
         )

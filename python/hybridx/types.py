@@ -114,6 +114,7 @@ class IndexReport(_Value):
     chunks: ChunkCounts
     errors: tuple[FileError, ...]
     bytes_read: int
+    """Bytes of the files that were chunked; what the scan read to hash them is not in it."""
     peak_rss_bytes: int
     seconds: StageSeconds
 

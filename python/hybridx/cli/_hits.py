@@ -52,7 +52,7 @@ def print_text(result: SearchResult, *, explain: bool) -> None:
 def headline(hit: Hit) -> str:
     """`path:start-end  symbol  kind  score`."""
     place = f"{visible_path(hit.path)}:{hit.start_line}-{hit.end_line}"
-    return "  ".join(filter(None, (place, visible(hit.symbol), hit.kind, f"{hit.score:.3f}")))
+    return "  ".join(filter(None, (place, visible(hit.symbol), hit.kind, f"{hit.score:.4g}")))
 
 
 def scores(hit: Hit) -> str:
@@ -111,7 +111,7 @@ def _print_rich(console: Console, hit: Hit, code: Sequence[str]) -> None:
     head.append(f":{hit.start_line}-{hit.end_line}", style="green")
     if hit.symbol:
         head.append(f"  {visible(hit.symbol)}", style="bold")
-    head.append(f"  {hit.kind}  {hit.score:.3f}", style="dim")
+    head.append(f"  {hit.kind}  {hit.score:.4g}", style="dim")
     console.print(head, soft_wrap=True)
     console.print(
         Syntax(

@@ -42,7 +42,7 @@ _LONGEST = 600
 """Characters of an error that are shown; some libraries quote whole queries."""
 
 
-class Interrupted(Exception):  # noqa: N818 - a wish, no error  # a wish, no error
+class Interrupted(Exception):  # noqa: N818 - a wish, no error
     """Ctrl-C.
 
     `running` tells that a thread is still at work and must not be waited for, `kept` that the
@@ -105,7 +105,7 @@ class Program(click.Group):
             raise _ReaderGone from error
 
 
-class _ReaderGone(Exception):  # noqa: N818 - nothing is wrong  # nothing is wrong
+class _ReaderGone(Exception):  # noqa: N818 - nothing is wrong
     pass
 
 

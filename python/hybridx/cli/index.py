@@ -116,39 +116,39 @@ def _update(
 
 def summary(report: IndexReport) -> list[str]:
     """What a run did, in lines for people."""
-    files, chunks, took = report.files, report.chunks, report.seconds.total
-    changed = {
+    files, took = report.files, report.seconds.total
+    counts = {
         "added": files.added,
         "modified": files.modified,
         "removed": files.removed,
         "moved": files.moved,
     }
-    if not any(changed.values()) and not files.failed:
-        first = f"up to date: {plural(files.unchanged, 'file')}"
-    else:
-        done = files.added + files.modified + files.moved + files.removed
-        rate = f"{size(report.bytes_read / took)}/s, " if took > 0 else ""
-        parts = [f"{count:,} {what}" for what, count in changed.items() if count]
-        parts.append(f"{files.unchanged:,} unchanged")
-        first = f"{plural(done, 'file')}: {', '.join(parts)}"
-    if files.skipped:
-        first += f"; {files.skipped:,} skipped"
-    if any(changed.values()):
-        lines = [
-            first,
-            (
-                f"{plural(chunks.total, 'chunk')}: {chunks.added:,} added, {chunks.removed:,} removed, "
-                f"{chunks.embedded:,} embedded on {visible(report.device)}, "
-                f"{plural(chunks.reused_vectors, 'vector')} reused"
-            ),
-            (
-                f"generation {report.generation} in {seconds(took)} ({rate}"
-                f"{done / took if took > 0 else 0:,.0f} files/s)"
-            ),
-        ]
-    else:
-        lines = [f"{first}; generation {report.generation} ({seconds(took)})"]
-    return [*lines, *digest(report.errors)]
+    changed = sum(counts.values())
+    skipped = f"; {files.skipped:,} skipped" if files.skipped else ""
+    if not changed:
+        first = (
+            f"{'no change' if files.failed else 'up to date'}: {plural(files.unchanged, 'file')}"
+        )
+        end = f"generation {report.generation} ({seconds(took)})"
+        return [f"{first}{skipped}; {end}", *digest(report.errors)]
+    parts = [f"{count:,} {what}" for what, count in counts.items() if count]
+    parts.append(f"{files.unchanged:,} unchanged")
+    chunks = report.chunks
+    numbers = [
+        f"{chunks.added:,} added",
+        f"{chunks.removed:,} removed",
+        f"{chunks.embedded:,} embedded on {visible(report.device)}",
+        f"{plural(chunks.reused_vectors, 'vector')} reused",
+    ]
+    rate = ""
+    if took > 0:
+        rate = f" ({size(report.bytes_read / took)}/s, {changed / took:,.0f} files/s)"
+    return [
+        f"{plural(changed, 'file')}: {', '.join(parts)}{skipped}",
+        f"{plural(chunks.total, 'chunk')}: {', '.join(numbers)}",
+        f"generation {report.generation} in {seconds(took)}{rate}",
+        *digest(report.errors),
+    ]
 
 
 def digest(errors: Sequence[FileError]) -> list[str]:

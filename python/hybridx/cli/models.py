@@ -56,7 +56,7 @@ def show(name: str, as_json: bool) -> None:
 
 
 def _find(name: str) -> ModelInfo:
-    """The model called `name` in the list, or that the setting `model` may be; "" is the set one."""
+    """The model called `name`, as listed or as the setting has it; "" is the one set."""
     known, chosen = _known()
     listed = next((each for each in known if each.name == name), None if name else chosen)
     if listed is not None:

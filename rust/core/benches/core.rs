@@ -44,6 +44,11 @@ fn bench_tree() -> Option<PathBuf> {
     std::env::var_os("HYBRIDX_BENCH_TREE").map(PathBuf::from)
 }
 
+/// The name of a group: figures of a tree given are not compared with those of the samples.
+fn name(group: &str) -> String {
+    if bench_tree().is_some() { format!("{group}_given") } else { group.to_owned() }
+}
+
 fn scan_tree(root: &Path, cache: &StatCache) -> Scan {
     scan(root, &ScanOptions::default(), cache, &Cancel::default()).expect("the tree is readable")
 }
@@ -118,7 +123,7 @@ fn trees(criterion: &mut Criterion) {
     let made = bench_tree().is_none().then(made_tree);
     let root = made.as_ref().map_or_else(|| bench_tree().expect("given"), |t| t.path().into());
     let first = scan_tree(&root, &StatCache::default());
-    let mut group = criterion.benchmark_group("tree");
+    let mut group = criterion.benchmark_group(name("tree"));
     group.sample_size(10);
     group.throughput(Throughput::Bytes(first.bytes_hashed));
     group.bench_function("walk_and_hash", |bencher| {
@@ -136,17 +141,19 @@ fn trees(criterion: &mut Criterion) {
         );
     });
     group.throughput(Throughput::Elements(first.tree.leaves().len() as u64));
-    // The first scan's cache may call files racy that were written just before it.
-    let cache = scan_tree(&root, &first.cache).cache;
+    // With the exact time of the file system, so that files just made are not called racy.
+    let clock = tempfile::tempdir().expect("a temporary folder");
+    let options = ScanOptions { clock_folder: Some(clock.path().into()), ..ScanOptions::default() };
+    let cache = scan(&root, &options, &StatCache::default(), &Cancel::default()).expect("again");
     group.bench_function("walk_only", |bencher| {
-        bencher.iter(|| scan_tree(&root, &cache));
+        bencher.iter(|| scan_tree(&root, &cache.cache));
     });
     group.finish();
 }
 
 /// Text to chunks: all sources, and each sample language.
 fn chunks(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("chunk");
+    let mut group = criterion.benchmark_group(name("chunk"));
     group.sample_size(10);
     let all = sources();
     group.throughput(Throughput::Bytes(bytes(all)));
@@ -165,7 +172,7 @@ fn chunks(criterion: &mut Criterion) {
 /// Text to terms.
 fn terms(criterion: &mut Criterion) {
     let all = sources();
-    let mut group = criterion.benchmark_group("analyze");
+    let mut group = criterion.benchmark_group(name("analyze"));
     group.sample_size(10);
     group.throughput(Throughput::Bytes(bytes(all)));
     let mut encoded = String::new();
@@ -211,7 +218,7 @@ fn batch_of(sources: &[Source]) -> RecordBatch {
 fn bm25(criterion: &mut Criterion) {
     let all = sources();
     let batch = batch_of(all);
-    let mut group = criterion.benchmark_group("bm25");
+    let mut group = criterion.benchmark_group(name("bm25"));
     group.sample_size(10);
     group.throughput(Throughput::Bytes(bytes(all)));
     let open = |folder: &TempDir| Writer::open(folder.path(), 2, 256 << 20).expect("opened");
