@@ -40,8 +40,7 @@ PROJECT = {
         "        return connection.transmit(request)\n"
     ),
     "src/http/pool.py": (
-        "def open_connection(host, port):\n"
-        "    return socket.create_connection((host, port))\n"
+        "def open_connection(host, port):\n    return socket.create_connection((host, port))\n"
     ),
     "web/app.js": (
         "// Draws the table of users.\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -14,15 +15,15 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from hybridx import _core
 from hybridx.config import Settings
-from hybridx.errors import NotIndexedError, UsageError
+from hybridx.errors import HybridxError, IndexBusyError, NotIndexedError, UsageError
 from hybridx.layout import Layout
-from hybridx.types import Status
+from hybridx.types import ModelInfo, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
     from types import TracebackType
 
-    from hybridx.commit import Generation
+    from hybridx.commit import Generation, Manifest
     from hybridx.embed.model import Model
     from hybridx.search import SearchEngine
     from hybridx.types import IndexReport, Mode, ProgressCallback, SearchResult
@@ -169,7 +170,7 @@ class Index:
 
         only = None if paths is None else frozenset(path.strip("/") for path in paths)
         request = Request(full=full, paths=only, sequential=sequential)
-        model = self._model(self.settings.model)
+        model = self._model(self._model_name())
         update = Update(self._layout, self.settings, model, request, progress, cancel)
         return await update.run()
 
@@ -261,8 +262,6 @@ class Index:
         self._layout.create()
         lock = _core.Lock.acquire(self._layout.lock, timeout=self.settings.lock_timeout)
         if lock is None:
-            from hybridx.errors import IndexBusyError
-
             raise IndexBusyError(f"the index of {self.root} is being written; try again later")
         try:
             size = self._layout.size()["total"]
@@ -294,13 +293,23 @@ class Index:
             generation = self._generation()
             kept = self._engine
             if kept is None or kept.generation.manifest != generation.manifest:
-                source = generation.manifest.model_source
-                name = "bundled" if source == "bundled" else self.settings.model
-                engine = SearchEngine(generation, self.settings, self._model(name))
+                model = self._model(_model_of(generation.manifest))
+                engine = SearchEngine(generation, self.settings, model)
                 if kept is not None:
                     engine.take_over(kept)
                 self._engine = kept = engine
             return kept
+
+    def _model_name(self) -> str:
+        """The model that is asked for; where none is, the one the index has."""
+        from hybridx.commit import Generation
+
+        if self.settings.origin("model") == "default":
+            with contextlib.suppress(HybridxError):
+                current = Generation.current(self._layout)
+                if current is not None:
+                    return _model_of(current.manifest)
+        return self.settings.model
 
     def _model(self, name: str) -> Model:
         if name not in self._models:
@@ -427,13 +436,16 @@ def _run(start: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
     return outcome[0]
 
 
-def _model_info(manifest: Any) -> Any:
-    from hybridx.types import ModelInfo
+def _model_of(manifest: Manifest) -> str:
+    """The name under which the model of a generation is loaded."""
+    return "bundled" if manifest.model_source == "bundled" else manifest.model_folder
 
+
+def _model_info(manifest: Manifest) -> ModelInfo:
     return ModelInfo(
         name=manifest.model,
         source=manifest.model_source,
         dimension=manifest.dimension,
         fingerprint=manifest.model_fingerprint,
-        path="",
+        path=manifest.model_folder,
     )

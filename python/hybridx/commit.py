@@ -63,6 +63,7 @@ class Manifest:
     fingerprint: str
     model: str
     model_source: str
+    model_folder: str
     model_fingerprint: str
     dimension: int
     format: int = MANIFEST_FORMAT
@@ -207,8 +208,9 @@ class Writer:
         self._flush()
         version = self.template.vectors_version
         generation = self.generation + 1
+        tidy = self._vectors_open and generation % COMPACT_EVERY == 0
         if self._vectors_open:
-            if generation % COMPACT_EVERY == 0:
+            if tidy:
                 self._vectors.compact()
             version = self._vectors.version
             self._vectors.tag()
@@ -227,6 +229,8 @@ class Writer:
         self.generation = generation
         self.template = manifest
         self._drop_old_snapshots()
+        if tidy:
+            self._vectors.drop_old_versions()
         return manifest
 
     def close(self) -> None:

@@ -69,7 +69,7 @@ class Settings:
     """
 
     model: str = field(default="bundled", metadata=_must(str))
-    """`bundled`, a folder or a hub name."""
+    """`bundled` or a folder. Where none is given, an index keeps the model it was made with."""
     device: Device = field(default="auto", metadata=_must(str, choices=("auto", "cpu", "cuda")))
     """Where the model runs; `auto` takes a GPU that works and else the CPU."""
     require_gpu: bool = field(default=False, metadata=_must(bool))
@@ -79,7 +79,8 @@ class Settings:
     max_file_bytes: int = field(default=4 * MIB, metadata=_must(int, low=1, high=1024 * MIB))
     """Larger files are skipped."""
     default_excludes: bool = field(default=True, metadata=_must(bool))
-    """Leave out what is rarely wanted: dependencies, build output, lock files."""
+    """Leave out folders of dependencies and caches: `node_modules`, `__pycache__`, virtual
+    environments and their like."""
     memory_limit_mb: int | None = field(
         default=None, metadata=_must(int, low=1, high=2**40, flag="--memory-limit")
     )

@@ -155,6 +155,7 @@ class Update:
             fingerprint=fingerprint(self.model),
             model=self.model.name,
             model_source=self.model.source,
+            model_folder=str(self.model.folder),
             model_fingerprint=self.model.fingerprint,
             dimension=self.model.dimension,
         )
@@ -226,7 +227,7 @@ class Update:
 
     @property
     def _jobs(self) -> int:
-        return 1 if self.request.sequential else self.settings.jobs or cores()
+        return 1 if self.request.sequential else self.settings.threads
 
     @property
     def _heap_bytes(self) -> int:
@@ -301,10 +302,3 @@ def one_core() -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

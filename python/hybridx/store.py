@@ -31,6 +31,8 @@ _PATHS_PER_FILTER = 1000
 _KEPT = timedelta(hours=1)
 """Superseded versions stay this long: readers may still hold them."""
 
+_FOREVER = timedelta(days=36_500)
+
 
 @dataclass
 class VectorStore:
@@ -148,8 +150,16 @@ class VectorStore:
             (tags.update if _TAG in tags.list() else tags.create)(_TAG, self.version)
 
     def compact(self) -> None:
-        """Merges small pieces and drops versions that no reader can hold any more."""
+        """Merges small pieces, which makes a new version; drops nothing."""
         with _translated("vectors cannot be compacted", StoreError):
+            self._table.optimize(cleanup_older_than=_FOREVER)
+
+    def drop_old_versions(self) -> None:
+        """Drops versions that no reader can hold any more.
+
+        Only once the tagged version is committed: until then a torn run needs the one before.
+        """
+        with _translated("old vectors cannot be dropped", StoreError):
             self._table.optimize(cleanup_older_than=_KEPT)
 
     def _schema(self) -> pa.Schema:
