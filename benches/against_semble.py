@@ -29,7 +29,7 @@ def semble(python: str, model: Path, folder: Path) -> tuple[measured.Run, dict[s
             "HF_HUB_OFFLINE": "1",
         }
         program = Path(__file__).with_name("semble_index.py")
-        run = measured.run([python, str(program), str(folder)], environment)
+        run = measured.run([python, str(program), str(folder)], environment, tree=True)
     report = json.loads(run.output)
     assert not report["loaded"], "semble found an index"
     return run, report
@@ -39,8 +39,12 @@ def hybridx(folder: Path) -> tuple[measured.Run, dict[str, Any]]:
     """One cold run of hybridx."""
     command = [sys.executable, "-m", "hybridx", "index", str(folder), "--json", "--quiet"]
     with tempfile.TemporaryDirectory() as index:
-        run = measured.run(command, {"HYBRIDX_INDEX_DIR": index})
+        run = measured.run(command, {"HYBRIDX_INDEX_DIR": index}, tree=True)
     return run, json.loads(run.output)
+
+
+def _others(done: tuple[measured.Run, dict[str, Any]]) -> float:
+    return done[0].others
 
 
 def summary(runs: list[measured.Run]) -> dict[str, Any]:
@@ -60,11 +64,9 @@ def compare(folder: Path, python: str, model: Path, runs: int) -> dict[str, Any]
     their_report: dict[str, Any] = {}
     our_report: dict[str, Any] = {}
     for _ in range(runs):
-        measured.when_idle()
-        run, their_report = semble(python, model, folder)
+        run, their_report = measured.quietly(lambda: semble(python, model, folder), _others)
         theirs.append(run)
-        measured.when_idle()
-        run, our_report = hybridx(folder)
+        run, our_report = measured.quietly(lambda: hybridx(folder), _others)
         ours.append(run)
     semble_side = {"report": their_report, **summary(theirs)}
     hybridx_side = {

@@ -59,7 +59,8 @@ def stdlib(folder: Path) -> None:
     """Copies the standard library without what is installed or compiled beside it."""
     if folder.exists():
         return
-    left_out = shutil.ignore_patterns("site-packages", "dist-packages", "__pycache__", "config-*", "*.so")
+    installed = ("site-packages", "dist-packages")
+    left_out = shutil.ignore_patterns(*installed, "__pycache__", "config-*", "*.so")
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(sysconfig.get_path("stdlib"), partial, ignore=left_out)

@@ -52,15 +52,18 @@ class Bench:
             "seconds": run.seconds,
             "cpu_seconds": run.cpu_seconds,
             "peak_mib": run.peak_mib,
-            "load_before": run.load_before,
+            "others": run.others,
             "report": report,
         }
 
     def cold(self, parent: str, *options: str) -> dict[str, Any]:
         """An index where there was none."""
-        shutil.rmtree(self.work / parent, ignore_errors=True)
-        measured.when_idle()
-        return self.index(parent, *options)
+
+        def start() -> dict[str, Any]:
+            shutil.rmtree(self.work / parent, ignore_errors=True)
+            return self.index(parent, *options)
+
+        return measured.quietly(start, lambda run: run["others"])
 
     def touch(self, number: int) -> str:
         """Appends a line to one file, another in every run, and returns its path."""
@@ -136,7 +139,7 @@ def summary(runs: list[dict[str, Any]], size: int) -> dict[str, Any]:
         "mb_per_second": size / 1e6 / seconds,
         "files_per_second": done / seconds,
         "chunks_per_second": report["chunks"]["added"] / seconds,
-        "each": [{key: run[key] for key in ("seconds", "peak_mib", "load_before")} for run in runs],
+        "each": [{key: run[key] for key in ("seconds", "peak_mib", "others")} for run in runs],
     }
 
 

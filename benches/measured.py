@@ -10,13 +10,19 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-PAUSE = 0.1
-"""Seconds between two looks at the memory of a process and its children."""
+PAUSE = 0.25
+"""Seconds between two looks at the memory of a process and its children: each costs some CPU."""
+
+
+QUIET = 0.05
+"""The share of all cores that others may use during a run that counts."""
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -30,14 +36,19 @@ class Run:
     """Peak resident memory of the largest process, as the kernel counts it."""
     tree_peak_mib: float
     """Peak of the processes together, pages they share counted once; looked at now and then."""
-    load_before: float
-    """Load average of the last minute when it began: above 0.5 something else was running."""
+    others: float
+    """The share of the machine's cores that other processes used meanwhile."""
 
 
-def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Run:
-    """Runs `command` with `environment` added; raises `RuntimeError` if it fails."""
-    load = os.getloadavg()[0]
+def run(
+    command: Sequence[str], environment: Mapping[str, str] | None = None, *, tree: bool = False
+) -> Run:
+    """Runs `command` with `environment` added; raises `RuntimeError` if it fails.
+
+    `tree` asks for `tree_peak_mib`.
+    """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        busy = _ticks()[1]
         start = time.perf_counter()
         child = subprocess.Popen(
             command, stdout=out, stderr=err, env={**os.environ, **(environment or {})}
@@ -45,24 +56,29 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
         peaks = [0.0]
         done = threading.Event()
         watcher = threading.Thread(target=_watch, args=(child.pid, done, peaks))
-        watcher.start()
+        if tree:
+            watcher.start()
         _, status, usage = os.wait4(child.pid, 0)
         seconds = time.perf_counter() - start
+        busy = _ticks()[1] - busy
         child.returncode = os.waitstatus_to_exitcode(status)
         done.set()
-        watcher.join()
+        if tree:
+            watcher.join()
         out.seek(0)
         err.seek(0)
         if child.returncode:
             said = err.read().decode(errors="replace")[-2000:]
             raise RuntimeError(f"{' '.join(command)}: exit {child.returncode}\n{said}")
+        cpu_seconds = usage.ru_utime + usage.ru_stime
+        available = seconds * (os.cpu_count() or 1)
         return Run(
             output=out.read().decode(),
             seconds=seconds,
-            cpu_seconds=usage.ru_utime + usage.ru_stime,
+            cpu_seconds=cpu_seconds,
             peak_mib=usage.ru_maxrss / 1024,
-            tree_peak_mib=max(peaks[0], 0.0),
-            load_before=load,
+            tree_peak_mib=peaks[0],
+            others=max(0.0, busy - cpu_seconds) / available,
         )
 
 
@@ -92,22 +108,33 @@ def _proportional_mib(pid: int) -> float:
     return int(found[1]) / 1024 if found else 0.0
 
 
-def when_idle(limit: float = 0.7, patience: float = 120.0) -> float:
-    """Waits until the machine is idle, or `patience` is over; returns the share that is busy."""
+def quietly(start: Callable[[], _T], others: Callable[[_T], float], tries: int = 3) -> _T:
+    """The first of up to `tries` runs during which others used less than `QUIET`, or the least.
+
+    `others` tells how much of the machine they used during a run.
+    """
+    done: list[_T] = []
+    for _ in range(tries):
+        when_idle()
+        done.append(start())
+        if others(done[-1]) < QUIET:
+            break
+    return min(done, key=others)
+
+
+def when_idle(limit: float = 0.1, patience: float = 120.0) -> None:
+    """Waits until others use less than `limit` of the cores, or `patience` is over."""
     until = time.monotonic() + patience
-    while (busy := _busy(2.0)) > limit / (os.cpu_count() or 1) and time.monotonic() < until:
-        pass
-    return busy
+    while time.monotonic() < until:
+        total, busy = _ticks()
+        time.sleep(2.0)
+        total_after, busy_after = _ticks()
+        if busy_after - busy < limit * (total_after - total):
+            return
 
 
-def _busy(seconds: float) -> float:
-    """The share of all cores that was busy over the next `seconds`."""
-
-    def ticks() -> tuple[int, int]:
-        numbers = [int(n) for n in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
-        return sum(numbers[:8]), numbers[3] + numbers[4]
-
-    total, idle = ticks()
-    time.sleep(seconds)
-    total_after, idle_after = ticks()
-    return 1 - (idle_after - idle) / max(1, total_after - total)
+def _ticks() -> tuple[float, float]:
+    """Seconds of all cores since the machine started: all of them, and those not idle."""
+    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    seconds = [int(field) / os.sysconf("SC_CLK_TCK") for field in fields]
+    return sum(seconds), sum(seconds) - seconds[3] - seconds[4]

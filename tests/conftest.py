@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+
 from support import PROJECT, Tree, open_index
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from hybridx.types import IndexReport
+    from hybridx.types import IndexReport, Mode
 
-PROJECT = {
+PROJECT: dict[str, str | bytes] = {
     "src/retry.py": (
         "import time\n\n\n"
         "def retry_with_backoff(call, attempts):\n"
@@ -59,7 +59,7 @@ PROJECT = {
 }
 """A small project of several languages; `logo.bin` is skipped, all others are indexed."""
 
-MODES = ("lexical", "semantic", "hybrid")
+MODES: tuple[Mode, ...] = ("lexical", "semantic", "hybrid")
 
 ALL = 1000
 """More hits than any test's index has chunks."""
@@ -93,8 +93,8 @@ class Tree:
         target = self.root / path
         if target.is_dir():
             shutil.rmtree(target)
-        else:
-            target.unlink(missing_ok=True)
+        elif target.is_file():
+            target.unlink()
 
     def move(self, old: str, new: str) -> None:
         target = self.root / new
@@ -200,8 +200,8 @@ def check_same(one: hybridx.Index, other: hybridx.Index) -> None:
 def check_sum(report: IndexReport) -> None:
     """Asserts that every file that was seen is counted once."""
     files = report.files
-    parts = (files.added, files.modified, files.moved)
-    parts += (files.unchanged, files.skipped, files.failed)
+    changed = (files.added, files.modified, files.moved)
+    parts = (*changed, files.unchanged, files.skipped, files.failed)
     assert files.seen == sum(parts), f"the counts do not add up: {files}"
     assert min(*parts, files.removed) >= 0, f"a count is negative: {files}"
     counts = report.chunks
@@ -271,5 +271,5 @@ def script(code: str, *args: str, timeout: float = 120) -> subprocess.CompletedP
 
 
 def lines_of(text: str) -> Sequence[str]:
-    """Lines as the index counts them: only `\\n` ends one."""
+    """Lines as the index counts them: only a line feed ends one."""
     return text.removesuffix("\n").split("\n")

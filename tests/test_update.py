@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+
 from support import ALL, MODES, PROJECT, Tree, check_whole, chunks, open_index, updated, vectors
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import shutil
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -289,12 +290,14 @@ class Index:
         """The engine over the newest generation; kept while there is no newer one."""
         from hybridx.search import SearchEngine
 
+        # Before the lock: a fork may have copied it while another thread held it.
+        self._check_process()
         with self._lock:
             generation = self._generation()
             kept = self._engine
             if kept is None or kept.generation.manifest != generation.manifest:
-                model = self._model(_model_of(generation.manifest))
-                engine = SearchEngine(generation, self.settings, model)
+                load_model = partial(self._model, _model_of(generation.manifest))
+                engine = SearchEngine(generation, self.settings, load_model)
                 if kept is not None:
                     engine.take_over(kept)
                 self._engine = kept = engine

@@ -61,6 +61,8 @@ class Manifest:
     snapshot_digest: str
     merkle_root: str
     fingerprint: str
+    build: str
+    """A random name of the epoch's making: made anew, it may be at an equal generation again."""
     model: str
     model_source: str
     model_folder: str

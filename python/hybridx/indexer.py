@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import os
+import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -84,7 +85,10 @@ class Update:
             scan = await call(executor, self._scan)
         epoch, base = await call(executor, self._choose_epoch)
         before = base.snapshot if base else _core.Snapshot()
-        changes = Selection.of(scan.tree.diff(before.tree), self.request.paths)
+        # An epoch that is to replace another must hold all that the other holds.
+        replaces = self.layout.current() not in (None, epoch)
+        only = None if replaces else self.request.paths
+        changes = Selection.of(scan.tree.diff(before.tree), only)
         draft = _core.Draft(before)
         draft.remove(changes.removed)
         draft.skip(scan)
@@ -153,6 +157,7 @@ class Update:
             snapshot_digest="",
             merkle_root="",
             fingerprint=fingerprint(self.model),
+            build=secrets.token_hex(8),
             model=self.model.name,
             model_source=self.model.source,
             model_folder=str(self.model.folder),
@@ -170,18 +175,21 @@ class Update:
         try:
             if work.tally.expected:
                 await side_by_side(stream, embed, store)
+            return await call(executor, self._finish, store)
         finally:
             stream.close()
-        return await call(executor, self._finish, store)
+            # An error keeps what it passed alive; the next update of this process needs the lock.
+            store.writer.close()
 
     def _write_sequentially(self, work: _Work) -> tuple[Manifest, _core.Snapshot]:
         with one_core():
             stream, embed, store = self._start(work)
             try:
                 sequentially(stream, embed, store)
+                return self._finish(store)
             finally:
                 stream.close()
-            return self._finish(store)
+                store.writer.close()
 
     def _start(self, work: _Work) -> tuple[_core.IngestStream, EmbedStep, StoreStep]:
         """Opens the stores and starts the core's threads."""

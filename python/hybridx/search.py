@@ -12,7 +12,7 @@ from hybridx.fusion import arm_weights, fuse
 from hybridx.types import Hit, SearchResult
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hybridx.commit import Generation
     from hybridx.config import Settings
@@ -32,11 +32,13 @@ _MIN_POOL = 100
 class SearchEngine:
     """Searches one generation; models and vectors are loaded when a search first needs them."""
 
-    def __init__(self, generation: Generation, settings: Settings, model: Model) -> None:
-        """Wraps `generation`. `model` is the one its vectors were made with."""
+    def __init__(
+        self, generation: Generation, settings: Settings, load_model: Callable[[], Model]
+    ) -> None:
+        """Wraps `generation`. `load_model` finds the model its vectors were made with."""
         self.generation = generation
         self._settings = settings
-        self._model = model
+        self._load_model = load_model
 
     @cached_property
     def _vectors(self) -> VectorStore | None:
@@ -44,19 +46,21 @@ class SearchEngine:
 
     @cached_property
     def _embedder(self) -> Embedder:
-        if self._model.fingerprint != self.generation.manifest.model_fingerprint:
+        model = self._load_model()
+        if model.fingerprint != self.generation.manifest.model_fingerprint:
             raise ModelError(
-                f"the index was made with another model than {self._model.name}: "
+                f"the index was made with another model than {model.name}: "
                 "run hybridx index, or search with --mode lexical"
             )
         from hybridx.embed.embedder import Embedder
 
-        return Embedder(self._model, device=self._settings.device)
+        return Embedder(model, device=self._settings.device)
 
     def take_over(self, earlier: SearchEngine) -> None:
         """Keeps what an earlier generation's engine loaded, where it is the same model's."""
         loaded = earlier.__dict__.get("_embedder")
-        if loaded is not None and loaded.model is self._model:
+        wanted = self.generation.manifest.model_fingerprint
+        if loaded is not None and loaded.model.fingerprint == wanted:
             self.__dict__["_embedder"] = loaded
 
     def search(

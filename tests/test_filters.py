@@ -1,0 +1,183 @@
+"""Filters hold for every hit, in every mode, before the best are cut off."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from hybridx.errors import UsageError
+from support import ALL, MODES, Tree, chunks, open_index, updated
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hybridx import Index
+    from hybridx.types import Mode
+
+QUERY = "connection request parse date user table retry host port name"
+
+ODD_PATHS = (
+    "a.py",
+    "src/a.py",
+    "src/b.js",
+    "src/deep/er/a.py",
+    "src.py",
+    "lib/src/x.rs",
+    "été/café.py",
+    "日本/語.py",
+    "a b/c d.py",
+    "x[1].py",
+    "x{2}.py",
+    "new\nline.py",
+    "dot.d/a.py",
+    "back\\slash.py",
+    "quote'd.py",
+    "star*.py",
+    "UPPER.PY",
+)
+
+SIGNS = ["*", "?", "**", "/", "[ab]", "[!a]", "[é]", "{a,src}", "\\", "[", "{", "-", "."]
+WORDS = ["a", "src", ".py", "b", "é", "café", "語", "x", "line", "'", " ", "deep", "\n", "lib"]
+pieces = st.sampled_from([*SIGNS, *WORDS])
+globs = st.lists(pieces, min_size=1, max_size=5).map("".join)
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Index:
+    """An index whose every file has one chunk with the same word."""
+    root = tmp_path_factory.mktemp("odd") / "tree"
+    files = {path: f"common = {number}\n" for number, path in enumerate(ODD_PATHS)}
+    index = open_index(Tree(root, files))
+    updated(index)
+    return index
+
+
+def allowed(index: Index, mode: Mode, **filters: list[str]) -> set[tuple[str, str, str]]:
+    """`(path, language, kind)` of everything a search may return."""
+    hits = index.search(QUERY, ALL, mode=mode, **filters)  # type: ignore[arg-type]
+    return {(hit.path, hit.language, hit.kind) for hit in hits}
+
+
+def paths_of(index: Index, mode: Mode, globs: list[str]) -> set[str]:
+    return {hit.path for hit in index.search("common", ALL, mode=mode, paths=globs)}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_nothing_outside_a_filter_is_ever_found(shared: Index, mode: Mode) -> None:
+    everything = allowed(shared, mode)
+    languages = {row[1] for row in everything}
+    kinds = {row[2] for row in everything}
+    assert len(languages) > 3
+    assert len(kinds) > 2
+    for language in languages:
+        expected = {row for row in everything if row[1] == language}
+        assert allowed(shared, mode, languages=[language]) == expected
+    for kind in kinds:
+        expected = {row for row in everything if row[2] == kind}
+        assert allowed(shared, mode, kinds=[kind]) == expected
+    for glob, prefix in (("src/**", "src/"), ("web", "web/"), ("engine/*/lib.rs", "engine/")):
+        expected = {row for row in everything if row[0].startswith(prefix)}
+        assert expected
+        assert allowed(shared, mode, paths=[glob]) == expected
+    both = allowed(shared, mode, languages=["python", "rust"], paths=["src/http/**"])
+    assert both == {row for row in everything if row[0].startswith("src/http/")}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_filter_that_nothing_satisfies_gives_no_hits(shared: Index, mode: Mode) -> None:
+    for filters in (
+        {"languages": ["cobol"]},
+        {"languages": ["no such language"]},
+        {"languages": ["it's"]},
+        {"kinds": ["no-kind"]},
+        {"paths": ["no/such/folder/**"]},
+        {"paths": ["it's.py"]},
+        {"languages": ["python"], "paths": ["web/**"]},
+    ):
+        assert allowed(shared, mode, **filters) == set(), filters
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_filters_come_before_the_cut(tmp_path: Path, mode: Mode) -> None:
+    body = "def connect_timeout():\n    return 'the connect timeout of a connection pool'\n"
+    files: dict[str, str | bytes] = {f"many/file_{n}.py": body for n in range(300)}
+    files["rare/notes.md"] = "# Other\n\nA timeout is named once here, beside much else.\n"
+    index = open_index(Tree(tmp_path / "tree", files))
+    updated(index)
+    question = "connect timeout of a connection pool"
+    assert index.search(question, 1, mode=mode)[0].path.startswith("many/")
+    for filters in ({"paths": ["rare/**"]}, {"languages": ["markdown"]}, {"kinds": ["section"]}):
+        hits = index.search(question, 1, mode=mode, **filters)  # type: ignore[arg-type]
+        assert [hit.path for hit in hits] == ["rare/notes.md"], f"{filters} is applied too late"
+
+
+@pytest.mark.parametrize("glob", ["[", "a[", "{a", "a{b,c", "[b-a]"])
+def test_a_glob_that_is_none_is_refused_by_every_mode(shared: Index, glob: str) -> None:
+    for mode in MODES:
+        with pytest.raises(UsageError, match="path filter"):
+            shared.search("request", mode=mode, paths=[glob])
+
+
+@given(globs)
+@example("é*")
+@example("café.py")
+@example("[é]t[é]/**")
+@example("new?line.py")
+@example("**/*.py")
+@example("src")
+@example("?.py")
+@example("日本/?.py")
+@example("x[[]1].py")
+def test_all_modes_agree_on_what_a_glob_admits(odd: Index, glob: str) -> None:
+    try:
+        lexical = paths_of(odd, "lexical", [glob])
+    except UsageError:
+        with pytest.raises(UsageError):
+            paths_of(odd, "semantic", [glob])
+        return
+    assert paths_of(odd, "semantic", [glob]) == lexical, f"{glob!r} means two things"
+    assert paths_of(odd, "hybrid", [glob]) == lexical
+
+
+@pytest.mark.parametrize(
+    ("glob", "expected"),
+    [
+        ("a.py", {"a.py", "src/a.py", "src/deep/er/a.py", "dot.d/a.py"}),
+        ("/a.py", {"a.py"}),
+        ("src/*", {"src/a.py", "src/b.js", "src/deep/er/a.py"}),
+        ("src/*.py", {"src/a.py"}),
+        ("src", {"src/a.py", "src/b.js", "src/deep/er/a.py", "lib/src/x.rs"}),
+        ("./src/", {"src/a.py", "src/b.js", "src/deep/er/a.py", "lib/src/x.rs"}),
+        ("**/*.rs", {"lib/src/x.rs"}),
+        ("café.py", {"été/café.py"}),
+        ("été/", {"été/café.py"}),
+        ("語.*", {"日本/語.py"}),
+        ("?.py", {"a.py", "src/a.py", "src/deep/er/a.py", "dot.d/a.py", "日本/語.py"}),
+        ("quote'd.py", {"quote'd.py"}),
+        ("new*", {"new\nline.py"}),
+        ("**", set(ODD_PATHS)),
+    ],
+)
+@pytest.mark.parametrize("mode", MODES)
+def test_what_globs_mean(odd: Index, mode: Mode, glob: str, expected: set[str]) -> None:
+    assert paths_of(odd, mode, [glob]) == expected
+
+
+def test_several_globs_are_any_of_them(odd: Index) -> None:
+    for mode in MODES:
+        assert paths_of(odd, mode, ["*.rs", "*.js"]) == {"lib/src/x.rs", "src/b.js"}
+
+
+def test_filtering_does_not_change_the_order(shared: Index) -> None:
+    assert re.search("python", " ".join(chunk[1] for chunk in chunks(shared).values()))
+    for mode in MODES:
+        free = [hit for hit in shared.search(QUERY, ALL, mode=mode) if hit.language == "python"]
+        kept = shared.search(QUERY, ALL, mode=mode, languages=["python"])
+        one, other = ([hit.text for hit in hits] for hits in (free, kept))
+        assert sorted(one) == sorted(other)
+        if mode != "hybrid":
+            assert one == other, f"{mode}: a filter reorders what it keeps"
