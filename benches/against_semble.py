@@ -68,6 +68,8 @@ def compare(folder: Path, python: str, model: Path, runs: int) -> dict[str, Any]
         theirs.append(run)
         run, our_report = measured.quietly(lambda: hybridx(folder), _others)
         ours.append(run)
+        for name, each in (("semble", theirs[-1]), ("hybridx", ours[-1])):
+            print(f"{name}: {each.seconds:.1f} s, others {each.others:.0%}", file=sys.stderr)
     semble_side = {"report": their_report, **summary(theirs)}
     hybridx_side = {
         "files": our_report["files"]["added"],

@@ -1,4 +1,4 @@
-"""The Python API as other programs use it: in event loops, threads and forks, and cancelled."""
+"""The Python API as other programs use it: in event loops, threads and forks."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import asyncio
 import dataclasses
 import json
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import hybridx
 from hybridx import AsyncIndex, CancelToken, Index, MerkleTree, Settings
-from hybridx.commit import Generation
 from hybridx.errors import Cancelled, NotIndexedError, UsageError
 from support import (
     ALL,
@@ -31,21 +29,8 @@ from support import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hybridx import Progress
 
 INDEXED = len(PROJECT) - 1
-
-
-@pytest.fixture(scope="module")
-def large_files() -> dict[str, str | bytes]:
-    """Enough files for a run to be caught in the middle."""
-    line = "value_of_item = compute(first_argument, second_argument)  # some words to fill it\n"
-    return {f"d{n % 9}/f{n}.py": f"def name_{n}():\n    pass\n{line * 150}" for n in range(400)}
-
-
-@pytest.fixture
-def large(tmp_path: Path, large_files: dict[str, str | bytes]) -> Tree:
-    return Tree(tmp_path / "large", large_files)
 
 
 def test_the_example_of_the_documentation(project: Tree) -> None:
@@ -103,100 +88,6 @@ def test_the_async_api(project: Tree) -> None:
                 await index.status()
 
     asyncio.run(main())
-
-
-def test_an_async_update_leaves_the_loop_free(large: Tree) -> None:
-    async def main() -> int:
-        index = await AsyncIndex.open(large.root, settings=Settings())
-        running = asyncio.create_task(index.update())
-        ticks = 0
-        while not running.done():
-            await asyncio.sleep(0.002)
-            ticks += 1
-        assert (await running).files.added == 400
-        return ticks
-
-    assert asyncio.run(main()) > 10, "the update held the loop"
-
-
-def test_cancelling_the_task_cancels_the_update(large: Tree) -> None:
-    async def main() -> None:
-        index = await AsyncIndex.open(large.root, settings=Settings(commit_files=20))
-        loop = asyncio.get_running_loop()
-
-        def stop(now: Progress) -> None:
-            if now.stage == "index":
-                loop.call_soon_threadsafe(running.cancel)
-
-        running = asyncio.create_task(index.update(progress=stop))
-        with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(running, 30)
-
-    asyncio.run(main())
-    index = open_index(large)
-    if Generation.current(index._layout) is not None:
-        check_whole(index)
-    assert updated(index).files.seen == 400
-
-
-def test_a_token_ends_an_update_and_what_was_committed_is_whole(large: Tree) -> None:
-    index = open_index(large, commit_files=1)
-    token = CancelToken()
-
-    def stop(now: Progress) -> None:
-        if now.files_done and Generation.current(index._layout):
-            token.cancel()
-
-    with pytest.raises(Cancelled):
-        index.update(progress=stop, cancel=token)
-    seen = check_whole(index)
-    done = len(seen.snapshot.paths())
-    assert 0 < done < 400
-    assert index.search("value of item").hits
-    with pytest.raises(Cancelled):
-        index.update(cancel=token)
-    report = updated(index)
-    assert report.files.added == 400 - done
-    assert report.files.unchanged == done
-
-
-def test_progress_only_ever_grows(large: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hybridx.tally._PROGRESS_SECONDS", 0.0)
-    told: list[Progress] = []
-    report = updated(open_index(large), progress=told.append)
-    order = {"scan": 0, "index": 1, "commit": 2}
-    assert {now.stage for now in told} == set(order)
-    rows = [
-        (
-            order[now.stage],
-            now.files_done,
-            now.bytes_done,
-            now.chunks_done,
-            now.chunks_embedded,
-            now.seconds,
-        )
-        for now in told
-    ]
-    for before, after in pairwise(rows):
-        assert all(b <= a for b, a in zip(before, after, strict=True)), f"{before} -> {after}"
-    last = told[-1]
-    assert last.files_done == last.files_total == 400
-    assert last.chunks_done == last.chunks_embedded == report.chunks.added
-    assert last.bytes_done == report.bytes_read
-
-
-def test_an_error_of_the_callback_ends_the_run(large: Tree) -> None:
-    index = open_index(large)
-
-    def fail(now: Progress) -> None:
-        if now.stage == "index":
-            raise RuntimeError("enough")
-
-    with pytest.raises(RuntimeError, match="enough") as held:
-        index.update(progress=fail)
-    # As in a program that logs the error later: its traceback still holds what the run opened.
-    assert held.tb is not None
-    assert updated(index).files.added == 400
 
 
 def test_threads_share_an_index(project: Tree) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import random
+import subprocess
+import sys
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -249,3 +254,27 @@ def test_an_open_index_survives_a_full_build(project: Tree) -> None:
     updated(other, full=True)
     updated(other)
     assert index.search("retry", mode="semantic").hits
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_it_is_whole_and_goes_on(tmp_path: Path) -> None:
+    line = "value_of_item = compute(first_argument, second_argument)  # some words to fill it\n"
+    files = {f"d{n % 7}/f{n}.py": f"def name_{n}():\n    pass\n{line * 100}" for n in range(600)}
+    tree = Tree(tmp_path / "tree", files)
+    index = open_index(tree)
+    chance = random.Random(7)
+    command = [sys.executable, "-m", "hybridx", "index", "--quiet", str(tree.root)]
+    environment = {**os.environ, "HYBRIDX_COMMIT_FILES": "10"}
+    seen = set()
+    for number in range(40):
+        for path in chance.sample(sorted(files), 60):
+            tree.write(path, f"def round_{number}():\n    pass\n{line * 100}")
+        process = subprocess.Popen(command, env=environment)
+        time.sleep(chance.uniform(0.2, 1.6))
+        process.kill()
+        process.wait()
+        if Generation.current(index._layout) is not None:
+            seen.add(check_whole(index).manifest.generation)
+    assert len(seen) > 5, "the kills came too early to tear anything"
+    updated(index)
+    check_same(index, clean_build(tree))

@@ -1,4 +1,4 @@
-"""A file that cannot be embedded is a row of the report, whole or absent; all others are indexed."""
+"""A file that cannot be embedded is a row of the report, whole or absent; others are indexed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hybridx import _core
 from hybridx.embed.model import load_model
 from hybridx.embed.session import Session
 from hybridx.errors import TooManyErrorsError
-from support import MODES, Tree, check_whole, chunks, open_index, updated
+from support import ALL, MODES, Tree, check_whole, chunks, open_index, updated
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,7 +55,7 @@ def test_a_failed_file_is_absent_and_told(tree: Tree, sequential: bool) -> None:
     assert seen.snapshot.failed == [("bad.py", "embed", "cannot run this")]
     assert index.status().failed == 1
     for mode in MODES:
-        paths = {hit.path for hit in index.search("fine", mode=mode)} if mode == "lexical" else ()
+        paths = {hit.path for hit in index.search("fine", ALL, mode=mode)}
         assert "bad.py" not in paths, "half of a failed file is found"
 
 

@@ -94,11 +94,12 @@ def take(tree: Tree, step: tuple[str, str, object]) -> None:
         tree.write(argument, content)
 
 
-@settings(max_examples=12)
-@given(st.lists(st.lists(steps, min_size=1, max_size=6), min_size=2, max_size=4), st.booleans())
-def test_updates_end_where_a_clean_build_ends(
-    rounds: list[list[tuple[str, str, object]]], sequential: bool
-) -> None:
+Rounds = list[list[tuple[str, str, object]]]
+
+rounds_of_steps = st.lists(st.lists(steps, min_size=1, max_size=6), min_size=2, max_size=4)
+
+
+def check_rounds(rounds: Rounds, sequential: bool) -> None:
     with folder() as place:
         tree = Tree(place / "tree")
         index = open_index(tree)
@@ -111,6 +112,19 @@ def test_updates_end_where_a_clean_build_ends(
             updated(clean, sequential=not sequential)
             check_same(index, clean)
             assert generation(index).manifest.merkle_root == generation(clean).manifest.merkle_root
+
+
+@settings(max_examples=12)
+@given(rounds_of_steps, st.booleans())
+def test_updates_end_where_a_clean_build_ends(rounds: Rounds, sequential: bool) -> None:
+    check_rounds(rounds, sequential)
+
+
+@pytest.mark.slow
+@settings(max_examples=300)
+@given(rounds_of_steps, st.booleans())
+def test_many_updates_end_where_clean_builds_end(rounds: Rounds, sequential: bool) -> None:
+    check_rounds(rounds, sequential)
 
 
 @settings(max_examples=10)

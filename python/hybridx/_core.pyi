@@ -268,7 +268,7 @@ class IngestStream:
     def __iter__(self) -> IngestStream: ...
     def __next__(self) -> IngestBatch: ...
     def close(self) -> None:
-        """Stops the threads behind the stream."""
+        """Stops the threads behind the stream; a thread that waits for a batch gets none."""
 
 def ingest(
     root: _Path,
@@ -347,6 +347,9 @@ class Bm25Writer:
 
     def close(self) -> None:
         """Waits for merges and closes the index."""
+
+    def abandon(self) -> None:
+        """Closes the index without waiting; what was not committed is forgotten."""
 
 @final
 class StoredChunk:

@@ -239,6 +239,10 @@ class Writer:
         """Waits for the lexical store's merges."""
         self._bm25.close()
 
+    def abandon(self) -> None:
+        """Lets go of the lexical store, so that this process may open it again."""
+        self._bm25.abandon()
+
     def _flush(self) -> None:
         if not self._rows and not self._stale:
             return

@@ -68,15 +68,16 @@ class Update:
         """
         self.layout.create()
         with ThreadPoolExecutor(1, "hybridx-main") as executor:
-            lock = await call(executor, self._lock)
             try:
-                return await self._locked(executor)
+                lock = await call(executor, self._lock)
+                try:
+                    return await self._locked(executor)
+                finally:
+                    lock.release()
             except asyncio.CancelledError:
-                # Threads only stop when the core is told to.
+                # A cancelled task leaves its threads running; they only heed the token.
                 self.cancel.cancel()
                 raise
-            finally:
-                lock.release()
 
     async def _locked(self, executor: ThreadPoolExecutor) -> IndexReport:
         tally = Tally(self.progress, self.settings.max_errors)
@@ -172,24 +173,16 @@ class Update:
         if self.request.sequential:
             return await call(executor, self._write_sequentially, work)
         stream, embed, store = await call(executor, self._start, work)
-        try:
-            if work.tally.expected:
-                await side_by_side(stream, embed, store)
+        with _closing(stream, store.writer):
+            await side_by_side(stream, embed, store)
             return await call(executor, self._finish, store)
-        finally:
-            stream.close()
-            # An error keeps what it passed alive; the next update of this process needs the lock.
-            store.writer.close()
 
     def _write_sequentially(self, work: _Work) -> tuple[Manifest, _core.Snapshot]:
         with one_core():
             stream, embed, store = self._start(work)
-            try:
+            with _closing(stream, store.writer):
                 sequentially(stream, embed, store)
                 return self._finish(store)
-            finally:
-                stream.close()
-                store.writer.close()
 
     def _start(self, work: _Work) -> tuple[_core.IngestStream, EmbedStep, StoreStep]:
         """Opens the stores and starts the core's threads."""
@@ -292,6 +285,16 @@ class Selection:
 
     def __bool__(self) -> bool:
         return bool(self.added or self.modified or self.removed or self.moved)
+
+
+@contextmanager
+def _closing(stream: _core.IngestStream, writer: Writer) -> Iterator[None]:
+    """Leaves neither threads nor open stores behind, however the run ends."""
+    try:
+        yield
+    finally:
+        stream.close()
+        writer.abandon()
 
 
 @contextmanager

@@ -220,8 +220,8 @@ async def side_by_side(stream: _core.IngestStream, embed: EmbedStep, store: Stor
                 group.create_task(compute(embedding))
                 group.create_task(write(writing))
         except BaseExceptionGroup as torn:
-            # The thread that waits for the core's next batch would outlive the run.
-            store.cancel.cancel()
+            # Or the thread that waits for the core's next batch would outlive the run.
+            stream.close()
             raise _cause(torn) from torn
 
 

@@ -61,6 +61,7 @@ pub struct IngestBatch {
 pub struct Ingest {
     receiver: Receiver<Result<IngestBatch>>,
     cancel: Cancel,
+    stop: Cancel,
     // Owns the threads; dropped last, when they have nobody left to send to.
     _pool: rayon::ThreadPool,
 }
@@ -79,15 +80,22 @@ impl Ingest {
             .build()
             .map_err(|error| Error::Invalid(format!("cannot start threads: {error}")))?;
         let (sender, receiver) = bounded(options.queue.max(1));
+        let stop = Cancel::default();
         let shared = Arc::new(Shared {
             root,
             files,
             options,
             cancel: cancel.clone(),
+            stop: stop.clone(),
             next: AtomicUsize::new(0),
         });
         pool.spawn_broadcast(move |_| Worker::new(&shared, sender.clone()).run());
-        Ok(Self { receiver, cancel, _pool: pool })
+        Ok(Self { receiver, cancel, stop, _pool: pool })
+    }
+
+    /// A flag that ends this stream alone, early and without an error.
+    pub fn stopper(&self) -> Cancel {
+        self.stop.clone()
     }
 }
 
@@ -95,10 +103,9 @@ impl Iterator for Ingest {
     type Item = Result<IngestBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.cancel.is_cancelled() {
-            return Some(Err(Error::Cancelled));
-        }
-        self.receiver.recv().ok()
+        let next = if self.cancel.is_cancelled() { None } else { self.receiver.recv().ok() };
+        // Cancelled threads just end: what is left of the stream is not its end.
+        next.or_else(|| self.cancel.is_cancelled().then_some(Err(Error::Cancelled)))
     }
 }
 
@@ -107,6 +114,7 @@ struct Shared {
     files: Vec<Box<str>>,
     options: IngestOptions,
     cancel: Cancel,
+    stop: Cancel,
     next: AtomicUsize,
 }
 
@@ -148,7 +156,7 @@ impl<'a> Worker<'a> {
     }
 
     fn work(&mut self) -> Result<()> {
-        while !self.shared.cancel.is_cancelled() {
+        while !self.shared.cancel.is_cancelled() && !self.shared.stop.is_cancelled() {
             let at = self.shared.next.fetch_add(1, Ordering::Relaxed);
             let Some(path) = self.shared.files.get(at) else { break };
             let outcome = self.file(path)?;
@@ -317,5 +325,25 @@ mod tests {
             .expect("started");
         assert!(stream.next().is_some());
         drop(stream);
+    }
+
+    #[test]
+    fn a_stopped_stream_ends_and_a_cancelled_one_says_so() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(folder.path().join("f.txt"), "word\n".repeat(2_000)).expect("written");
+        let options =
+            IngestOptions { jobs: 1, batch_bytes: 1, queue: 1, ..IngestOptions::default() };
+        let start = |cancel: &Cancel| {
+            let files = vec![Box::from("f.txt"); 500];
+            Ingest::start(folder.path().to_owned(), files, options, cancel.clone())
+        };
+        let cancel = Cancel::default();
+        let stopped = start(&cancel).expect("started");
+        stopped.stopper().cancel();
+        assert!(stopped.map(|batch| batch.expect("a batch")).count() < 500);
+        let mut cancelled = start(&cancel).expect("started");
+        assert!(cancelled.next().is_some_and(|batch| batch.is_ok()));
+        cancel.cancel();
+        assert!(matches!(cancelled.next(), Some(Err(Error::Cancelled))));
     }
 }

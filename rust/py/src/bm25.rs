@@ -52,6 +52,12 @@ impl Bm25Writer {
         Ok(py.detach(|| open(self.lock().as_mut())?.rollback())?)
     }
 
+    /// Closes the index without waiting; what was not committed is forgotten.
+    fn abandon(&self, py: Python<'_>) {
+        let writer = self.lock().take();
+        py.detach(|| drop(writer));
+    }
+
     /// Waits for merges and closes the index; nothing happens if it is closed already.
     fn close(&self, py: Python<'_>) -> Result<()> {
         let writer = self.lock().take();

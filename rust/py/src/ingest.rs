@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use arrow_array::{RecordBatch, StructArray};
+use hybridx_core::cancel::Cancel;
 use hybridx_core::ingest as core;
 use hybridx_core::ingest::{Ingest, IngestOptions};
 use hybridx_core::snapshot::Outcome;
@@ -76,7 +77,10 @@ impl IngestBatch {
 
 /// An iterator over batches; every step waits without the GIL.
 #[pyclass(frozen, module = "hybridx._core")]
-pub struct IngestStream(Mutex<Option<Ingest>>);
+pub struct IngestStream {
+    inner: Mutex<Option<Ingest>>,
+    stop: Cancel,
+}
 
 #[pymethods]
 impl IngestStream {
@@ -86,7 +90,7 @@ impl IngestStream {
 
     fn __next__(&self, py: Python<'_>) -> Result<Option<IngestBatch>> {
         let next = py.detach(|| {
-            let mut stream = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut stream = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
             stream.as_mut().and_then(Iterator::next).transpose()
         })?;
         Ok(next.map(|core::IngestBatch { chunks, outcomes, bytes }| IngestBatch {
@@ -96,9 +100,10 @@ impl IngestStream {
         }))
     }
 
-    /// Stops the threads behind the stream.
+    /// Stops the threads behind the stream; a thread that waits for a batch gets none.
     fn close(&self, py: Python<'_>) {
-        py.detach(|| self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.stop.cancel();
+        py.detach(|| self.inner.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 
@@ -123,5 +128,5 @@ pub fn ingest(
         let paths = paths.into_iter().map(String::into_boxed_str).collect();
         Ingest::start(root, paths, options, cancel)
     })?;
-    Ok(IngestStream(Mutex::new(Some(stream))))
+    Ok(IngestStream { stop: stream.stopper(), inner: Mutex::new(Some(stream)) })
 }
