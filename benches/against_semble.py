@@ -1,6 +1,6 @@
 """Cold indexing by semble and by hybridx in turn, each in a fresh process, on one tree.
 
-python benches/against_semble.py FOLDER --semble PYTHON --model FOLDER [--runs N] [--json OUT]
+python benches/against_semble.py FOLDER --semble PYTHON --model FOLDER [--runs N] [--tries N]
 
 `--semble` is an interpreter with semble installed, `--model` a folder made by
 `model2vec_folder.py`. Neither tool finds anything of an earlier run.
@@ -57,16 +57,16 @@ def summary(runs: list[measured.Run]) -> dict[str, Any]:
     return {**values, "runs": listed}
 
 
-def compare(folder: Path, python: str, model: Path, runs: int) -> dict[str, Any]:
+def compare(folder: Path, python: str, model: Path, runs: int, tries: int) -> dict[str, Any]:
     """Runs both in turn."""
     theirs: list[measured.Run] = []
     ours: list[measured.Run] = []
     their_report: dict[str, Any] = {}
     our_report: dict[str, Any] = {}
     for _ in range(runs):
-        run, their_report = measured.quietly(lambda: semble(python, model, folder), _others)
+        run, their_report = measured.quietly(lambda: semble(python, model, folder), _others, tries)
         theirs.append(run)
-        run, our_report = measured.quietly(lambda: hybridx(folder), _others)
+        run, our_report = measured.quietly(lambda: hybridx(folder), _others, tries)
         ours.append(run)
         for name, each in (("semble", theirs[-1]), ("hybridx", ours[-1])):
             print(f"{name}: {each.seconds:.1f} s, others {each.others:.0%}", file=sys.stderr)
@@ -93,9 +93,10 @@ def main() -> None:
     parser.add_argument("--semble", required=True, metavar="PYTHON")
     parser.add_argument("--model", required=True, type=Path, metavar="FOLDER")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--tries", type=int, default=3, help="for a run without others")
     parser.add_argument("--json", type=Path, metavar="OUT")
     asked = parser.parse_args()
-    result = compare(asked.folder, asked.semble, asked.model, asked.runs)
+    result = compare(asked.folder, asked.semble, asked.model, asked.runs, asked.tries)
     text = json.dumps(result, indent=2)
     if asked.json:
         asked.json.write_text(text + "\n", encoding="utf-8")
