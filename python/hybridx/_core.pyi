@@ -125,10 +125,8 @@ class Scan:
     @property
     def tree(self) -> MerkleTree: ...
     @property
-    def cache(self) -> StatCache: ...
-    @property
-    def cache_changed(self) -> bool:
-        """Whether `cache` says anything that the one given did not."""
+    def cache(self) -> StatCache | None:
+        """What the next scan may reuse; `None` if that is what this one was given."""
 
     @property
     def bytes_hashed(self) -> int: ...

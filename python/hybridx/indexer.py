@@ -98,7 +98,7 @@ class Update:
             work = _Work(epoch, base, manifest, changes, draft, tally)
             manifest, after = await self._write(executor, work)
         self._make_current(epoch)
-        if scan.cache_changed:
+        if scan.cache is not None:
             await call(executor, scan.cache.save, self.layout.stat_cache)
         chunks = before.totals().chunks, after.totals().chunks
         return tally.report(self.layout.root, scan, manifest, *chunks)

@@ -64,10 +64,8 @@ pub struct Scan {
     pub tree: MerkleTree,
     /// Everything seen and left out, in path order.
     pub skipped: Vec<(Box<str>, Skip)>,
-    /// What the next scan may reuse.
-    pub cache: StatCache,
-    /// Whether `cache` says anything that the one given did not.
-    pub cache_changed: bool,
+    /// What the next scan may reuse; `None` if that is what this one was given.
+    pub cache: Option<StatCache>,
     /// Bytes read to compute digests.
     pub bytes_hashed: u64,
 }
@@ -248,15 +246,18 @@ fn gather(
     options: &ScanOptions,
     previous: &StatCache,
 ) -> Scan {
-    let mut leaves = Vec::new();
+    let reused: usize = parts.iter().map(|part| part.reused).sum();
+    let known = parts.iter().flat_map(|part| &part.files).filter(|file| file.1.is_some()).count();
+    // Every row was reused and none is left over: the cache says nothing new.
+    let changed = reused != known || reused != previous.rows.len();
+    let mut leaves = Vec::with_capacity(known);
     let mut skipped = Vec::new();
     let mut rows = FxHashMap::default();
-    let (mut bytes_hashed, mut reused) = (0, 0);
+    let mut bytes_hashed = 0;
     for part in parts {
         bytes_hashed += part.bytes_hashed;
-        reused += part.reused;
         for (path, stat, verdict) in part.files {
-            if let Some(stat) = stat {
+            if changed && let Some(stat) = stat {
                 rows.insert(path.clone(), (stat, verdict.clone()));
             }
             match verdict {
@@ -266,13 +267,8 @@ fn gather(
         }
     }
     skipped.sort_unstable_by(|a, b| path_order(&a.0, &b.0));
-    Scan {
-        tree: MerkleTree::new(leaves),
-        skipped,
-        cache_changed: reused != rows.len() || reused != previous.rows.len(),
-        cache: StatCache { scanned_at_ns, max_file_bytes: options.max_file_bytes, rows },
-        bytes_hashed,
-    }
+    let cache = StatCache { scanned_at_ns, max_file_bytes: options.max_file_bytes, rows };
+    Scan { tree: MerkleTree::new(leaves), skipped, cache: changed.then_some(cache), bytes_hashed }
 }
 
 fn builder(root: &Path, options: &ScanOptions) -> WalkBuilder {
@@ -415,17 +411,18 @@ mod tests {
         let past = SystemTime::now() - Duration::from_hours(1);
         let old = fs::File::options().append(true).open(tree.0.path().join("old")).expect("open");
         old.set_modified(past).expect("mtime set");
-        let mut first = tree.scan(&StatCache::default());
+        let first = tree.scan(&StatCache::default());
         assert_eq!(first.bytes_hashed, 2);
+        let mut cache = first.cache.expect("a cache");
         // Both were just created, so by their ctime both are racy.
-        assert_eq!(tree.scan(&first.cache).bytes_hashed, 2);
+        assert_eq!(tree.scan(&cache).bytes_hashed, 2);
         // Seen from a scan an hour from now neither is.
-        first.cache.scanned_at_ns += 3_600_000_000_000;
-        let second = tree.scan(&first.cache);
-        assert_eq!((second.bytes_hashed, second.cache_changed), (0, false));
+        cache.scanned_at_ns += 3_600_000_000_000;
+        let second = tree.scan(&cache);
+        assert_eq!((second.bytes_hashed, second.cache.is_none()), (0, true));
         tree.write("new", "3");
-        let third = tree.scan(&first.cache);
-        assert_eq!((third.bytes_hashed, third.cache_changed), (1, true));
+        let third = tree.scan(&cache);
+        assert_eq!((third.bytes_hashed, third.cache.is_some()), (1, true));
         assert_ne!(third.tree.root(), first.tree.root());
     }
 

@@ -140,11 +140,9 @@ impl StatCache {
 #[pyclass(frozen, module = "hybridx._core")]
 pub struct Scan {
     tree: Arc<merkle::MerkleTree>,
-    cache: Arc<walk::StatCache>,
+    cache: Option<Arc<walk::StatCache>>,
     /// Rows of the skip ledger.
     pub skipped: Vec<(Box<str>, hybridx_core::read::Skip)>,
-    #[pyo3(get)]
-    cache_changed: bool,
     #[pyo3(get)]
     bytes_hashed: u64,
 }
@@ -157,8 +155,8 @@ impl Scan {
     }
 
     #[getter]
-    fn cache(&self) -> StatCache {
-        StatCache(self.cache.clone())
+    fn cache(&self) -> Option<StatCache> {
+        self.cache.clone().map(StatCache)
     }
 
     #[getter]
@@ -195,9 +193,8 @@ pub fn scan(
     })?;
     Ok(Scan {
         tree: Arc::new(found.tree),
-        cache: Arc::new(found.cache),
+        cache: found.cache.map(Arc::new),
         skipped: found.skipped,
-        cache_changed: found.cache_changed,
         bytes_hashed: found.bytes_hashed,
     })
 }
