@@ -122,7 +122,7 @@ def main() -> None:
     if task is None:
         print(__doc__)
         sys.exit(0 if name in {"help", "--help", "-h"} else 2)
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - run by whatever python3 is
         sys.exit("hybridx needs Python 3.11 or later")
     task(*arguments)
 

@@ -16,9 +16,9 @@ import sys
 def main() -> None:
     """Builds the index of the folder given and saves it."""
     os.environ.setdefault("SEMBLE_INDEX_WORKERS", "4")
-    from semble.cache import save_index_to_cache
-    from semble.index import SembleIndex
-    from semble.version import __version__
+    from semble.cache import save_index_to_cache  # type: ignore[import-not-found]
+    from semble.index import SembleIndex  # type: ignore[import-not-found]
+    from semble.version import __version__  # type: ignore[import-not-found]
 
     folder = sys.argv[1]
     index = SembleIndex.from_path(folder)

@@ -55,9 +55,9 @@ def before(owner, name):
         return inner(*args, **kwargs)
     setattr(owner, name, wrapped)
 
-if point == "vectors written":
-    before(hybridx.store.VectorStore, "tag")
-elif point == "vectors tagged":
+if point == "vectors deleted":
+    before(hybridx.store.VectorStore, "add")
+elif point == "vectors written":
     before(hybridx.layout.Epoch, "snapshot")
 elif point == "snapshot written":
     before(hybridx.commit.Manifest, "dump")
@@ -67,7 +67,7 @@ settings = Settings(commit_files=1, model=model)
 hybridx.Index.open(root, settings=settings).update(sequential=bool(sequential))
 """
 
-POINTS = ["vectors written", "vectors tagged", "snapshot written"]
+POINTS = ["vectors deleted", "vectors written", "snapshot written"]
 """Where a run ends before its commit."""
 
 

@@ -6,7 +6,7 @@ as `encode_path` spells them. Digests are 64 hexadecimal digits.
 
 from collections.abc import Sequence
 from os import PathLike
-from typing import TypeAlias, final
+from typing import ClassVar, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -218,7 +218,7 @@ class Draft:
         """Takes what became of the files of `batch`; `failed` overrules it for some of them."""
 
     def skip(self, scan: Scan) -> None:
-        """Takes the skip ledger of a scan."""
+        """Takes the skip ledger of a scan, but for files that are still in the index."""
 
     def remove(self, paths: Sequence[str]) -> None:
         """Forgets files that are no longer there."""
@@ -309,8 +309,11 @@ class Encoder:
         """Reads a vocabulary of the analyzer's terms, one a line. Raises `ModelError`."""
 
     @staticmethod
-    def subwords(path: _Path, max_length: int) -> Encoder:
-        """Reads a Hugging Face `tokenizer.json`. Raises `ModelError`."""
+    def subwords(path: _Path, max_length: int, *, prefix: str = "") -> Encoder:
+        """Reads a Hugging Face `tokenizer.json`; chunks, but not queries, begin with `prefix`.
+
+        Raises `ModelError`.
+        """
 
     def encode(
         self, batch: object, *, skip: NDArray[np.bool_] | None = None, budget: int = 4096
@@ -373,6 +376,9 @@ class StoredChunk:
 @final
 class Bm25Searcher:
     """A view of one commit of a lexical index."""
+
+    DEFINITION_SCORE: ClassVar[float]
+    """The least score of a chunk that defines exactly the name that was asked for."""
 
     @staticmethod
     def open(folder: _Path) -> Bm25Searcher | None:

@@ -9,6 +9,7 @@ import os
 import shutil
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from hybridx.layout import Layout
 from hybridx.types import ModelInfo, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Coroutine, Sequence
     from types import TracebackType
 
     from hybridx.commit import Generation, Manifest
@@ -146,7 +147,7 @@ class Index:
             full: build everything anew beside what is there, then switch.
             paths: only these files and folders, relative to the root.
             sequential: one step at a time, for debugging; the result is the same.
-            progress: called some ten times a second from the thread that works.
+            progress: called some ten times a second, from one of the update's threads.
             cancel: a token that ends the update with `Cancelled` when set.
 
         Raises:
@@ -154,9 +155,8 @@ class Index:
             Cancelled: the token was set; what was committed is kept.
             HybridxError, OSError: as they say; what was committed is kept.
         """
-        return _run(
-            lambda: self._update(full, paths, sequential, progress, cancel or _core.CancelToken())
-        )
+        token = cancel or _core.CancelToken()
+        return _run(self._update(full, paths, sequential, progress, token), token)
 
     async def _update(
         self,
@@ -169,7 +169,7 @@ class Index:
         self._check_process()
         from hybridx.indexer import Request, Update
 
-        only = None if paths is None else frozenset(path.strip("/") for path in paths)
+        only = None if paths is None else frozenset(map(_tidy, _spelled(paths)))
         request = Request(full=full, paths=only, sequential=sequential)
         model = self._model(self._model_name())
         update = Update(self._layout, self.settings, model, request, progress, cancel)
@@ -370,7 +370,22 @@ class AsyncIndex:
     ) -> IndexReport:
         """See `Index.update`. Cancelling the task cancels the update."""
         token = cancel or _core.CancelToken()
-        return await self._index._update(full, paths, sequential, progress, token)  # noqa: SLF001
+        work = asyncio.to_thread(
+            self._index.update,
+            full=full,
+            paths=paths,
+            sequential=sequential,
+            progress=progress,
+            cancel=token,
+        )
+        running = asyncio.ensure_future(work)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            # The index stays locked until its thread has ended.
+            token.cancel()
+            await asyncio.wait([running])
+            raise
 
     async def diff(self) -> DiffReport:
         """See `Index.diff`."""
@@ -416,27 +431,38 @@ class AsyncIndex:
         self._index.close()
 
 
-def _run(start: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+def _run(work: Coroutine[Any, Any, _T], cancel: _core.CancelToken) -> _T:
     """Runs a coroutine to its end, also where an event loop is running in this thread."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(start())
-    outcome: list[_T] = []
-    errors: list[BaseException] = []
-
-    def work() -> None:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1, "hybridx-update") as executor:
+        running = executor.submit(asyncio.run, work)
         try:
-            outcome.append(asyncio.run(start()))
-        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
-            errors.append(error)
+            return running.result()
+        except BaseException:
+            # Ctrl-C ends the wait, not the thread.
+            cancel.cancel()
+            raise
 
-    thread = threading.Thread(target=work, name="hybridx-update")
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return outcome[0]
+
+def _spelled(paths: Sequence[str]) -> list[str]:
+    """Globs or paths as the index spells them."""
+    return [
+        _core.encode_path(os.fsencode(path)) if any(map(_is_surrogate, path)) else path
+        for path in paths
+    ]
+
+
+def _tidy(path: str) -> str:
+    """A path without `.` and doubled or outer slashes; the root is empty."""
+    return "/".join(part for part in path.split("/") if part not in {"", "."})
+
+
+def _is_surrogate(character: str) -> bool:
+    """Whether it stands for a byte that is no text, as Python reads file names."""
+    return "\udc80" <= character <= "\udcff"
 
 
 def _model_of(manifest: Manifest) -> str:

@@ -3,7 +3,7 @@
 The one atomic point is the commit of the lexical store: its payload is the manifest, which names
 the version of the vector store and the snapshot that belong to it. Both are durable before it.
 
-    1. write the vectors, arriving at version n; make the new files durable; tag n
+    1. write the vectors, arriving at version n; make the new files durable
     2. write the snapshot of generation g, durably
     3. commit the lexical store with the manifest {g, n, snapshot, ...}: the switch
 
@@ -215,7 +215,6 @@ class Writer:
             if tidy:
                 self._vectors.compact()
             version = self._vectors.version
-            self._vectors.tag()
             self._synced.sync()
         path = self.epoch.snapshot(generation)
         digest = snapshot.save(path)

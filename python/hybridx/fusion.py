@@ -28,9 +28,20 @@ def arm_weights(query: str) -> Mapping[str, float]:
     return NAME_WEIGHTS if _NAME.fullmatch(query.strip()) else PROSE_WEIGHTS
 
 
-def fuse(
-    arms: Mapping[str, Sequence[tuple[int, float]]], weights: Mapping[str, float]
-) -> list[tuple[int, dict[str, float]]]:
+Ranked = list[tuple[int, dict[str, float]]]
+"""Chunk ids, best first, each with its scores by arm and as `fused`."""
+
+
+def definitions_first(ranked: Ranked, floor: float) -> Ranked:
+    """Puts chunks whose `bm25` is at least `floor` before all others, in their order.
+
+    That is what a definition of exactly the name that was asked for gets. No closeness in meaning
+    says more than that.
+    """
+    return sorted(ranked, key=lambda item: item[1].get("bm25", 0.0) < floor)
+
+
+def fuse(arms: Mapping[str, Sequence[tuple[int, float]]], weights: Mapping[str, float]) -> Ranked:
     """Fuses ranked lists of `(id, score)`.
 
     Returns ids, best first, each with its scores by arm and as `fused`. Equal scores are ordered

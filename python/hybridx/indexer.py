@@ -67,17 +67,22 @@ class Update:
             TooManyErrorsError, ModelError, StoreError, OSError: as they say; likewise.
         """
         self.layout.create()
-        with ThreadPoolExecutor(1, "hybridx-main") as executor:
-            try:
-                lock = await call(executor, self._lock)
-                try:
-                    return await self._locked(executor)
-                finally:
-                    lock.release()
-            except asyncio.CancelledError:
-                # A cancelled task leaves its threads running; they only heed the token.
-                self.cancel.cancel()
-                raise
+        lock: _core.Lock | None = None
+        executor = ThreadPoolExecutor(1, "hybridx-main")
+        try:
+            lock = await call(executor, self._lock)
+            # The folder may have been removed by whoever held the lock before.
+            self.layout.create()
+            return await self._locked(executor)
+        except asyncio.CancelledError:
+            # A cancelled task leaves its threads running; they only heed the token.
+            self.cancel.cancel()
+            raise
+        finally:
+            # Not before the last thread has ended: it may be writing.
+            executor.shutdown()
+            if lock:
+                lock.release()
 
     async def _locked(self, executor: ThreadPoolExecutor) -> IndexReport:
         tally = Tally(self.progress, self.settings.max_errors)
@@ -302,7 +307,8 @@ def one_core() -> Iterator[None]:
     """Keeps this thread, and every thread it starts meanwhile, on one core.
 
     The lexical store indexes in threads of its own; on one core they take their turn too, so that
-    one step really ends before the next begins. Where threads cannot be bound nothing happens.
+    one step really ends before the next begins. LanceDB keeps its threads for the life of the
+    process: those it starts here stay on that core. Where threads cannot be bound nothing happens.
     """
     if not hasattr(os, "sched_setaffinity"):
         yield

@@ -77,7 +77,7 @@ class Layout:
             return cls(root, Path(os.path.abspath(index_dir)))  # noqa: PTH100 - no links resolved
         if index_parent is not None:
             digest = hashlib.blake2b(os.fsencode(root), digest_size=8).hexdigest()
-            return cls(root, Path(os.path.abspath(index_parent)) / f"{root.name}-{digest}")  # noqa: PTH100
+            return cls(root, Path(os.path.abspath(index_parent)) / f"{root.name[:64]}-{digest}")  # noqa: PTH100
         return cls(root, root / INDEX_FOLDER)
 
     @property
@@ -101,24 +101,36 @@ class Layout:
             UsageError: the folder holds the index of another root, or something that is no index.
             OSError: it cannot be made.
         """
-        owner = self.folder / "root"
-        if self.folder != self.root / INDEX_FOLDER and self.folder.exists():
-            known = owner.read_bytes() if owner.exists() else None
-            if known is None and any(self.folder.iterdir()):
-                raise UsageError(f"{self.folder} is not empty and no index: choose another folder")
-            if known is not None and known != os.fsencode(self.root):
-                raise UsageError(
-                    f"{self.folder} holds the index of {os.fsdecode(known)}: choose another folder"
-                )
+        if self.folder != self.root / INDEX_FOLDER:
+            self._check_owner()
         self.folder.mkdir(parents=True, exist_ok=True)
+        # First and whole: it says whose folder this is.
         for name, content in (
+            ("root", os.fsencode(self.root)),
             (".gitignore", b"*\n"),
             ("CACHEDIR.TAG", _CACHEDIR_TAG.encode()),
-            ("root", os.fsencode(self.root)),
         ):
             path = self.folder / name
             if not path.exists():
-                path.write_bytes(content)
+                temporary = self.folder / f"{name}.{os.getpid()}"
+                temporary.write_bytes(content)
+                temporary.replace(path)
+
+    def _check_owner(self) -> None:
+        try:
+            owner = (self.folder / "root").read_bytes()
+        except FileNotFoundError:
+            names = [each.name for each in self.folder.iterdir()] if self.folder.exists() else []
+            # Another first run may be just about to write it.
+            if any(not name.startswith("root.") for name in names):
+                raise UsageError(
+                    f"{self.folder} is not empty and no index: choose another folder"
+                ) from None
+            return
+        if owner != os.fsencode(self.root):
+            raise UsageError(
+                f"{self.folder} holds the index of {os.fsdecode(owner)}: choose another folder"
+            )
 
     def epoch(self, fingerprint: str) -> Epoch:
         """The stores made under `fingerprint`."""

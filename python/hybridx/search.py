@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hybridx import _core
 from hybridx.errors import ModelError, UsageError
-from hybridx.fusion import arm_weights, fuse
+from hybridx.fusion import arm_weights, definitions_first, fuse
 from hybridx.types import Hit, SearchResult
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ class SearchEngine:
         if mode != "lexical":
             arms["vector"] = self._nearest(query, pool, languages, kinds, paths)
         weights = arm_weights(query) if mode == "hybrid" else dict.fromkeys(arms, 1.0)
-        ranked = fuse(arms, weights)[:k]
+        floor = _core.Bm25Searcher.DEFINITION_SCORE
+        ranked = definitions_first(fuse(arms, weights), floor)[:k]
         chunks = self.generation.searcher.fetch([chunk for chunk, _ in ranked])
         parts = dict(ranked)
         hits = tuple(

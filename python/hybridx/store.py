@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
+import weakref
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hybridx.errors import CorruptIndexError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     import numpy as np
     import pyarrow as pa
@@ -23,7 +26,6 @@ STORE_VERSION = 1
 
 _TABLE = "chunks"
 _COPIED = ("id", "path", "language", "kind", "text_digest")
-_TAG = "committed"
 
 _PATHS_PER_FILTER = 1000
 """Paths in one SQL filter: its parser is recursive and its text is bounded."""
@@ -31,22 +33,38 @@ _PATHS_PER_FILTER = 1000
 _KEPT = timedelta(hours=1)
 """Superseded versions stay this long: readers may still hold them."""
 
+_PLAIN = re.compile(r"[A-Za-z0-9_/ .,+@=~-]+")
+
 _FOREVER = timedelta(days=36_500)
 
 
-@dataclass
+@dataclass(eq=False)
 class VectorStore:
     """The table in `folder`. LanceDB is loaded when it is first needed."""
 
     folder: Path
     dimension: int
-    _table: Any = field(default=None, repr=False)
+    _table: Any = field(default=None, init=False, repr=False)
+    _descriptor: int | None = field(default=None, init=False, repr=False)
 
     @cached_property
     def _database(self) -> Any:
         import lancedb
 
-        return lancedb.connect(self.folder)
+        return lancedb.connect(self._address())
+
+    def _address(self) -> str:
+        """The folder as LanceDB can take it.
+
+        It reads paths as URLs here and there, and only in UTF-8. Where that could mean something
+        else than the folder, it is named through a descriptor, which stays open with this store.
+        """
+        folder = str(self.folder)
+        if _PLAIN.fullmatch(folder) or not Path("/proc/self/fd").is_dir():
+            return folder
+        self._descriptor = os.open(self.folder, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._descriptor)
+        return f"/proc/self/fd/{self._descriptor}"
 
     def open(self, version: int | None = None) -> None:
         """Opens the table, made if there is none, at its newest or the given version.
@@ -143,12 +161,6 @@ class VectorStore:
     def __len__(self) -> int:
         return int(self._table.count_rows())
 
-    def tag(self) -> None:
-        """Marks the open version as the one to keep, whatever is cleaned up."""
-        with _translated("the vectors' version cannot be tagged", StoreError):
-            tags = self._table.tags
-            (tags.update if _TAG in tags.list() else tags.create)(_TAG, self.version)
-
     def compact(self) -> None:
         """Merges small pieces, which makes a new version; drops nothing."""
         with _translated("vectors cannot be compacted", StoreError):
@@ -157,7 +169,7 @@ class VectorStore:
     def drop_old_versions(self) -> None:
         """Drops versions that no reader can hold any more.
 
-        Only once the tagged version is committed: until then a torn run needs the one before.
+        Only once the newest version is committed: until then a torn run needs the one before.
         """
         with _translated("old vectors cannot be dropped", StoreError):
             self._table.optimize(cleanup_older_than=_KEPT)

@@ -217,4 +217,4 @@ class Progress(_Value):
 
 
 ProgressCallback = Callable[[Progress], None]
-"""Called from the thread that runs the update, at most some ten times a second."""
+"""Called some ten times a second, from one of the update's threads; two calls never overlap."""

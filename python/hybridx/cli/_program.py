@@ -132,7 +132,9 @@ def _ended(run: Any, state: State) -> int:
     except click.ClickException as error:
         _explain_usage(error)
         return FAILED
-    except Exception as error:  # noqa: BLE001 - the last resort: a bug of ours
+    except (SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - the last resort; a panic is no Exception
         if state.debug:
             traceback.print_exc()
         else:
@@ -154,7 +156,7 @@ def complain(message: str, hint: str = "") -> None:
             click.echo(visible(f"  {hint}"), err=True)
 
 
-def _explain(error: Exception) -> None:
+def _explain(error: BaseException) -> None:
     if isinstance(error, OSError):
         reason = error.strerror or str(error) or type(error).__name__
         name = error.filename

@@ -26,7 +26,7 @@ _SHOWN = 3
 @click.command()
 @path_argument
 @click.option("--full", is_flag=True, help="Build the index anew.")
-@click.option("--model", metavar="NAME", help="The embedding model: a folder or a hub name.")
+@click.option("--model", metavar="NAME", help="The embedding model: bundled, or a folder.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where the model runs.")
 @click.option(
     "--require-gpu", is_flag=True, default=None, help="Fail rather than use the CPU for the model."

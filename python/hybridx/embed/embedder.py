@@ -54,8 +54,12 @@ class Embedder:
         self.session: Session = open_session(
             model, device=device, require_gpu=require_gpu, threads=1 if model.terms else jobs
         )
-        make = _core.Encoder.terms if model.terms else _core.Encoder.subwords
-        self._encoder = make(model.tokenizer, model.max_length)
+        if model.terms:
+            self._encoder = _core.Encoder.terms(model.tokenizer, model.max_length)
+        else:
+            self._encoder = _core.Encoder.subwords(
+                model.tokenizer, model.max_length, prefix=model.passage_prefix
+            )
         self._budget = STATIC_BUDGET if model.terms else TRANSFORMER_BUDGET
 
     def embed(

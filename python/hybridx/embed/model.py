@@ -12,6 +12,7 @@ A folder is a model if it holds either
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 from dataclasses import dataclass, field
@@ -59,7 +60,9 @@ class Model:
     def fingerprint(self) -> str:
         """A digest of every file that decides what the vectors are."""
         digest = hashlib.sha256()
-        for path in (self.onnx, self.tokenizer, *self.config_files):
+        # Large weights lie beside the graph, in files named after it.
+        weights = sorted(self.onnx.parent.glob(f"{glob.escape(self.onnx.name)}[_.]*"))
+        for path in (self.onnx, *weights, self.tokenizer, *self.config_files):
             try:
                 with path.open("rb") as file:
                     content = hashlib.file_digest(file, "sha256").digest()

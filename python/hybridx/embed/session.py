@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -55,6 +56,8 @@ def open_session(
     Raises:
         ModelError: the model cannot be loaded, or does not run on the GPU that is required.
     """
+    # Or it reports to its maker, and writes an id for that into the user's cache on import.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime as ort
 
     missing = None if device == "cpu" else _missing_gpu(ort)

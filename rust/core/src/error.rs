@@ -6,6 +6,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use tantivy::TantivyError;
+
 /// What can go wrong, one variant for each thing a caller may want to tell apart.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -44,7 +46,7 @@ pub enum Error {
     Cancelled,
     /// The lexical index failed.
     #[error("lexical index: {0}")]
-    Bm25(#[from] tantivy::TantivyError),
+    Bm25(#[from] TantivyError),
     /// The tokenizer of a model failed.
     #[error("tokenizer: {0}")]
     Tokenizer(String),

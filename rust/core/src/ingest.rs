@@ -192,9 +192,10 @@ impl<'a> Worker<'a> {
         }
         let bytes = scratch.file.len() as u64;
         self.bytes += bytes;
-        let text = match read::decode(&scratch.file) {
-            Ok(text) => text,
-            Err(skip) => return Ok(Outcome::Skipped(skip)),
+        let text = match catch_unwind(|| read::decode(&scratch.file)) {
+            Ok(Ok(text)) => text,
+            Ok(Err(skip)) => return Ok(Outcome::Skipped(skip)),
+            Err(panic) => return Ok(failed("read", &*panic)),
         };
         let (terms, ends) = (&mut scratch.terms, &mut scratch.ends);
         // Nothing of a file reaches the builder before all of it is known to be good.
@@ -211,10 +212,7 @@ impl<'a> Worker<'a> {
         }));
         let (language, chunks) = match chunked {
             Ok(chunked) => chunked,
-            Err(panic) => {
-                let message = panic_message(&*panic).into();
-                return Ok(Outcome::Failed(Failure { stage: "chunk".into(), message }));
-            }
+            Err(panic) => return Ok(failed("chunk", &*panic)),
         };
         let mut start = 0;
         for (chunk, end) in chunks.iter().zip(&*ends) {
@@ -249,12 +247,16 @@ fn head(text: &str) -> &str {
     &text[..text.floor_char_boundary(4096)]
 }
 
+fn failed(stage: &str, panic: &(dyn Any + Send)) -> Outcome {
+    Outcome::Failed(Failure { stage: stage.into(), message: panic_message(panic).into() })
+}
+
 fn panic_message(panic: &(dyn Any + Send)) -> String {
     let message = panic
         .downcast_ref::<&str>()
         .map(|message| (*message).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned());
-    let mut text = String::from("the chunker panicked");
+    let mut text = String::from("it panicked");
     if let Some(message) = message {
         let _ = write!(text, ": {message}");
     }
@@ -340,7 +342,7 @@ mod tests {
         let cancel = Cancel::default();
         let stopped = start(&cancel).expect("started");
         stopped.stopper().cancel();
-        assert!(stopped.map(|batch| batch.expect("a batch")).count() < 500);
+        assert!(stopped.flatten().count() < 500);
         let mut cancelled = start(&cancel).expect("started");
         assert!(cancelled.next().is_some_and(|batch| batch.is_ok()));
         cancel.cancel();

@@ -28,17 +28,14 @@ impl Lock {
     /// Takes the lock file at `path`, waiting up to `timeout`. `None` if somebody held it all
     /// that time.
     pub fn acquire(path: &Path, timeout: Duration, cancel: &Cancel) -> Result<Option<Self>> {
-        let mut file = OpenOptions::new()
-            .create(true)
-            .read(true)
-            .write(true)
-            .truncate(false)
-            .open(path)
-            .map_err(Error::io(path))?;
         let deadline = Instant::now() + timeout;
+        let mut file;
         loop {
+            file = open(path)?;
             match file.try_lock() {
-                Ok(()) => break,
+                // Whoever held it before may have removed the file, and with it this lock.
+                Ok(()) if is_at(&file, path) => break,
+                Ok(()) => continue,
                 Err(TryLockError::Error(error)) => return Err(Error::io(path)(error)),
                 Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return Ok(None),
                 Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
@@ -61,6 +58,29 @@ impl Lock {
     }
 }
 
+fn open(path: &Path) -> Result<File> {
+    // A folder removed while this waited is made again by the caller, who then holds the lock.
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+    }
+    let options = OpenOptions::new().create(true).read(true).write(true).truncate(false).open(path);
+    options.map_err(Error::io(path))
+}
+
+/// Whether `file` is the one that stands at `path`.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let (Ok(held), Ok(there)) = (file.metadata(), std::fs::metadata(path)) else { return false };
+    (held.dev(), held.ino()) == (there.dev(), there.ino())
+}
+
+/// An open file cannot be removed.
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,5 +95,24 @@ mod tests {
         assert_eq!(Lock::holder(&path).map(|holder| holder.pid), Some(std::process::id()));
         drop(first);
         assert!(take().is_some());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_on_a_removed_file_is_none() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("index/lock");
+        let take = |seconds| {
+            Lock::acquire(&path, Duration::from_secs(seconds), &Cancel::default()).expect("tried")
+        };
+        let first = take(0).expect("free");
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| take(10).expect("free in the end"));
+            std::thread::sleep(Duration::from_millis(60));
+            std::fs::remove_dir_all(folder.path().join("index")).expect("removed");
+            drop(first);
+            let _second = waiter.join().expect("joined");
+            assert!(take(0).is_none(), "two hold the lock");
+        });
     }
 }

@@ -205,7 +205,11 @@ impl MerkleTree {
 fn common_folder(a: &str, b: &str) -> usize {
     let same = common_prefix(a.as_bytes(), b.as_bytes());
     let ends = |s: &str| s.len() == same || s.as_bytes()[same] == b'/';
-    if ends(a) && ends(b) { same } else { a[..same].rfind('/').unwrap_or(0) }
+    if ends(a) && ends(b) {
+        return same;
+    }
+    // In bytes: the common prefix may end inside a character.
+    memchr::memrchr(b'/', &a.as_bytes()[..same]).unwrap_or(0)
 }
 
 /// Computes the digest of every folder bottom-up, without recursion: paths come from the file
@@ -365,7 +369,7 @@ mod tests {
 
     fn files() -> impl Strategy<Value = BTreeMap<String, String>> {
         // Few names and contents: collisions, moves and equal folders are then common.
-        proptest::collection::btree_map("[ab](/[ab.]){0,3}x", "[pq]?", 0..24)
+        proptest::collection::btree_map("[aéè](/[aéèя.]){0,3}x", "[pq]?", 0..24)
     }
 
     proptest! {

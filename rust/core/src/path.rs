@@ -125,12 +125,12 @@ mod tests {
 
     #[test]
     fn a_path_is_relative_to_the_folder_it_lies_in() {
-        let relative = |root: &str, path: &str| super::relative(Path::new(root), Path::new(path));
-        assert_eq!(relative("/a", "/a/b/c"), Some("b/c".to_owned()));
-        assert_eq!(relative("/", "/b"), Some("b".to_owned()));
-        assert_eq!(relative("/a", "/a"), None);
-        assert_eq!(relative("/a", "/ab"), None);
-        assert_eq!(relative("/a", "/b/a"), None);
+        let below = |root: &str, path: &str| relative(Path::new(root), Path::new(path));
+        assert_eq!(below("/a", "/a/b/c"), Some("b/c".to_owned()));
+        assert_eq!(below("/", "/b"), Some("b".to_owned()));
+        assert_eq!(below("/a", "/a"), None);
+        assert_eq!(below("/a", "/ab"), None);
+        assert_eq!(below("/a", "/b/a"), None);
     }
 
     proptest! {

@@ -6,6 +6,7 @@
 //! next diff says so.
 
 use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 
 use rustc_hash::FxHashMap;
@@ -181,6 +182,15 @@ impl Draft {
         self.outcomes.insert(path.into(), outcome);
     }
 
+    /// Records what a scan left out, but for files that are still in the index: an update of some
+    /// files leaves the others as they are, until they are removed in their turn.
+    pub fn skip(&mut self, path: &str, skip: Skip) {
+        let row = self.outcomes.entry(path.into());
+        if !matches!(&row, Entry::Occupied(row) if matches!(row.get(), Outcome::Indexed(_))) {
+            row.insert_entry(Outcome::Skipped(skip));
+        }
+    }
+
     /// Forgets a file that is no longer there.
     pub fn remove(&mut self, path: &str) {
         self.outcomes.remove(path);
@@ -236,6 +246,17 @@ mod tests {
         assert_eq!((totals.files, totals.chunks, totals.failed), (2, 3, 1));
         assert_eq!(totals.languages["python"], (1, 2));
         assert_eq!(totals.skipped["binary"], 1);
+    }
+
+    #[test]
+    fn a_skip_does_not_hide_a_file_that_is_still_indexed() {
+        let mut draft = Draft::new(&Snapshot::default());
+        draft.set("f", row("f", "text", 1));
+        draft.skip("f", Skip::new(Reason::Binary, "NUL"));
+        assert_eq!(draft.finish().files().len(), 1);
+        draft.remove("f");
+        draft.skip("f", Skip::new(Reason::Binary, "NUL"));
+        assert_eq!((draft.finish().files().len(), draft.finish().skipped().len()), (0, 1));
     }
 
     #[test]

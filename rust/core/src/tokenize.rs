@@ -40,6 +40,8 @@ pub struct TermEncoder {
 /// Runs a model's own tokenizer.
 pub struct SubwordEncoder {
     tokenizer: Tokenizer,
+    /// What the model wants before every passage.
+    prefix: String,
 }
 
 /// The tokens of one text: ids and their mask values.
@@ -63,15 +65,16 @@ impl Encoder {
         Ok(Self::Terms(TermEncoder { ids, max_length }))
     }
 
-    /// Reads a Hugging Face `tokenizer.json`. Longer texts are cut to `max_length` tokens.
-    pub fn subwords(path: &Path, max_length: usize) -> Result<Self> {
+    /// Reads a Hugging Face `tokenizer.json`. Longer texts are cut to `max_length` tokens; chunks,
+    /// but not queries, are preceded by `prefix`.
+    pub fn subwords(path: &Path, max_length: usize, prefix: &str) -> Result<Self> {
         let fail =
             |error: tokenizers::Error| Error::Tokenizer(format!("{}: {error}", path.display()));
         let mut tokenizer = Tokenizer::from_file(path).map_err(fail)?;
         let truncation = TruncationParams { max_length, ..TruncationParams::default() };
         tokenizer.with_truncation(Some(truncation)).map_err(fail)?;
         tokenizer.with_padding(None);
-        Ok(Self::Subwords(Box::new(SubwordEncoder { tokenizer })))
+        Ok(Self::Subwords(Box::new(SubwordEncoder { tokenizer, prefix: prefix.to_owned() })))
     }
 
     /// Encodes the chunks of a batch into padded batches of at most `budget` cells each, a longer
@@ -86,7 +89,8 @@ impl Encoder {
             }
             Self::Subwords(encoder) => {
                 let texts = strings(batch, "text")?;
-                encoder.tokens(&rows.iter().map(|row| texts.value(*row)).collect::<Vec<_>>())?
+                let texts = rows.iter().map(|row| texts.value(*row));
+                encoder.tokens(texts.map(|text| format!("{}{text}", encoder.prefix)).collect())?
             }
         };
         Ok(pad(&rows, &tokens, budget))
@@ -98,7 +102,9 @@ impl Encoder {
             Self::Terms(encoder) => {
                 texts.iter().map(|text| encoder.tokens(&analyzer::analyze(text))).collect()
             }
-            Self::Subwords(encoder) => encoder.tokens(texts)?,
+            Self::Subwords(encoder) => {
+                encoder.tokens(texts.iter().map(ToString::to_string).collect())?
+            }
         };
         Ok(pad(&(0..texts.len()).collect::<Vec<_>>(), &tokens, budget))
     }
@@ -126,10 +132,10 @@ impl TermEncoder {
 }
 
 impl SubwordEncoder {
-    fn tokens(&self, texts: &[&str]) -> Result<Vec<Tokens>> {
+    fn tokens(&self, texts: Vec<String>) -> Result<Vec<Tokens>> {
         let encodings = self
             .tokenizer
-            .encode_batch_fast(texts.to_vec(), true)
+            .encode_batch_fast(texts, true)
             .map_err(|error| Error::Tokenizer(error.to_string()))?;
         Ok(encodings.iter().map(|e| e.get_ids().iter().map(|id| (*id, 1)).collect()).collect())
     }
@@ -199,7 +205,7 @@ mod tests {
             std::fs::write(&path, bad).expect("written");
             assert!(Encoder::terms(&path, 8).is_err());
         }
-        assert!(Encoder::subwords(&path, 8).is_err());
+        assert!(Encoder::subwords(&path, 8, "").is_err());
     }
 
     proptest! {

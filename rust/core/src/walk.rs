@@ -24,6 +24,9 @@ use crate::sealed::Seal;
 /// The name of hybridx's own ignore files.
 pub const IGNORE_FILE: &str = ".hybridxignore";
 
+/// The name of an index's folder: never walked, whichever root it belongs to.
+pub const INDEX_FOLDER: &str = ".hybridx";
+
 /// Folders of version control systems: never walked.
 const VCS_FOLDERS: [&str; 7] = [".git", ".hg", ".svn", ".jj", ".bzr", "_darcs", "CVS"];
 
@@ -123,7 +126,7 @@ pub fn scan(
 ) -> Result<Scan> {
     // The walk would report an unreadable root as one more skipped folder.
     fs::read_dir(root).map_err(Error::io(root))?;
-    let scanned_at_ns = file_system_time(options.clock_folder.as_deref());
+    let scanned_at_ns = file_system_time(root, options.clock_folder.as_deref());
     let walker = builder(root, options).build_parallel();
     let finished = Mutex::new(Vec::new());
     walker.run(|| {
@@ -193,6 +196,7 @@ impl Worker<'_> {
         }
         let stat = match entry.metadata() {
             Ok(metadata) => Stat::of(&metadata),
+            Err(error) if is_missing(&error) => return,
             Err(error) => {
                 let skip = Skip::new(Reason::Unreadable, io_message(&error));
                 return self.skip(path, None, skip);
@@ -230,12 +234,9 @@ impl Worker<'_> {
     /// A folder that could not be listed. Errors without a path are about ignore rules that do
     /// not parse; the walk applies the others.
     fn unlisted(&mut self, error: &ignore::Error) {
-        if let Some(path) = error_path(error).and_then(|p| path::relative(self.root, p)) {
-            let vanished =
-                error.io_error().is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound);
-            if !vanished {
-                self.skip(path, None, Skip::new(Reason::Unreadable, io_message(error)));
-            }
+        let path = error_path(error).and_then(|path| path::relative(self.root, path));
+        if let Some(path) = path.filter(|_| !is_missing(error)) {
+            self.skip(path, None, Skip::new(Reason::Unreadable, io_message(error)));
         }
     }
 }
@@ -277,9 +278,14 @@ fn builder(root: &Path, options: &ScanOptions) -> WalkBuilder {
         .hidden(false)
         .follow_links(false)
         .require_git(false)
+        // Rules of folders above count inside a repository only: a stray .gitignore in the home
+        // folder is no word about the projects in it.
+        .parents(root.ancestors().any(|folder| folder.join(".git").exists()))
         .threads(options.jobs)
         .add_custom_ignore_filename(IGNORE_FILE);
-    let exclude: Arc<[PathBuf]> = options.exclude.clone().into();
+    // As the file system knows them: an index reached through a link is still not source.
+    let resolved = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+    let exclude: Arc<[PathBuf]> = options.exclude.iter().map(resolved).collect();
     let default_excludes = options.default_excludes;
     builder.filter_entry(move |entry| {
         let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
@@ -288,18 +294,26 @@ fn builder(root: &Path, options: &ScanOptions) -> WalkBuilder {
             return entry.file_name() != ".git" || entry.depth() == 0;
         }
         let name = entry.file_name();
-        !(VCS_FOLDERS.iter().any(|vcs| name == *vcs)
+        !(name == INDEX_FOLDER
+            || VCS_FOLDERS.iter().any(|vcs| name == *vcs)
             || exclude.iter().any(|folder| folder == entry.path())
             || default_excludes
                 && (DEFAULT_EXCLUDES.iter().any(|folder| name == *folder)
-                    || entry.path().join("pyvenv.cfg").exists()))
+                    || is_virtual_environment(entry)))
     });
     builder
 }
 
+/// Whether a folder is a Python virtual environment. Only folders named like one are looked into:
+/// a system call for each folder of a large tree would be felt.
+fn is_virtual_environment(folder: &DirEntry) -> bool {
+    memchr::memmem::find(folder.file_name().as_encoded_bytes(), b"env").is_some()
+        && folder.path().join("pyvenv.cfg").exists()
+}
+
 /// The time by the clock that stamps the tree's files.
-fn file_system_time(folder: Option<&Path>) -> i64 {
-    let probe = folder.and_then(|folder| {
+fn file_system_time(root: &Path, folder: Option<&Path>) -> i64 {
+    let probe = folder.filter(|folder| same_device(root, folder)).and_then(|folder| {
         let path = folder.join(format!(".clock{}", std::process::id()));
         let created = fs::File::create(&path).and_then(|file| file.metadata());
         // Whether or not it could be made, nothing of it may stay.
@@ -315,6 +329,18 @@ fn file_system_time(folder: Option<&Path>) -> i64 {
     })
 }
 
+#[cfg(unix)]
+fn same_device(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let device = |path: &Path| fs::metadata(path).ok().map(|metadata| metadata.dev());
+    device(a) == device(b)
+}
+
+#[cfg(not(unix))]
+fn same_device(_: &Path, _: &Path) -> bool {
+    false
+}
+
 fn error_path(error: &ignore::Error) -> Option<&Path> {
     match error {
         ignore::Error::WithPath { path, .. } => Some(path),
@@ -323,6 +349,10 @@ fn error_path(error: &ignore::Error) -> Option<&Path> {
         }
         _ => None,
     }
+}
+
+fn is_missing(error: &ignore::Error) -> bool {
+    error.io_error().is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
 fn io_message(error: &ignore::Error) -> String {
@@ -392,6 +422,32 @@ mod tests {
         assert_eq!(tree.paths(), expected);
         let all = ScanOptions { default_excludes: false, ..ScanOptions::default() };
         assert_eq!(tree.scan_with(&all, &StatCache::default()).tree.leaves().len(), 9);
+    }
+
+    #[test]
+    fn rules_above_the_root_count_inside_a_repository_only() {
+        let tree = Tree::new(&[(".gitignore", "*"), ("project/a.py", "")]);
+        let paths = || {
+            let root = tree.0.path().join("project");
+            let options = ScanOptions::default();
+            let scan = scan(&root, &options, &StatCache::default(), &Cancel::default());
+            scan.expect("scanned").tree.leaves().len()
+        };
+        assert_eq!(paths(), 1);
+        fs::create_dir(tree.0.path().join(".git")).expect("a repository");
+        assert_eq!(paths(), 0);
+    }
+
+    #[test]
+    fn an_index_is_never_source() {
+        let tree = Tree::new(&[
+            (".hybridxignore", "!*\n!.hybridx/**"),
+            ("sub/.hybridx/f", ""),
+            ("elsewhere/index/f", ""),
+        ]);
+        let exclude = vec![tree.0.path().join("elsewhere/./index")];
+        let options = ScanOptions { exclude, ..ScanOptions::default() };
+        assert_eq!(tree.scan_with(&options, &StatCache::default()).tree.leaves().len(), 1);
     }
 
     #[test]

@@ -84,6 +84,9 @@ pub struct StoredChunk {
 
 #[pymethods]
 impl Bm25Searcher {
+    #[classattr]
+    const DEFINITION_SCORE: f32 = bm25::DEFINITION_SCORE;
+
     #[staticmethod]
     fn open(py: Python<'_>, folder: PathBuf) -> Result<Option<Self>> {
         Ok(py.detach(|| Searcher::open(&folder))?.map(Self))

@@ -1,6 +1,8 @@
 //! Core errors become Python exceptions here and nowhere else.
 
-use hybridx_core::error::Error;
+use std::io::ErrorKind;
+
+use hybridx_core::error::{Error, TantivyError};
 use pyo3::PyErr;
 use pyo3::exceptions::{PyOSError, PyValueError};
 
@@ -32,7 +34,7 @@ impl From<CoreError> for PyErr {
                 Some(number) => {
                     let text = source.to_string();
                     let text = text.split(" (os error").next().unwrap_or_default().to_owned();
-                    PyOSError::new_err((number, text, path))
+                    PyOSError::new_err((number, text, path.into_os_string()))
                 }
                 None => PyOSError::new_err(message),
             },
@@ -40,10 +42,27 @@ impl From<CoreError> for PyErr {
             Error::Corrupt { .. } => python::CorruptIndexError::new_err(message),
             Error::Format { .. } => python::IndexFormatError::new_err(message),
             Error::Cancelled => python::Cancelled::new_err(message),
+            Error::Bm25(error) if is_damage(&error) => python::CorruptIndexError::new_err(message),
             Error::Bm25(_) => python::StoreError::new_err(message),
             Error::Tokenizer(_) => python::ModelError::new_err(message),
             _ => PyValueError::new_err(message),
         }
+    }
+}
+
+/// Whether the lexical store's own files are to blame.
+fn is_damage(error: &TantivyError) -> bool {
+    match error {
+        TantivyError::DataCorruption(_)
+        | TantivyError::IncompatibleIndex(_)
+        | TantivyError::DeserializeError(_)
+        | TantivyError::SchemaError(_)
+        | TantivyError::OpenReadError(_) => true,
+        // What a file cut short reads like.
+        TantivyError::IoError(error) => {
+            matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::InvalidData)
+        }
+        _ => false,
     }
 }
 

@@ -135,7 +135,7 @@ impl Draft {
     fn skip(&self, scan: &Scan) {
         let mut draft = self.lock();
         for (path, skip) in &scan.skipped {
-            draft.set(path, Outcome::Skipped(skip.clone()));
+            draft.skip(path, skip.clone());
         }
     }
     fn remove(&self, paths: Vec<String>) {

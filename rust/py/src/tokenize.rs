@@ -44,8 +44,9 @@ impl Encoder {
     }
 
     #[staticmethod]
-    fn subwords(py: Python<'_>, path: PathBuf, max_length: usize) -> Result<Self> {
-        Ok(Self(py.detach(|| tokenize::Encoder::subwords(&path, max_length))?))
+    #[pyo3(signature = (path, max_length, *, prefix = ""))]
+    fn subwords(py: Python<'_>, path: PathBuf, max_length: usize, prefix: &str) -> Result<Self> {
+        Ok(Self(py.detach(|| tokenize::Encoder::subwords(&path, max_length, prefix))?))
     }
 
     #[pyo3(signature = (batch, *, skip = None, budget = 4096))]

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::GlobBuilder;
+use regex::RegexSet;
 use rustc_hash::FxHashMap;
 use tantivy::collector::TopDocs;
 use tantivy::directory::MmapDirectory;
@@ -16,6 +17,7 @@ use tantivy::{DocAddress, DocSet, Index, ReloadPolicy, TERMINATED, TantivyDocume
 use crate::analyzer;
 use crate::error::{Error, Result};
 
+use super::readonly::ReadDirectory;
 use super::schema::{Fields, register};
 
 /// How much a term counts where it occurs.
@@ -25,7 +27,7 @@ const PATH_WEIGHT: f32 = 1.0;
 
 /// What a chunk gets for being the definition of exactly the name that was asked for: more than
 /// the terms of one name can earn anywhere else.
-const DEFINITION_SCORE: f32 = 100.0;
+pub const DEFINITION_SCORE: f32 = 100.0;
 
 /// Of a long query only this many terms are looked up, the rarest ones: an issue text of 70 KB
 /// names hundreds of things, and the common ones among them decide nothing.
@@ -49,19 +51,15 @@ impl Filter {
     /// # Errors
     /// [`Error::Invalid`] for a glob that does not parse.
     pub fn path_patterns(&self) -> Result<Vec<String>> {
-        let globs = self.paths.iter().flat_map(|glob| spellings(glob));
-        globs.map(|glob| Ok(parse(&glob)?.regex().replace("(?-u)", ""))).collect()
+        self.paths.iter().flat_map(|glob| spellings(glob)).map(|glob| pattern(&glob)).collect()
     }
 
-    fn globs(&self) -> Result<Option<GlobSet>> {
+    fn path_matcher(&self) -> Result<Option<RegexSet>> {
         if self.paths.is_empty() {
             return Ok(None);
         }
-        let mut set = GlobSetBuilder::new();
-        for glob in self.paths.iter().flat_map(|glob| spellings(glob)) {
-            set.add(parse(&glob)?);
-        }
-        set.build().map(Some).map_err(|error| Error::Invalid(error.to_string()))
+        let set = RegexSet::new(self.path_patterns()?);
+        set.map(Some).map_err(|error| Error::Invalid(format!("path filter: {error}")))
     }
 }
 
@@ -77,11 +75,37 @@ fn spellings(glob: &str) -> [String; 2] {
     [anchored, below]
 }
 
-fn parse(glob: &str) -> Result<globset::Glob> {
-    GlobBuilder::new(glob)
-        .literal_separator(true)
-        .build()
-        .map_err(|error| Error::Invalid(format!("path filter: {error}")))
+/// The regular expression of a glob, over text.
+fn pattern(glob: &str) -> Result<String> {
+    let parsed = GlobBuilder::new(glob).literal_separator(true).build();
+    let parsed =
+        parsed.map_err(|error| Error::Invalid(format!("path filter {glob:?}: {error}")))?;
+    Ok(over_text(parsed.regex()))
+}
+
+/// Turns an expression of globset, which is one over bytes, into one over text: there a character
+/// beyond ASCII is written as its bytes. A line feed is a character of a name like any other.
+fn over_text(regex: &str) -> String {
+    let bytes = regex.strip_prefix("(?-u)").unwrap_or(regex).as_bytes();
+    let mut out = b"(?s)".to_vec();
+    let mut at = 0;
+    while at < bytes.len() {
+        let escape = bytes.get(at + 2..at + 4).filter(|_| bytes[at..].starts_with(b"\\x"));
+        let digits = escape.and_then(|digits| str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) if !byte.is_ascii() => {
+                out.push(byte);
+                at += 4;
+            }
+            _ => {
+                // An escaped backslash is not the start of another escape.
+                let length = if bytes[at] == b'\\' { 2.min(bytes.len() - at) } else { 1 };
+                out.extend_from_slice(&bytes[at..at + length]);
+                at += length;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// What is stored of a chunk.
@@ -119,7 +143,7 @@ impl Searcher {
             return Ok(None);
         }
         let directory = MmapDirectory::open(folder).map_err(tantivy::TantivyError::from)?;
-        let index = Index::open(directory)?;
+        let index = Index::open(ReadDirectory(directory))?;
         register(&index);
         let fields = Fields::of(&index.schema())?;
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
@@ -271,8 +295,8 @@ impl Searcher {
                 all.push((Occur::Must, one_of(terms.collect())));
             }
         }
-        if let Some(globs) = filter.globs()? {
-            all.push((Occur::Must, one_of(self.matching_paths(&globs)?)));
+        if let Some(matcher) = filter.path_matcher()? {
+            all.push((Occur::Must, one_of(self.matching_paths(&matcher)?)));
         }
         Ok(Some(Box::new(BooleanQuery::new(all))))
     }
@@ -300,14 +324,14 @@ impl Searcher {
         Ok(terms.into_iter().map(|(_, term, weight)| (term.to_owned(), weight)).collect())
     }
 
-    fn matching_paths(&self, globs: &GlobSet) -> Result<Vec<Term>> {
+    fn matching_paths(&self, matcher: &RegexSet) -> Result<Vec<Term>> {
         let mut terms = Vec::new();
         for segment in self.inner.segment_readers() {
             let inverted = segment.inverted_index(self.fields.path)?;
             let mut paths = inverted.terms().stream().map_err(Error::io("lexical index"))?;
             while let Some((path, _)) = paths.next() {
                 if let Ok(path) = str::from_utf8(path)
-                    && globs.is_match(path)
+                    && matcher.is_match(path)
                 {
                     terms.push(Term::from_field_text(self.fields.path, path));
                 }
@@ -435,6 +459,11 @@ mod tests {
         assert_eq!(found("*/pool.py"), ["src/pool.py"]);
         assert_eq!(found("/pool.py"), Vec::<String>::new());
         assert!(under("a[").path_patterns().is_err());
+        let matches = |glob: &str, path: &str| {
+            under(glob).path_matcher().expect("parsed").expect("a matcher").is_match(path)
+        };
+        assert!(matches("späte/**", "späte/я.py") && matches("?.py", "a/я.py"));
+        assert!(matches("s?äte/*", "späte/x") && !matches("späte/*", "spate/x"));
     }
 
     #[test]

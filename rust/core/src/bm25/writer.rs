@@ -37,7 +37,11 @@ impl Writer {
         let least = 15_000_000;
         let threads = threads.clamp(1, (heap_bytes / least).max(1));
         let heap = heap_bytes.max(threads * least);
-        Ok(Self { inner: index.writer_with_num_threads(threads, heap)?, fields })
+        let inner = index.writer_with_num_threads(threads, heap)?;
+        // A writer that died in its commit left files behind. The same work again would give its
+        // files the same names, and Tantivy never writes over one.
+        inner.garbage_collect_files().wait()?;
+        Ok(Self { inner, fields })
     }
 
     /// Deletes the chunks of the files at `paths` that were added before this call.
