@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 import hybridx
 from hybridx.commit import Generation
 from hybridx.config import Settings
@@ -269,6 +271,39 @@ def script(code: str, *args: str, timeout: float = 120) -> subprocess.CompletedP
         timeout=timeout,
         check=False,
     )
+
+
+UNPRIVILEGED = """
+import ctypes, os, runpy, sys
+
+class Header(ctypes.Structure):
+    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
+
+class Data(ctypes.Structure):
+    _fields_ = [("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32),
+                ("inheritable", ctypes.c_uint32)]
+
+# Root without capabilities is bound by the permissions of files, and still owns the interpreter's.
+libc = ctypes.CDLL(None, use_errno=True)
+if os.geteuid() == 0 and libc.capset(ctypes.byref(Header(0x20080522, 0)), (Data * 2)()):
+    sys.exit(77)
+try:
+    os.listdir(sys.argv.pop(1))
+    sys.exit(77)
+except PermissionError:
+    pass
+sys.argv[0] = "hybridx"
+runpy.run_module("hybridx", run_name="__main__")
+"""
+
+
+def run_unprivileged(closed: Path, *args: str | Path) -> subprocess.CompletedProcess[bytes]:
+    """Runs the program as somebody who may not list the folder `closed`."""
+    command = [sys.executable, "-c", UNPRIVILEGED, closed, *args]
+    result = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    if result.returncode == 77:
+        pytest.skip("the privileges of this process cannot be dropped here")
+    return result
 
 
 def lines_of(text: str) -> Sequence[str]:

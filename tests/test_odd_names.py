@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +23,7 @@ from support import (
     json_of,
     open_index,
     run_cli,
+    run_unprivileged,
     updated,
 )
 
@@ -216,39 +215,6 @@ def test_what_is_no_file_neither_hangs_nor_hides_the_rest(
         assert report.files.skipped == len(reasons)
         assert updated(index, paths=["pipe"]).generation == 1
         assert MerkleTree.from_path(tree.root).paths() == ["a.py", "sub/b.py"]
-
-
-UNPRIVILEGED = """
-import ctypes, os, runpy, sys
-
-class Header(ctypes.Structure):
-    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
-
-class Data(ctypes.Structure):
-    _fields_ = [("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32),
-                ("inheritable", ctypes.c_uint32)]
-
-# Root without capabilities is bound by the permissions of files, and still owns the interpreter's.
-libc = ctypes.CDLL(None, use_errno=True)
-if os.geteuid() == 0 and libc.capset(ctypes.byref(Header(0x20080522, 0)), (Data * 2)()):
-    sys.exit(77)
-try:
-    os.listdir(sys.argv.pop(1))
-    sys.exit(77)
-except PermissionError:
-    pass
-sys.argv[0] = "hybridx"
-runpy.run_module("hybridx", run_name="__main__")
-"""
-
-
-def run_unprivileged(closed: Path, *args: str | Path) -> subprocess.CompletedProcess[bytes]:
-    """Runs the program as somebody who may not list the folder `closed`."""
-    command = [sys.executable, "-c", UNPRIVILEGED, closed, *args]
-    result = subprocess.run(command, capture_output=True, timeout=60, check=False)
-    if result.returncode == 77:
-        pytest.skip("the privileges of this process cannot be dropped here")
-    return result
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o100, 0o500])

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import dataclasses
 import os
-import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -210,7 +209,11 @@ class Index:
             UsageError: an argument makes no sense.
         """
         engine = self._search_engine()
-        result = engine.search(query, k, mode=mode, languages=languages, paths=paths, kinds=kinds)
+        # Bytes that came in as an argument and are no UTF-8, or UTF-8 in a locale without it.
+        query = os.fsencode(query).decode("utf-8", "replace")
+        result = engine.search(
+            query, k, mode=mode, languages=languages, paths=_spelled(paths), kinds=kinds
+        )
         if check:
             result = dataclasses.replace(result, stale_files=self._pending(engine.generation))
         return result
@@ -266,7 +269,7 @@ class Index:
             raise IndexBusyError(f"the index of {self.root} is being written; try again later")
         try:
             size = self._layout.size()["total"]
-            shutil.rmtree(self._layout.folder)
+            self._layout.remove()
         finally:
             lock.release()
         return size

@@ -18,6 +18,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,7 +113,7 @@ class Layout:
         ):
             path = self.folder / name
             if not path.exists():
-                temporary = self.folder / f"{name}.{os.getpid()}"
+                temporary = self.folder / f"{name}.{os.getpid()}-{threading.get_ident()}"
                 temporary.write_bytes(content)
                 temporary.replace(path)
 
@@ -162,6 +163,21 @@ class Layout:
             for folder in (self.folder / "epochs").iterdir():
                 if folder != keep.folder:
                     shutil.rmtree(folder, ignore_errors=True)
+
+    def remove(self) -> None:
+        """Removes the index. The caller holds the lock, whose file goes last.
+
+        Until then nobody else can take it; whoever takes it afterwards makes the folder anew.
+        """
+        for path in self.folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path != self.lock:
+                path.unlink(missing_ok=True)
+        self.lock.unlink(missing_ok=True)
+        # Not empty any more if somebody was waiting for it.
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
 
     def size(self) -> dict[str, int]:
         """Bytes on disk: `total`, `bm25`, `vectors`, `snapshots` (of all epochs)."""
