@@ -1,15 +1,18 @@
 """Where the files of an index lie.
 
-.hybridx/
-.gitignore              so that git never sees the index
-CACHEDIR.TAG            so that backups need not either
-lock                    the writer's lock
-stat-cache              digests by size, times and inode
-CURRENT                 the name of the epoch that readers open
-epochs/<fingerprint>/   everything stored under one model, chunker and analyzer
-bm25/               Tantivy; the payload of its last commit is the manifest
-vectors/            LanceDB
-snapshots/          one file a generation
+    .hybridx/
+        root                    whose index this is
+        .gitignore              so that git never sees the index
+        CACHEDIR.TAG            so that backups need not either
+        lock                    the writer's lock
+        stat-cache              digests by size, times and inode
+        CURRENT                 the name of the epoch that readers open
+        epochs/<fingerprint>/   everything stored under one model, chunker and analyzer
+            bm25/               Tantivy; the payload of its last commit is the manifest
+            vectors/            LanceDB
+            snapshots/          one file a generation
+
+All of it can be made anew from the source beside it.
 """
 
 from __future__ import annotations
