@@ -179,7 +179,9 @@ class Update:
             return await call(executor, self._write_sequentially, work)
         stream, embed, store = await call(executor, self._start, work)
         with _closing(stream, store.writer):
-            await side_by_side(stream, embed, store)
+            # Files may only have gone, or been skipped: then there is nothing to embed.
+            if work.tally.expected:
+                await side_by_side(stream, embed, store)
             return await call(executor, self._finish, store)
 
     def _write_sequentially(self, work: _Work) -> tuple[Manifest, _core.Snapshot]:
