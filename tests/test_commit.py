@@ -124,7 +124,9 @@ def test_a_run_torn_inside_the_lexical_commit_is_written_anew(project: Tree) -> 
     index = open_index(project)
     updated(index)
     before = chunks(index)
-    meta = generation(index).epoch.bm25 / "meta.json"
+    # Keeps its snapshot, which only a commit lets go.
+    held = generation(index)
+    meta = held.epoch.bm25 / "meta.json"
     old = meta.read_bytes()
     project.write("src/retry.py", "def changed():\n    return 1\n")
     project.delete("web/app.js")

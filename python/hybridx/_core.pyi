@@ -20,6 +20,8 @@ __all__ = [
     "Encoder",
     "IngestBatch",
     "IngestStream",
+    "Inventory",
+    "Lease",
     "Lock",
     "MerkleTree",
     "Padded",
@@ -27,7 +29,6 @@ __all__ = [
     "Snapshot",
     "StatCache",
     "StoredChunk",
-    "SyncedFolder",
     "Totals",
     "analyze",
     "decode_path",
@@ -167,8 +168,12 @@ class Snapshot:
         Raises `CorruptIndexError` or `IndexFormatError`.
         """
 
-    def save(self, path: _Path) -> str:
-        """Writes the snapshot durably and returns the digest of its file."""
+    def save(self, path: _Path, vector_files: Inventory) -> str:
+        """Writes the snapshot durably, with `vector_files`; returns the digest of its file."""
+
+    @property
+    def vector_files(self) -> Inventory:
+        """The files of the vector store when this was saved."""
 
     @property
     def tree(self) -> MerkleTree:
@@ -183,11 +188,15 @@ class Snapshot:
         """`(path, stage, message)`."""
 
     def paths(self) -> list[str]: ...
-    def same_ledger(self, other: Snapshot) -> bool:
-        """Whether the same files were skipped and failed, for the same reasons."""
+    def chunk_counts(self) -> list[tuple[str, int]]:
+        """`(path, number of chunks)` of every indexed file, in path order."""
 
     def totals(self) -> Totals: ...
     def __len__(self) -> int: ...
+    def __eq__(self, value: object, /) -> bool:
+        """Whether both tell of the same files, skipped files and failures."""
+
+    def __hash__(self) -> int: ...
 
 @final
 class Totals:
@@ -220,6 +229,9 @@ class Draft:
     def skip(self, scan: Scan) -> None:
         """Takes the skip ledger of a scan, but for files that are still in the index."""
 
+    def fail(self, failed: Sequence[tuple[str, str, str]]) -> None:
+        """Takes failures: `(path, stage, message)`."""
+
     def remove(self, paths: Sequence[str]) -> None:
         """Forgets files that are no longer there."""
 
@@ -231,7 +243,8 @@ class IngestBatch:
     """All chunks of some files. `pyarrow.record_batch(batch)` shares its memory.
 
     Columns: `id` uint64, `path`, `language`, `kind`, `symbol` string, `start_line`, `end_line`
-    uint32 (from 1, inclusive), `text`, `terms` string, `text_digest` fixed_size_binary(16).
+    uint32 (from 1, inclusive), `offset` uint64 (of the first byte in the text of the file),
+    `text`, `terms` string, `text_digest` fixed_size_binary(16).
     """
 
     @property
@@ -398,7 +411,20 @@ class Bm25Searcher:
         """`(id, score)` of the best chunks, best first. Empty filters do not filter."""
 
     def fetch(self, ids: Sequence[int]) -> list[StoredChunk]:
-        """The chunks with these ids, in this order; unknown ids are left out."""
+        """The chunks with these ids, in this order; unknown ids are left out.
+
+        Raises `CorruptIndexError` if a chunk is not what was stored under its id.
+        """
+
+    def rows(self) -> list[object]:
+        """Every chunk, in Arrow batches, in no particular order.
+
+        Columns: `id` uint64, `path` string, `text_digest` fixed_size_binary(16), and `sound` bool,
+        whether the chunk is what was stored under its id.
+        """
+
+    def damaged(self) -> list[tuple[str, str]]:
+        """`(name, what is wrong)` of files that do not hold what was written."""
 
     def ids(self) -> list[int]:
         """The ids of all chunks, ascending."""
@@ -422,12 +448,38 @@ class Lock:
     def release(self) -> None: ...
 
 @final
-class SyncedFolder:
-    """A folder of write-once files, and which of them are known to be on the disk."""
+class Lease:
+    """A reader's shared lock on a file; it ends with its process at the latest."""
 
-    def __new__(cls, folder: _Path) -> SyncedFolder: ...
-    def sync(self) -> int:
-        """Makes files that are new since the last call durable; returns how many there were."""
+    @staticmethod
+    def take(path: _Path) -> Lease | None:
+        """A lease on the file; `None` if there is no such file, or no longer."""
+
+    @staticmethod
+    def remove_unless_held(path: _Path) -> bool:
+        """Removes the file unless somebody holds a lease on it; whether it is gone."""
+
+    def release(self) -> None: ...
+
+@final
+class Inventory:
+    """The files of a folder of write-once files, each with its size and digest."""
+
+    def __new__(cls) -> Inventory: ...
+    def sync(self, folder: _Path) -> int:
+        """Records what the folder holds by now; returns how many files are new.
+
+        New files, and their names, have reached the disk when this returns.
+        """
+
+    def damaged(self, folder: _Path) -> list[tuple[str, str]]:
+        """`(name, what is wrong)` of files that are there and not as they were recorded."""
+
+    @property
+    def bytes(self) -> int:
+        """The bytes of all files."""
+
+    def __len__(self) -> int: ...
 
 def analyze(text: str) -> str:
     """The encoded terms of a text: separated by spaces, compounds marked by a leading `+`."""

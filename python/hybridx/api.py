@@ -16,18 +16,19 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from hybridx import _core
 from hybridx.config import Settings
-from hybridx.errors import HybridxError, IndexBusyError, NotIndexedError, UsageError
-from hybridx.layout import Layout
+from hybridx.errors import HybridxError, NotIndexedError, UsageError
+from hybridx.layout import Layout, take_lock
 from hybridx.types import ModelInfo, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Coroutine, Iterator, Sequence
     from types import TracebackType
 
     from hybridx.commit import Generation, Manifest
     from hybridx.embed.model import Model
+    from hybridx.indexer import Request
     from hybridx.search import SearchEngine
-    from hybridx.types import IndexReport, Mode, ProgressCallback, SearchResult
+    from hybridx.types import IndexReport, Mode, ProgressCallback, SearchResult, Verification
 
 __all__ = ["AsyncIndex", "DiffReport", "Index"]
 
@@ -154,25 +155,25 @@ class Index:
             Cancelled: the token was set; what was committed is kept.
             HybridxError, OSError: as they say; what was committed is kept.
         """
-        token = cancel or _core.CancelToken()
-        return _run(self._update(full, paths, sequential, progress, token), token)
-
-    async def _update(
-        self,
-        full: bool,
-        paths: Sequence[str] | None,
-        sequential: bool,
-        progress: ProgressCallback | None,
-        cancel: _core.CancelToken,
-    ) -> IndexReport:
-        self._check_process()
-        from hybridx.indexer import Request, Update
+        from hybridx.indexer import Request
 
         only = None if paths is None else frozenset(map(_tidy, _spelled(paths)))
         request = Request(full=full, paths=only, sequential=sequential)
+        return self._update(request, progress, cancel)
+
+    def _update(
+        self,
+        request: Request,
+        progress: ProgressCallback | None,
+        cancel: _core.CancelToken | None,
+    ) -> IndexReport:
+        self._check_process()
+        from hybridx.indexer import Update
+
+        token = cancel or _core.CancelToken()
         model = self._model(self._model_name())
-        update = Update(self._layout, self.settings, model, request, progress, cancel)
-        return await update.run()
+        update = Update(self._layout, self.settings, model, request, progress, token)
+        return _run(update.run(), token)
 
     def diff(self) -> DiffReport:
         """What changed since the index's generation; nothing is written.
@@ -252,7 +253,67 @@ class Index:
         """Every file that was seen and left out: `(path, reason, detail)`, in path order."""
         return self._generation().snapshot.skipped
 
-    def clean(self) -> int:
+    def verify(
+        self,
+        *,
+        repair: bool = False,
+        progress: ProgressCallback | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> Verification:
+        """Cross-checks both stores against each other and the snapshot, id by id.
+
+        It reads every file of the index and keeps writers away meanwhile.
+
+        Args:
+            repair: mend what is wrong: files whose rows are wrong are indexed again; where a
+                store itself is damaged the index is built anew beside it. The result then tells
+                how the index is afterwards, and what was mended.
+            progress: of the repair, as in `update`.
+            cancel: a token that ends the wait for the lock, and the repair, with `Cancelled`.
+
+        Raises:
+            NotIndexedError: there is no index.
+            IndexBusyError, OSError: as `update` does.
+        """
+        found = self._verify(cancel)
+        if found.ok or not repair:
+            return found
+        from hybridx.indexer import Request
+        from hybridx.verify import rows_to_mend
+
+        self.close()
+        mend = rows_to_mend(found.problems)
+        if mend is not None:
+            request = Request(paths=mend, mend=mend)
+        else:
+            # A pointer that was lost is found again by any update.
+            request = Request(full={each.kind for each in found.problems} != {"current"})
+        self._update(request, progress, cancel)
+        return dataclasses.replace(self._verify(cancel), repaired=found.problems)
+
+    def _verify(self, cancel: _core.CancelToken | None) -> Verification:
+        self._check_process()
+        from hybridx.verify import verify
+
+        with self._locked(cancel):
+            found = verify(self._layout)
+        if found is None:
+            raise NotIndexedError(f"no index for {self.root}; run: hybridx index {self.root}")
+        return found
+
+    @contextlib.contextmanager
+    def _locked(self, cancel: _core.CancelToken | None) -> Iterator[None]:
+        """Keeps writers away, unless nobody could write anyway."""
+        if not os.access(self._layout.folder, os.W_OK):
+            yield
+            return
+        lock = take_lock(self._layout, self.settings.lock_timeout, cancel)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def clean(self, *, cancel: _core.CancelToken | None = None) -> int:
         """Removes the index and returns how many bytes that freed.
 
         Raises:
@@ -264,9 +325,7 @@ class Index:
         if not self._layout.folder.exists():
             return 0
         self._layout.create()
-        lock = _core.Lock.acquire(self._layout.lock, timeout=self.settings.lock_timeout)
-        if lock is None:
-            raise IndexBusyError(f"the index of {self.root} is being written; try again later")
+        lock = take_lock(self._layout, self.settings.lock_timeout, cancel)
         try:
             size = self._layout.size()["total"]
             self._layout.remove()
@@ -424,6 +483,10 @@ class AsyncIndex:
     async def skipped(self) -> list[tuple[str, str, str]]:
         """See `Index.skipped`."""
         return await asyncio.to_thread(self._index.skipped)
+
+    async def verify(self, *, repair: bool = False) -> Verification:
+        """See `Index.verify`."""
+        return await asyncio.to_thread(self._index.verify, repair=repair)
 
     async def clean(self) -> int:
         """See `Index.clean`."""

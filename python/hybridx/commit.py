@@ -14,8 +14,8 @@ goes back to n first.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
+import hashlib
 import json
 import shutil
 import time
@@ -37,16 +37,25 @@ if TYPE_CHECKING:
 
     from hybridx.layout import Epoch, Layout
 
-MANIFEST_FORMAT = 1
+MANIFEST_FORMAT = 2
 
 FLUSH_ROWS = 32_768
 """Vector rows that wait in memory to be written as one version: 32 MiB at 256 dimensions."""
 
-COMPACT_EVERY = 20
-"""Generations between compactions of the vector store."""
+FOLD_EVERY = 32
+"""Small pieces of the vector store that may come together before they are made one."""
 
-_KEPT_SECONDS = 3600
-"""Snapshots of superseded generations stay this long: readers may still hold them."""
+SETTLED_ROWS = 8192
+"""A piece of this many rows is left alone: writing it again would cost more than it helps."""
+
+_GARBAGE = 0.2
+"""Share of the vector store that superseded rows and versions may take, beyond `_SLACK`."""
+_SLACK = 8 << 20
+_ROW_BYTES = 96
+"""What a row takes beside its vector, on average: path, digest, id."""
+
+_MANY_VERSIONS = 4000
+"""Versions of the vector store after which it is written anew: LanceDB lists them to open it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,7 @@ class Manifest:
     """What a generation consists of: the payload of its commit."""
 
     generation: int
+    vectors_table: int
     vectors_version: int
     """0 while there is no table of vectors."""
     snapshot: str
@@ -68,6 +78,11 @@ class Manifest:
     model_folder: str
     model_fingerprint: str
     dimension: int
+    chunks: int = 0
+    settled: int = 0
+    """Fragments of the vector store below this one are large, or were made one."""
+    small: int = 0
+    """Small fragments since then."""
     format: int = MANIFEST_FORMAT
 
     @classmethod
@@ -80,27 +95,39 @@ class Manifest:
         """
         try:
             values = json.loads(payload)
-            found = values["format"]
+            found, digest = values["format"], values.pop("digest")
             if found != MANIFEST_FORMAT:
                 raise IndexFormatError(
                     f"{where} has format {found}, this version reads {MANIFEST_FORMAT}"
                 )
-            return cls(**values)
-        except (ValueError, TypeError, KeyError) as error:
+            manifest = cls(**values)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise CorruptIndexError(f"{where}: its commit carries no manifest: {error}") from error
+        if manifest.digest() != digest:
+            raise CorruptIndexError(f"{where}: its manifest is damaged")
+        return manifest
 
     def dump(self) -> str:
         """The payload."""
-        return json.dumps(dataclasses.asdict(self), separators=(",", ":"))
+        return json.dumps({**dataclasses.asdict(self), "digest": self.digest()})
+
+    def digest(self) -> str:
+        """A digest of everything in it."""
+        text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 @dataclass
 class Generation:
-    """A whole generation, open for reading; it stays what it is whatever is committed later."""
+    """A whole generation, open for reading; it stays what it is whatever is committed later.
+
+    What it consists of is kept for as long as this holds its lease.
+    """
 
     epoch: Epoch
     manifest: Manifest
     searcher: _core.Bm25Searcher
+    lease: _core.Lease
 
     @classmethod
     def current(cls, layout: Layout) -> Generation | None:
@@ -120,11 +147,30 @@ class Generation:
 
     @classmethod
     def of(cls, epoch: Epoch) -> Generation | None:
-        """The last generation of an epoch; `None` before its first commit."""
-        searcher = _core.Bm25Searcher.open(epoch.bm25)
-        if searcher is None or searcher.payload is None:
-            return None
-        return cls(epoch, Manifest.parse(searcher.payload, epoch.bm25), searcher)
+        """The last generation of an epoch; `None` before its first commit.
+
+        Raises:
+            CorruptIndexError: a part of it is missing or damaged.
+            IndexFormatError: another version of hybridx wrote it.
+        """
+        missed = None
+        while True:
+            searcher = _core.Bm25Searcher.open(epoch.bm25)
+            if searcher is None or searcher.payload is None:
+                return None
+            manifest = Manifest.parse(searcher.payload, epoch.bm25)
+            if len(searcher) != manifest.chunks:
+                raise CorruptIndexError(
+                    f"{epoch.bm25} holds {len(searcher)} chunks, not {manifest.chunks}"
+                )
+            path = epoch.snapshots / manifest.snapshot
+            lease = _core.Lease.take(path)
+            if lease is not None:
+                return cls(epoch, manifest, searcher, lease)
+            # Superseded just now; or gone, if it is still the last one.
+            if missed == manifest:
+                raise CorruptIndexError(f"{path} is missing")
+            missed = manifest
 
     @cached_property
     def snapshot(self) -> _core.Snapshot:
@@ -146,8 +192,13 @@ class Generation:
         """The vectors of this generation; `None` if it has none."""
         if self.manifest.vectors_version == 0:
             return None
-        store = VectorStore(self.epoch.vectors, self.manifest.dimension)
+        manifest = self.manifest
+        store = VectorStore(self.epoch.vectors, manifest.dimension, manifest.vectors_table)
         store.open(self.manifest.vectors_version)
+        if len(store) != self.manifest.chunks:
+            raise CorruptIndexError(
+                f"{self.epoch.vectors} holds {len(store)} vectors, not {self.manifest.chunks}"
+            )
         return store
 
 
@@ -158,28 +209,35 @@ class Writer:
     epoch: Epoch
     template: Manifest
     """The manifest of the generation the epoch is at (0 before the first)."""
+    vector_files: _core.Inventory
+    """The files of the vector store in that generation."""
     threads: int
     heap_bytes: int
-    generation: int = field(init=False)
+    flush_rows: int = FLUSH_ROWS
+    changed: bool = field(default=False, init=False)
+    """Whether anything was added or removed since the last commit."""
     _bm25: _core.Bm25Writer = field(init=False, repr=False)
     _vectors: VectorStore = field(init=False, repr=False)
     _vectors_open: bool = field(default=False, init=False)
     _rows: list[pa.RecordBatch] = field(default_factory=list, init=False, repr=False)
+    _waiting: int = field(default=0, init=False)
+    _added: int = field(default=0, init=False)
     _stale: list[str] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Opens the lexical store; the vector store waits until it is needed."""
         self.epoch.create()
-        self.generation = self.template.generation
         self._bm25 = _core.Bm25Writer(
             self.epoch.bm25, threads=self.threads, heap_bytes=self.heap_bytes
         )
-        self._vectors = VectorStore(self.epoch.vectors, self.template.dimension)
-        self._synced = _core.SyncedFolder(self.epoch.vectors)
+        self._vectors = VectorStore(
+            self.epoch.vectors, self.template.dimension, self.template.vectors_table
+        )
 
     def open_vectors(self) -> VectorStore:
         """Opens the vector store, set back to exactly what the last generation holds."""
         if not self._vectors_open:
+            self._vectors.drop_others(self._held_tables())
             self._vectors.restore(self.template.vectors_version)
             self._vectors_open = True
         return self._vectors
@@ -194,9 +252,11 @@ class Writer:
         self._bm25.delete(stale)
         self._bm25.add(batch)
         self._stale.extend(stale)
+        self.changed = self.changed or bool(stale) or batch.num_rows > 0
         if batch.num_rows:
             self._rows.append(self._vectors.rows(batch, vectors))
-        if sum(rows.num_rows for rows in self._rows) >= FLUSH_ROWS:
+            self._waiting += batch.num_rows
+        if self._waiting >= self.flush_rows:
             self._flush()
 
     def remove(self, paths: Sequence[str]) -> None:
@@ -204,34 +264,36 @@ class Writer:
         if paths:
             self._bm25.delete(paths)
             self._stale.extend(paths)
+            self.changed = True
 
-    def commit(self, snapshot: _core.Snapshot) -> Manifest:
-        """Makes everything since the last commit one new generation, whose record is `snapshot`."""
+    def commit(self, snapshot: _core.Snapshot, *, last: bool = False) -> Manifest:
+        """Makes everything since the last commit one new generation, whose record is `snapshot`.
+
+        With the `last` commit of a run the vector store is put in order, if it is time.
+        """
         self._flush()
-        version = self.template.vectors_version
-        generation = self.generation + 1
-        tidy = self._vectors_open and generation % COMPACT_EVERY == 0
-        if self._vectors_open:
-            if tidy:
-                self._vectors.compact()
-            version = self._vectors.version
-            self._synced.sync()
-        path = self.epoch.snapshot(generation)
-        digest = snapshot.save(path)
         manifest = dataclasses.replace(
             self.template,
-            generation=generation,
-            vectors_version=version,
-            snapshot=path.name,
-            snapshot_digest=digest,
+            generation=self.template.generation + 1,
             merkle_root=snapshot.tree.root,
+            chunks=snapshot.totals().chunks,
         )
+        if self._vectors_open:
+            self.vector_files.sync(self.epoch.vectors)
+            due = last and self._is_due(manifest.chunks)
+            manifest = self._rewritten(manifest) if due else self._folded(manifest)
+            manifest = dataclasses.replace(manifest, vectors_version=self._vectors.version)
+            self.vector_files.sync(self.epoch.vectors)
+        path = self.epoch.snapshot(manifest.generation, manifest.vectors_table)
+        digest = snapshot.save(path, self.vector_files)
+        manifest = dataclasses.replace(manifest, snapshot=path.name, snapshot_digest=digest)
         self._bm25.commit(manifest.dump())
-        self.generation = generation
         self.template = manifest
-        self._drop_old_snapshots()
-        if tidy:
-            self._vectors.drop_old_versions()
+        self.changed = False
+        self._added = 0
+        held = self._held_tables()
+        if self._vectors_open:
+            self._vectors.drop_others(held)
         return manifest
 
     def close(self) -> None:
@@ -250,17 +312,49 @@ class Writer:
             store.delete(self._stale)
         if self._rows:
             store.add(self._rows)
+            self._added += self._waiting
         self._stale.clear()
         self._rows.clear()
+        self._waiting = 0
 
-    def _drop_old_snapshots(self) -> None:
-        """Keeps this generation's, the one before, and any that a reader may still hold."""
-        keep = {self.epoch.snapshot(n).name for n in (self.generation, self.generation - 1)}
-        old = time.time() - _KEPT_SECONDS
+    def _folded(self, manifest: Manifest) -> Manifest:
+        """Makes one fragment of many small ones, so that searches open few files."""
+        settled, small = manifest.settled, manifest.small
+        if self._added >= SETTLED_ROWS:
+            return self._settled(manifest)
+        small += self._added > 0
+        if small >= FOLD_EVERY:
+            if self._vectors.fold(settled) >= SETTLED_ROWS:
+                return self._settled(manifest)
+            small = 1
+        return dataclasses.replace(manifest, small=small)
+
+    def _rewritten(self, manifest: Manifest) -> Manifest:
+        """Moves to a new table, without what was deleted."""
+        self._vectors = self._vectors.rewritten()
+        table = self._vectors.number
+        return self._settled(dataclasses.replace(manifest, vectors_table=table, settled=0))
+
+    def _settled(self, manifest: Manifest) -> Manifest:
+        settled = self._vectors.next_fragment(manifest.settled)
+        return dataclasses.replace(manifest, settled=settled, small=0)
+
+    def _is_due(self, chunks: int) -> bool:
+        """Whether so much of the table is superseded that writing it anew is worth it."""
+        needed = chunks * (self.template.dimension * 4 + _ROW_BYTES)
+        garbage = self.vector_files.bytes - needed
+        # An older table that is still read is no reason to write one more.
+        return not self._held_tables() and (
+            garbage > needed * _GARBAGE + _SLACK or self._vectors.version > _MANY_VERSIONS
+        )
+
+    def _held_tables(self) -> set[int]:
+        """Drops snapshots that nobody reads; the tables of earlier ones that somebody does."""
+        held = set()
         for path in self.epoch.snapshots.iterdir():
-            with contextlib.suppress(OSError):
-                if path.name not in keep and path.stat().st_mtime < old:
-                    path.unlink()
+            if path.name != self.template.snapshot and not _core.Lease.remove_unless_held(path):
+                held.add(int(path.name.split(".")[1]))
+        return held - {self.template.vectors_table}
 
 
 def discard(epoch: Epoch) -> None:

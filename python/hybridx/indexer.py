@@ -7,15 +7,15 @@ import hashlib
 import json
 import os
 import secrets
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hybridx import _core
-from hybridx.commit import Generation, Manifest, Writer, discard
-from hybridx.errors import IndexBusyError
+from hybridx.commit import MANIFEST_FORMAT, Generation, Manifest, Writer, discard
+from hybridx.layout import take_lock
 from hybridx.pipeline import EmbedStep, StoreStep, call, sequentially, side_by_side
 from hybridx.store import STORE_VERSION
 from hybridx.tally import Tally
@@ -39,11 +39,18 @@ class Request:
     """Only these files and folders; everything if `None`."""
     sequential: bool = False
     """One step at a time, on one core: the same result, for debugging."""
+    mend: Collection[str] = ()
+    """Files whose rows in the stores are wrong: what is there goes, and is made anew."""
 
 
 def fingerprint(model: Model) -> str:
     """A digest of everything that decides what is stored for a given text."""
-    parts = {**_core.versions(), "store": STORE_VERSION, "model": model.fingerprint}
+    parts = {
+        **_core.versions(),
+        "manifest": MANIFEST_FORMAT,
+        "store": STORE_VERSION,
+        "model": model.fingerprint,
+    }
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
@@ -70,7 +77,8 @@ class Update:
         lock: _core.Lock | None = None
         executor = ThreadPoolExecutor(1, "hybridx-main")
         try:
-            lock = await call(executor, self._lock)
+            timeout = self.settings.lock_timeout
+            lock = await call(executor, take_lock, self.layout, timeout, self.cancel)
             # The folder may have been removed by whoever held the lock before.
             self.layout.create()
             return await self._locked(executor)
@@ -96,10 +104,15 @@ class Update:
         only = None if replaces else self.request.paths
         changes = Selection.of(scan.tree.diff(before.tree), only)
         draft = _core.Draft(before)
+        # Failures that are not asked for stay what they are.
+        left = [row for row in before.failed if row[0] in scan.tree and row[0] not in changes]
+        draft.fail(left)
+        if self.request.mend:
+            changes = changes.mending(self.request.mend, scan.tree)
         draft.remove(changes.removed)
         draft.skip(scan)
         manifest, after = base.manifest if base else self._first_manifest(), before
-        if base is None or changes or not draft.finish().same_ledger(before):
+        if base is None or changes or draft.finish() != before:
             work = _Work(epoch, base, manifest, changes, draft, tally)
             manifest, after = await self._write(executor, work)
         self._make_current(epoch)
@@ -107,21 +120,6 @@ class Update:
             await call(executor, scan.cache.save, self.layout.stat_cache)
         chunks = before.totals().chunks, after.totals().chunks
         return tally.report(self.layout.root, scan, manifest, *chunks)
-
-    def _lock(self) -> _core.Lock:
-        timeout = self.settings.lock_timeout
-        lock = _core.Lock.acquire(self.layout.lock, timeout=timeout, cancel=self.cancel)
-        if lock is None:
-            holder = _core.Lock.holder(self.layout.lock)
-            who = "another process"
-            if holder:
-                since = time.strftime("%H:%M:%S", time.localtime(holder[1]))
-                who = f"process {holder[0]} (since {since})"
-            raise IndexBusyError(
-                f"the index of {self.layout.root} is being written by {who}; "
-                f"waited {timeout:g} s (setting lock_timeout)"
-            )
-        return lock
 
     def _scan(self) -> _core.Scan:
         settings = self.settings
@@ -158,6 +156,7 @@ class Update:
     def _first_manifest(self) -> Manifest:
         return Manifest(
             generation=0,
+            vectors_table=1,
             vectors_version=0,
             snapshot="",
             snapshot_digest="",
@@ -182,20 +181,25 @@ class Update:
             # Files may only have gone, or been skipped: then there is nothing to embed.
             if work.tally.expected:
                 await side_by_side(stream, embed, store)
-            return await call(executor, self._finish, store)
+            return await call(executor, self._finish, work, store)
 
     def _write_sequentially(self, work: _Work) -> tuple[Manifest, _core.Snapshot]:
         with one_core():
             stream, embed, store = self._start(work)
             with _closing(stream, store.writer):
                 sequentially(stream, embed, store)
-                return self._finish(store)
+                return self._finish(work, store)
 
     def _start(self, work: _Work) -> tuple[_core.IngestStream, EmbedStep, StoreStep]:
         """Opens the stores and starts the core's threads."""
         changes, tally, jobs = work.changes, work.tally, self._jobs
+        before = work.base.snapshot if work.base else _core.Snapshot()
         writer = Writer(
-            work.epoch, work.manifest, threads=min(jobs, 4), heap_bytes=self._heap_bytes
+            work.epoch,
+            work.manifest,
+            before.vector_files,
+            threads=min(jobs, 4),
+            heap_bytes=self._heap_bytes,
         )
         writer.remove(changes.removed)
         tally.removed = len(changes.removed)
@@ -218,13 +222,19 @@ class Update:
             max_file_bytes=settings.max_file_bytes,
             cancel=self.cancel,
         )
-        embed = EmbedStep(self.model, settings, jobs, work.base, origins, tally)
-        store = StoreStep(writer, work.draft, settings.commit_files, tally, self.cancel, on_commit)
+        mend = self.request.mend
+        embed = EmbedStep(self.model, settings, jobs, work.base, origins, mend, tally)
+        store = StoreStep(
+            writer, work.draft, before, settings.commit_files, tally, self.cancel, on_commit
+        )
         return stream, embed, store
 
-    def _finish(self, store: StoreStep) -> tuple[Manifest, _core.Snapshot]:
+    def _finish(self, work: _Work, store: StoreStep) -> tuple[Manifest, _core.Snapshot]:
         store.tally.tell("commit", force=True)
-        committed = store.commit()
+        if work.base:
+            # All of its vectors that were wanted have been read.
+            work.base.lease.release()
+        committed = store.commit(last=True)
         with store.tally.timed("commit"):
             store.writer.close()
         return committed
@@ -289,6 +299,28 @@ class Selection:
             [path for path in removed if asked(path)],
             [(old, new) for old, new in moved if asked(old) and asked(new)],
         )
+
+    def mending(self, paths: Collection[str], tree: _core.MerkleTree) -> Selection:
+        """These changes, and all that there is of `paths` made anew."""
+        wrong = frozenset(paths)
+        whole = [pair for pair in self.moved if wrong.isdisjoint(pair)]
+        halves = [pair for pair in self.moved if not wrong.isdisjoint(pair)]
+        added = [*self.added, *(new for _, new in halves)]
+        there = {path for path in wrong if path in tree}
+        return Selection(
+            [path for path in added if path not in wrong],
+            sorted({*self.modified, *there}),
+            sorted({*self.removed, *(old for old, _ in halves), *(wrong - there)}),
+            whole,
+        )
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._named
+
+    @cached_property
+    def _named(self) -> frozenset[str]:
+        moved = (path for pair in self.moved for path in pair)
+        return frozenset((*self.added, *self.modified, *self.removed, *moved))
 
     def __bool__(self) -> bool:
         return bool(self.added or self.modified or self.removed or self.moved)

@@ -22,10 +22,12 @@ import hashlib
 import os
 import shutil
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from hybridx.errors import UsageError
+from hybridx import _core
+from hybridx.errors import IndexBusyError, UsageError
 
 INDEX_FOLDER = ".hybridx"
 """The index's folder inside the root."""
@@ -57,9 +59,9 @@ class Epoch:
         """The snapshots' folder."""
         return self.folder / "snapshots"
 
-    def snapshot(self, generation: int) -> Path:
-        """The snapshot of `generation`."""
-        return self.snapshots / f"{generation:08d}.snapshot"
+    def snapshot(self, generation: int, table: int) -> Path:
+        """The snapshot of `generation`, whose vectors are in that table."""
+        return self.snapshots / f"{generation:08d}.{table}.snapshot"
 
     def create(self) -> None:
         """Makes the folders that are not there yet."""
@@ -196,6 +198,27 @@ class Layout:
                     if part in sizes:
                         sizes[part] += size
         return sizes
+
+
+def take_lock(layout: Layout, timeout: float, cancel: _core.CancelToken | None) -> _core.Lock:
+    """Takes the writer's lock, waiting up to `timeout` seconds.
+
+    Raises:
+        IndexBusyError: another process holds it for longer; the message says which, since when.
+        Cancelled: the token was set.
+    """
+    lock = _core.Lock.acquire(layout.lock, timeout=timeout, cancel=cancel)
+    if lock is None:
+        holder = _core.Lock.holder(layout.lock)
+        who = "another process"
+        if holder:
+            since = time.strftime("%H:%M:%S", time.localtime(holder[1]))
+            who = f"process {holder[0]} (since {since})"
+        raise IndexBusyError(
+            f"the index of {layout.root} is being written by {who}; "
+            f"waited {timeout:g} s (setting lock_timeout)"
+        )
+    return lock
 
 
 def _sync(folder: Path) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 from hybridx.errors import Cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from typing import Any
 
     import numpy as np
@@ -66,6 +66,8 @@ class EmbedStep:
     base: Generation | None
     origins: Mapping[str, str]
     """For files the base generation has, under which name."""
+    distrusted: Collection[str]
+    """Files whose stored vectors are not to be used again."""
     tally: Tally
     _embedder: Embedder | None = field(default=None, init=False)
 
@@ -76,7 +78,7 @@ class EmbedStep:
 
         rows = pa.record_batch(source)
         stale = [self.origins[path] for path in source.paths if path in self.origins]
-        known = self._known_vectors(stale)
+        known = self._known_vectors([path for path in stale if path not in self.distrusted])
         vectors = np.zeros((rows.num_rows, self.model.dimension), dtype=np.float32)
         skip = np.zeros(rows.num_rows, dtype=np.bool_)
         if known:
@@ -144,6 +146,8 @@ class StoreStep:
 
     writer: Writer
     draft: _core.Draft
+    last: _core.Snapshot
+    """That of the generation the writer is at."""
     commit_files: int
     tally: Tally
     cancel: _core.CancelToken
@@ -163,16 +167,22 @@ class StoreStep:
         if self._files >= self.commit_files or waited >= COMMIT_SECONDS:
             self.commit()
 
-    def commit(self) -> tuple[Manifest, _core.Snapshot]:
-        """Makes everything so far a generation. Raises `Cancelled` rather than start one late."""
+    def commit(self, *, last: bool = False) -> tuple[Manifest, _core.Snapshot]:
+        """Makes everything so far a generation, unless it would be the one that is there.
+
+        `last` says that the run ends with it. Raises `Cancelled` rather than start one late.
+        """
         if self.cancel.cancelled:
             raise Cancelled("cancelled")
         with self.tally.timed("commit"):
             snapshot = self.draft.finish()
-            manifest = self.writer.commit(snapshot)
+            # A file that fails in every run must not make a generation of every run.
+            if self.writer.template.generation == 0 or self.writer.changed or snapshot != self.last:
+                self.writer.commit(snapshot, last=last)
+                self.last = snapshot
             self.on_commit()
         self._committed, self._files = time.perf_counter(), 0
-        return manifest, snapshot
+        return self.writer.template, self.last
 
 
 def sequentially(stream: _core.IngestStream, embed: EmbedStep, store: StoreStep) -> None:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hybridx import _core
-from hybridx.errors import ModelError, UsageError
+from hybridx.errors import CorruptIndexError, ModelError, UsageError
 from hybridx.fusion import arm_weights, definitions_first, fuse
 from hybridx.types import Hit, SearchResult
 
@@ -97,6 +97,11 @@ class SearchEngine:
         floor = _core.Bm25Searcher.DEFINITION_SCORE
         ranked = definitions_first(fuse(arms, weights), floor)[:k]
         chunks = self.generation.searcher.fetch([chunk for chunk, _ in ranked])
+        if len(chunks) != len(ranked):
+            raise CorruptIndexError(
+                f"{self.generation.epoch.folder}: the vector store has chunks that the lexical "
+                "store does not have"
+            )
         parts = dict(ranked)
         hits = tuple(
             _hit(rank, chunk, parts[chunk.id], mode) for rank, chunk in enumerate(chunks, start=1)

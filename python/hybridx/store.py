@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import weakref
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from hybridx.errors import CorruptIndexError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     import numpy as np
     import pyarrow as pa
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
 STORE_VERSION = 1
 """Changes whenever rows of another schema would be written; part of the index fingerprint."""
 
-_TABLE = "chunks"
+_FRAGMENT_SHIFT = 32
+"""A row's id in LanceDB is the number of its fragment, shifted by this, plus its place in it."""
 _COPIED = ("id", "path", "language", "kind", "text_digest")
 
 _PATHS_PER_FILTER = 1000
 """Paths in one SQL filter: its parser is recursive and its text is bounded."""
 
-_KEPT = timedelta(hours=1)
-"""Superseded versions stay this long: readers may still hold them."""
-
 _PLAIN = re.compile(r"[A-Za-z0-9_/ .,+@=~-]+")
 
-_FOREVER = timedelta(days=36_500)
+_UNIT = 1e-3
+"""How far the length of a vector may be from one; a float32 sum of squares is closer by far."""
 
 
 @dataclass(eq=False)
 class VectorStore:
-    """The table in `folder`. LanceDB is loaded when it is first needed."""
+    """Table `number` in `folder`. LanceDB is loaded when it is first needed."""
 
     folder: Path
     dimension: int
+    number: int = 1
     _table: Any = field(default=None, init=False, repr=False)
     _descriptor: int | None = field(default=None, init=False, repr=False)
 
@@ -73,12 +73,12 @@ class VectorStore:
             CorruptIndexError: the table or that version of it cannot be opened.
         """
         with _translated(f"{self.folder} cannot be opened", CorruptIndexError):
-            if _TABLE in self._database.list_tables().tables:
-                self._table = self._database.open_table(_TABLE)
+            if self._name in self._database.list_tables().tables:
+                self._table = self._database.open_table(self._name)
                 if version is not None:
                     self._table.checkout(version)
             elif version is None:
-                self._table = self._database.create_table(_TABLE, schema=self._schema())
+                self._table = self._database.create_table(self._name, schema=self._schema())
             else:
                 raise CorruptIndexError(f"{self.folder}: the table of vectors is missing")
 
@@ -89,13 +89,17 @@ class VectorStore:
         """
         with _translated(f"{self.folder} cannot be restored", StoreError):
             if version == 0:
-                self._database.drop_table(_TABLE, ignore_missing=True)
-                self._table = self._database.create_table(_TABLE, schema=self._schema())
+                self._database.drop_table(self._name, ignore_missing=True)
+                self._table = self._database.create_table(self._name, schema=self._schema())
                 return
             self.open()
             if self._table.version != version:
                 self._table.checkout(version)
                 self._table.restore()
+
+    @property
+    def _name(self) -> str:
+        return f"chunks-{self.number}"
 
     @property
     def version(self) -> int:
@@ -148,6 +152,9 @@ class VectorStore:
         ids = rows.column("id").to_pylist()
         # Of unit vectors; LanceDB's dot distance is one minus the product.
         similarities = [1.0 - distance for distance in rows.column("_distance").to_pylist()]
+        # Written so that NaN fails.
+        if not all(abs(similarity) <= 1.0 + _UNIT for similarity in similarities):
+            raise CorruptIndexError(f"{self.folder}: a vector is not what was stored")
         pairs = list(zip(ids, similarities, strict=True))
         # LanceDB orders equal distances by chance.
         return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
@@ -158,21 +165,79 @@ class VectorStore:
             rows = self._table.search().select(["id"]).limit(None).to_arrow()
         return sorted(rows.column("id").to_pylist())
 
+    def checked_rows(self) -> pa.Table:
+        """`id`, `path` and `text_digest` of all rows, and whether each vector is `sound`."""
+        import numpy as np
+        import pyarrow as pa
+
+        columns = ["id", "path", "text_digest"]
+        batches = []
+        with _translated("vectors cannot be read", StoreError):
+            for batch in self._table.search().select([*columns, "vector"]).limit(None).to_batches():
+                matrix = batch.column("vector").flatten().to_numpy().reshape(-1, self.dimension)
+                lengths = np.linalg.norm(matrix, axis=1)
+                # A text without a term that the model knows has a vector of zeros.
+                sound = (np.abs(lengths - 1) <= _UNIT) | (lengths == 0)
+                kept = [batch.column(name) for name in columns]
+                names = [*columns, "sound"]
+                batches.append(pa.RecordBatch.from_arrays([*kept, pa.array(sound)], names=names))
+        schema = pa.schema(
+            [
+                *(self._schema().field(name).with_nullable(True) for name in columns),
+                pa.field("sound", pa.bool_()),
+            ]
+        )
+        return pa.Table.from_batches([each.cast(schema) for each in batches], schema=schema)
+
     def __len__(self) -> int:
         return int(self._table.count_rows())
 
-    def compact(self) -> None:
-        """Merges small pieces, which makes a new version; drops nothing."""
-        with _translated("vectors cannot be compacted", StoreError):
-            self._table.optimize(cleanup_older_than=_FOREVER)
+    def fold(self, first: int) -> int:
+        """Writes the rows of fragment `first` and all later ones as one fragment.
 
-    def drop_old_versions(self) -> None:
-        """Drops versions that no reader can hold any more.
-
-        Only once the newest version is committed: until then a torn run needs the one before.
+        A fragment is what one `add` wrote. Unlike `rewritten` this leaves the others alone, so it
+        costs what the small ones hold. Returns how many rows that were.
         """
-        with _translated("old vectors cannot be dropped", StoreError):
-            self._table.optimize(cleanup_older_than=_KEPT)
+        with _translated("vectors cannot be folded", StoreError):
+            young = f"_rowid >= {first << _FRAGMENT_SHIFT}"
+            rows = self._table.search().where(young).limit(None).to_arrow()
+            self._table.delete(young)
+            if rows.num_rows:
+                self._table.add(rows)
+        return int(rows.num_rows)
+
+    def next_fragment(self, first: int) -> int:
+        """The number that follows the last fragment's; no later one is below `first`."""
+        with _translated("vectors cannot be read", StoreError):
+            query = self._table.search().with_row_id(True).select(["id"])
+            rows = query.where(f"_rowid >= {first << _FRAGMENT_SHIFT}").limit(None).to_arrow()
+        numbers = rows.column("_rowid").to_numpy()
+        return int(numbers.max() >> _FRAGMENT_SHIFT) + 1 if len(numbers) else first
+
+    def rewritten(self) -> VectorStore:
+        """A new table with the rows of this one, and with nothing that was deleted.
+
+        LanceDB's own clean-up goes by the clock and by files' ages; a new table needs neither,
+        and the old one serves its readers until it is dropped as a whole.
+        """
+        import pyarrow as pa
+
+        fresh = VectorStore(self.folder, self.dimension, self.number + 1)
+        fresh.restore(0)
+        with _translated("vectors cannot be rewritten", StoreError):
+            schema = self._schema()
+            rows = self._table.search().limit(None).to_batches()
+            batches = (batch.select(schema.names).cast(schema) for batch in rows)
+            fresh._table.add(pa.RecordBatchReader.from_batches(schema, batches))
+        return fresh
+
+    def drop_others(self, keep: Collection[int]) -> None:
+        """Drops every table but this one and those numbered in `keep`."""
+        kept = {f"chunks-{number}" for number in {self.number, *keep}}
+        for folder in self.folder.iterdir():
+            if folder.name.removesuffix(".lance") not in kept:
+                # Not by LanceDB: what a torn run left may be no whole table.
+                shutil.rmtree(folder)
 
     def _schema(self) -> pa.Schema:
         import pyarrow as pa

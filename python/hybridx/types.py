@@ -18,11 +18,13 @@ __all__ = [
     "IndexReport",
     "Mode",
     "ModelInfo",
+    "Problem",
     "Progress",
     "ProgressCallback",
     "SearchResult",
     "StageSeconds",
     "Status",
+    "Verification",
 ]
 
 Mode = Literal["hybrid", "lexical", "semantic"]
@@ -200,6 +202,31 @@ class Status(_Value):
     skipped: Mapping[str, int]
     """Skipped files by reason."""
     failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Problem(_Value):
+    """Something in an index that is not as it was committed."""
+
+    kind: str
+    """`current`, `manifest`, `snapshot`, `lexical_store`, `vector_store` where a file of the index
+    is damaged; `missing_chunk`, `ghost_chunk`, `duplicate_chunk`, `damaged_chunk` and the same of
+    `vector` where rows are wrong."""
+    path: str
+    """The damaged file, relative to the index's folder; or the source file whose rows are wrong."""
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification(_Value):
+    """What a cross-check of snapshot, lexical store and vector store found."""
+
+    ok: bool
+    problems: tuple[Problem, ...]
+    checked: Mapping[str, int]
+    """What was looked at: `generation`, `files`, `chunks`, `vectors`, `store_files`."""
+    repaired: tuple[Problem, ...] = ()
+    """What there was before the repair."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ READER_GONE = 141
 
 _HINTS: tuple[tuple[type[Exception], str], ...] = (
     (IndexBusyError, "wait for it, or raise HYBRIDX_LOCK_TIMEOUT (seconds)"),
-    (CorruptIndexError, "build the index anew: hybridx index --full"),
+    (CorruptIndexError, "see what is wrong: hybridx verify; mend it: hybridx verify --repair"),
     (IndexFormatError, "build the index anew: hybridx index --full"),
 )
 _KEPT = "interrupted; everything committed so far is kept"

@@ -13,7 +13,7 @@ use crate::error::Result;
 
 /// One row: a chunk of a file.
 ///
-/// `id` is stable for equal content at an equal place. `text_digest` is that of exactly the text
+/// `id` is stable for equal content at an equal place ([`ChunkRow::id`]). `text_digest` is that of exactly the text
 /// a model embeds, so it is the key under which a vector may be used again.
 pub static CHUNK_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let required = |name: &str, kind: DataType| Field::new(name, kind, false);
@@ -25,6 +25,7 @@ pub static CHUNK_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         required("symbol", DataType::Utf8),
         required("start_line", DataType::UInt32),
         required("end_line", DataType::UInt32),
+        required("offset", DataType::UInt64),
         required("text", DataType::Utf8),
         required("terms", DataType::Utf8),
         required("text_digest", DataType::FixedSizeBinary(16)),
@@ -54,14 +55,27 @@ pub struct ChunkRow<'a> {
     pub terms: &'a str,
 }
 
-/// The id of a chunk: a digest of its path, place and text.
-///
-/// Sixty-four bits keep the join of the two stores a join of integers; among ten million chunks
-/// two ids are equal with a probability of three in a million.
-pub fn chunk_id(path: &str, offset: usize, text_digest: &Digest) -> u64 {
-    let place = (offset as u64).to_le_bytes();
-    let fields: [&[u8]; 3] = [path.as_bytes(), &place, text_digest.as_bytes()];
-    Digest::of_fields("hybridx chunk id v1", fields).number()
+impl ChunkRow<'_> {
+    /// The id of the chunk: a digest of its path, its place, its text and all else that a hit
+    /// shows of it, so that whatever is read back can be checked against the id.
+    ///
+    /// Sixty-four bits keep the join of the two stores a join of integers; among ten million
+    /// chunks two ids are equal with a probability of three in a million.
+    pub fn id(&self, text_digest: &Digest) -> u64 {
+        let mut place = [0; 16];
+        place[..8].copy_from_slice(&(self.offset as u64).to_le_bytes());
+        place[8..12].copy_from_slice(&self.start_line.to_le_bytes());
+        place[12..].copy_from_slice(&self.end_line.to_le_bytes());
+        let fields: [&[u8]; 6] = [
+            self.path.as_bytes(),
+            &place,
+            self.language.as_bytes(),
+            self.kind.as_bytes(),
+            self.symbol.as_bytes(),
+            text_digest.as_bytes(),
+        ];
+        Digest::of_fields("hybridx chunk id v2", fields).number()
+    }
 }
 
 /// Collects rows into a batch.
@@ -74,6 +88,7 @@ pub struct BatchBuilder {
     symbol: StringBuilder,
     start_line: UInt32Builder,
     end_line: UInt32Builder,
+    offset: UInt64Builder,
     text: StringBuilder,
     terms: StringBuilder,
     text_digest: FixedSizeBinaryBuilder,
@@ -91,6 +106,7 @@ impl Default for BatchBuilder {
             symbol: StringBuilder::new(),
             start_line: UInt32Builder::new(),
             end_line: UInt32Builder::new(),
+            offset: UInt64Builder::new(),
             text: StringBuilder::new(),
             terms: StringBuilder::new(),
             text_digest: FixedSizeBinaryBuilder::new(16),
@@ -105,13 +121,14 @@ impl BatchBuilder {
     pub fn push(&mut self, row: &ChunkRow<'_>) -> Result<()> {
         let digest = Digest::of(row.text.as_bytes());
         self.text_digest.append_value(digest.short())?;
-        self.id.append_value(chunk_id(row.path, row.offset, &digest));
+        self.id.append_value(row.id(&digest));
         self.path.append_value(row.path);
         self.language.append_value(row.language);
         self.kind.append_value(row.kind);
         self.symbol.append_value(row.symbol);
         self.start_line.append_value(row.start_line);
         self.end_line.append_value(row.end_line);
+        self.offset.append_value(row.offset as u64);
         self.text.append_value(row.text);
         self.terms.append_value(row.terms);
         self.rows += 1;
@@ -141,6 +158,7 @@ impl BatchBuilder {
             Arc::new(self.symbol.finish()),
             Arc::new(self.start_line.finish()),
             Arc::new(self.end_line.finish()),
+            Arc::new(self.offset.finish()),
             Arc::new(self.text.finish()),
             Arc::new(self.terms.finish()),
             Arc::new(self.text_digest.finish()),
@@ -166,6 +184,8 @@ pub struct ChunkColumns<'a> {
     pub start_line: &'a UInt32Array,
     /// Last lines.
     pub end_line: &'a UInt32Array,
+    /// Where the chunks start in their files' texts.
+    pub offset: &'a UInt64Array,
     /// Texts.
     pub text: &'a StringArray,
     /// Encoded terms.
@@ -181,16 +201,18 @@ impl<'a> ChunkColumns<'a> {
         let numbers = |name: &str| {
             column(batch, name)?.as_primitive_opt::<UInt32Type>().ok_or_else(|| wrong_type(name))
         };
+        let long_numbers = |name: &str| {
+            column(batch, name)?.as_primitive_opt::<UInt64Type>().ok_or_else(|| wrong_type(name))
+        };
         Ok(Self {
-            id: column(batch, "id")?
-                .as_primitive_opt::<UInt64Type>()
-                .ok_or_else(|| wrong_type("id"))?,
+            id: long_numbers("id")?,
             path: strings(batch, "path")?,
             language: strings(batch, "language")?,
             kind: strings(batch, "kind")?,
             symbol: strings(batch, "symbol")?,
             start_line: numbers("start_line")?,
             end_line: numbers("end_line")?,
+            offset: long_numbers("offset")?,
             text: strings(batch, "text")?,
             terms: strings(batch, "terms")?,
         })

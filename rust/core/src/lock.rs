@@ -69,7 +69,7 @@ fn open(path: &Path) -> Result<File> {
 
 /// Whether `file` is the one that stands at `path`.
 #[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
+pub(crate) fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let (Ok(held), Ok(there)) = (file.metadata(), std::fs::metadata(path)) else { return false };
     (held.dev(), held.ino()) == (there.dev(), there.ino())
@@ -77,7 +77,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 
 /// An open file cannot be removed.
 #[cfg(not(unix))]
-fn is_at(_: &File, _: &Path) -> bool {
+pub(crate) fn is_at(_: &File, _: &Path) -> bool {
     true
 }
 

@@ -14,11 +14,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::error::Result;
+use crate::inventory::Inventory;
 use crate::merkle::{Leaf, MerkleTree, path_order};
 use crate::read::Skip;
 use crate::sealed::Seal;
 
-const SNAPSHOT: Seal = Seal { magic: *b"HYBXSNAP", format: 1 };
+/// Changes whenever the file's format does; part of the index fingerprint.
+pub const SNAPSHOT_FORMAT: u32 = 2;
+
+const SNAPSHOT: Seal = Seal { magic: *b"HYBXSNAP", format: SNAPSHOT_FORMAT };
 
 /// An indexed file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +59,7 @@ pub enum Outcome {
     Failed(Failure),
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Rows {
     files: Vec<(Box<str>, FileRow)>,
     skipped: Vec<(Box<str>, Skip)>,
@@ -67,6 +71,7 @@ struct Rows {
 pub struct Snapshot {
     rows: Rows,
     tree: MerkleTree,
+    vector_files: Inventory,
 }
 
 impl Default for Snapshot {
@@ -100,17 +105,31 @@ impl Snapshot {
         let leaves =
             rows.files.iter().map(|(path, row)| Leaf { path: path.clone(), digest: row.digest });
         let tree = MerkleTree::new(leaves.collect());
-        Self { rows, tree }
+        Self { rows, tree, vector_files: Inventory::default() }
     }
 
     /// Reads a snapshot with the digest of its file; `None` if there is none.
     pub fn load(path: &Path) -> Result<Option<(Self, Digest)>> {
-        Ok(SNAPSHOT.read(path)?.map(|(rows, digest)| (Self::of(rows), digest)))
+        let read = SNAPSHOT.read::<(Rows, Inventory)>(path)?;
+        Ok(read.map(|((rows, vector_files), digest)| {
+            (Self { vector_files, ..Self::of(rows) }, digest)
+        }))
     }
 
-    /// Writes the snapshot durably and returns the digest of its file.
-    pub fn save(&self, path: &Path) -> Result<Digest> {
-        SNAPSHOT.write(path, &self.rows, true)
+    /// Writes the snapshot durably, with the record of the vector store's files, and returns the
+    /// digest of its file.
+    pub fn save(&self, path: &Path, vector_files: &Inventory) -> Result<Digest> {
+        SNAPSHOT.write(path, &(&self.rows, vector_files), true)
+    }
+
+    /// The files of the vector store when this was saved.
+    pub fn vector_files(&self) -> &Inventory {
+        &self.vector_files
+    }
+
+    /// Whether both tell of the same files, skipped files and failures.
+    pub fn holds_same(&self, other: &Self) -> bool {
+        self.rows == other.rows
     }
 
     /// The tree of the indexed files.
@@ -237,7 +256,7 @@ mod tests {
         let snapshot = draft.finish();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("1.bin");
-        let digest = snapshot.save(&path).expect("saved");
+        let digest = snapshot.save(&path, &Inventory::default()).expect("saved");
         let (back, read_digest) = Snapshot::load(&path).expect("loaded").expect("there");
         assert_eq!(digest, read_digest);
         assert_eq!(back.tree().root(), snapshot.tree().root());

@@ -125,6 +125,15 @@ impl Bm25Searcher {
         Ok(chunks.into_iter().map(wrap).collect())
     }
 
+    fn rows(&self, py: Python<'_>) -> Result<Vec<PyRecordBatch>> {
+        let batches = py.detach(|| self.0.rows())?;
+        Ok(batches.into_iter().map(PyRecordBatch::new).collect())
+    }
+
+    fn damaged(&self, py: Python<'_>) -> Result<Vec<(String, String)>> {
+        Ok(py.detach(|| self.0.damaged())?)
+    }
+
     fn ids(&self, py: Python<'_>) -> Result<Vec<u64>> {
         Ok(py.detach(|| self.0.ids())?)
     }

@@ -10,6 +10,7 @@ use pyo3::types::PyDict;
 use crate::errors::Result;
 use crate::ingest::IngestBatch;
 use crate::scan::{MerkleTree, Scan};
+use crate::tools::Inventory;
 
 /// What one generation of an index holds.
 #[pyclass(frozen, module = "hybridx._core")]
@@ -37,8 +38,14 @@ impl Snapshot {
         let loaded = py.detach(|| snapshot::Snapshot::load(&path))?;
         Ok(loaded.map(|(inner, digest)| (Self::of(inner), digest.to_string())))
     }
-    fn save(&self, py: Python<'_>, path: PathBuf) -> Result<String> {
-        Ok(py.detach(|| self.inner.save(&path))?.to_string())
+
+    fn save(&self, py: Python<'_>, path: PathBuf, vector_files: &Inventory) -> Result<String> {
+        Ok(py.detach(|| self.inner.save(&path, &vector_files.lock()))?.to_string())
+    }
+
+    #[getter]
+    fn vector_files(&self) -> Inventory {
+        Inventory::of(self.inner.vector_files().clone())
     }
 
     #[getter]
@@ -62,8 +69,17 @@ impl Snapshot {
         self.inner.files().iter().map(|(path, _)| &**path).collect()
     }
 
-    fn same_ledger(&self, other: &Self) -> bool {
-        self.inner.skipped() == other.inner.skipped() && self.inner.failed() == other.inner.failed()
+    fn chunk_counts(&self) -> Vec<(&str, u32)> {
+        self.inner.files().iter().map(|(path, row)| (&**path, row.chunks)).collect()
+    }
+
+    /// Whether both hold the same files, skipped files and failures.
+    fn __eq__(&self, other: &Self) -> bool {
+        self.inner.holds_same(&other.inner)
+    }
+
+    fn __hash__(&self) -> u64 {
+        self.inner.tree().root().number()
     }
 
     fn totals(&self, py: Python<'_>) -> PyResult<Totals> {
@@ -126,10 +142,8 @@ impl Draft {
         for (path, outcome) in &batch.outcomes {
             draft.set(path, outcome.clone());
         }
-        for (path, stage, message) in failed {
-            let failure = Failure { stage: stage.into(), message: message.into() };
-            draft.set(&path, Outcome::Failed(failure));
-        }
+        drop(draft);
+        self.fail(failed);
     }
 
     fn skip(&self, scan: &Scan) {
@@ -138,6 +152,15 @@ impl Draft {
             draft.skip(path, skip.clone());
         }
     }
+
+    fn fail(&self, failed: Vec<(String, String, String)>) {
+        let mut draft = self.lock();
+        for (path, stage, message) in failed {
+            let failure = Failure { stage: stage.into(), message: message.into() };
+            draft.set(&path, Outcome::Failed(failure));
+        }
+    }
+
     fn remove(&self, paths: Vec<String>) {
         let mut draft = self.lock();
         for path in paths {

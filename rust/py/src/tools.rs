@@ -1,11 +1,11 @@
 //! Small things: cancellation, the writer's lock, paths, the analyzer, versions.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hybridx_core::cancel::Cancel;
-use hybridx_core::{analyzer, bm25, chunk, language, lock, path, read, sealed};
+use hybridx_core::{analyzer, bm25, chunk, inventory, language, lease, lock, path, read, snapshot};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -68,19 +68,64 @@ impl Lock {
     }
 }
 
-/// A folder of write-once files, and which of them are known to be on the disk.
+/// A reader's lease on a file.
 #[pyclass(frozen, module = "hybridx._core")]
-pub struct SyncedFolder(Mutex<sealed::SyncedFolder>);
+pub struct Lease(Mutex<Option<lease::Lease>>);
 
 #[pymethods]
-impl SyncedFolder {
-    #[new]
-    fn new(folder: PathBuf) -> Self {
-        Self(Mutex::new(sealed::SyncedFolder::new(folder)))
+impl Lease {
+    #[staticmethod]
+    fn take(py: Python<'_>, path: PathBuf) -> Result<Option<Self>> {
+        Ok(py.detach(|| lease::Lease::take(&path))?.map(|lease| Self(Mutex::new(Some(lease)))))
     }
 
-    fn sync(&self, py: Python<'_>) -> Result<usize> {
-        Ok(py.detach(|| self.0.lock().unwrap_or_else(PoisonError::into_inner).sync())?)
+    #[staticmethod]
+    fn remove_unless_held(py: Python<'_>, path: PathBuf) -> Result<bool> {
+        Ok(py.detach(|| lease::Lease::remove_unless_held(&path))?)
+    }
+
+    fn release(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+/// The files of a folder, each with its size and digest.
+#[pyclass(frozen, module = "hybridx._core")]
+#[derive(Default)]
+pub struct Inventory(Mutex<inventory::Inventory>);
+
+impl Inventory {
+    pub fn of(inner: inventory::Inventory) -> Self {
+        Self(Mutex::new(inner))
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, inventory::Inventory> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl Inventory {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    fn sync(&self, py: Python<'_>, folder: PathBuf) -> Result<usize> {
+        Ok(py.detach(|| self.lock().sync(&folder))?)
+    }
+
+    fn damaged(&self, py: Python<'_>, folder: PathBuf) -> Vec<(String, String)> {
+        py.detach(|| self.lock().damaged(&folder))
+    }
+
+    #[getter]
+    fn bytes(&self) -> u64 {
+        self.lock().bytes()
+    }
+
+    fn __len__(&self) -> usize {
+        self.lock().len()
     }
 }
 
@@ -111,5 +156,6 @@ pub fn versions(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     versions.set_item("chunker", chunk::CHUNKER_VERSION)?;
     versions.set_item("analyzer", analyzer::ANALYZER_VERSION)?;
     versions.set_item("bm25", bm25::BM25_VERSION)?;
+    versions.set_item("snapshot", snapshot::SNAPSHOT_FORMAT)?;
     Ok(versions)
 }

@@ -1,10 +1,14 @@
 //! The lexical store: one Tantivy document a chunk.
 
+mod filter;
 mod readonly;
 mod schema;
 mod search;
+mod stored;
 mod writer;
 
+pub use filter::Filter;
 pub use schema::BM25_VERSION;
-pub use search::{DEFINITION_SCORE, Filter, Searcher, StoredChunk};
+pub use search::{DEFINITION_SCORE, Searcher};
+pub use stored::StoredChunk;
 pub use writer::Writer;

@@ -9,7 +9,7 @@ use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 use crate::analyzer::{self, Term};
 
 /// Changes whenever documents of another schema would be written; part of the index fingerprint.
-pub const BM25_VERSION: u32 = 1;
+pub const BM25_VERSION: u32 = 2;
 
 /// The name under which [`EncodedTerms`] is registered.
 const ENCODED_TERMS: &str = "hybridx_terms";
@@ -35,6 +35,7 @@ pub(super) struct Fields {
     pub symbol: Field,
     pub start_line: Field,
     pub end_line: Field,
+    pub offset: Field,
     pub text: Field,
 }
 
@@ -56,6 +57,7 @@ pub(super) fn schema() -> Schema {
     schema.add_text_field("symbol", STORED);
     schema.add_u64_field("start_line", STORED);
     schema.add_u64_field("end_line", STORED);
+    schema.add_u64_field("offset", STORED);
     schema.add_text_field("text", STORED);
     schema.build()
 }
@@ -75,6 +77,7 @@ impl Fields {
             symbol: schema.get_field("symbol")?,
             start_line: schema.get_field("start_line")?,
             end_line: schema.get_field("end_line")?,
+            offset: schema.get_field("offset")?,
             text: schema.get_field("text")?,
         })
     }

@@ -1,9 +1,8 @@
 //! Reading: the generation a searcher sees, and what it finds.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use globset::GlobBuilder;
 use regex::RegexSet;
 use rustc_hash::FxHashMap;
 use tantivy::collector::TopDocs;
@@ -11,14 +10,16 @@ use tantivy::directory::MmapDirectory;
 use tantivy::query::{
     BooleanQuery, BoostQuery, ConstScoreQuery, EmptyQuery, Occur, Query, TermQuery, TermSetQuery,
 };
-use tantivy::schema::{Field, IndexRecordOption, Value};
-use tantivy::{DocAddress, DocSet, Index, ReloadPolicy, TERMINATED, TantivyDocument, Term};
+use tantivy::schema::IndexRecordOption;
+use tantivy::{DocAddress, Index, ReloadPolicy, Term};
 
 use crate::analyzer;
 use crate::error::{Error, Result};
 
+use super::filter::Filter;
 use super::readonly::ReadDirectory;
-use super::schema::{Fields, register};
+use super::schema::{Fields, register, schema};
+use super::stored::guarded;
 
 /// How much a term counts where it occurs.
 const BODY_WEIGHT: f32 = 1.0;
@@ -33,106 +34,11 @@ pub const DEFINITION_SCORE: f32 = 100.0;
 /// names hundreds of things, and the common ones among them decide nothing.
 const MAX_QUERY_TERMS: usize = 48;
 
-/// Which chunks a search may return. An empty list does not filter.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Language names.
-    pub languages: Vec<String>,
-    /// Kind names.
-    pub kinds: Vec<String>,
-    /// Path globs: `*` and `?` stay within a component, `**` does not; a glob without a slash
-    /// matches at any depth, and one that matches a folder matches all below it.
-    pub paths: Vec<String>,
-}
-
-impl Filter {
-    /// The regular expression of each path glob, for stores that filter by one.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for a glob that does not parse.
-    pub fn path_patterns(&self) -> Result<Vec<String>> {
-        self.paths.iter().flat_map(|glob| spellings(glob)).map(|glob| pattern(&glob)).collect()
-    }
-
-    fn path_matcher(&self) -> Result<Option<RegexSet>> {
-        if self.paths.is_empty() {
-            return Ok(None);
-        }
-        let set = RegexSet::new(self.path_patterns()?);
-        set.map(Some).map_err(|error| Error::Invalid(format!("path filter: {error}")))
-    }
-}
-
-/// What a glob as people write it means: itself, and everything below.
-fn spellings(glob: &str) -> [String; 2] {
-    let glob = glob.trim_start_matches("./").trim_end_matches('/');
-    let anchored = match glob.strip_prefix('/') {
-        Some(anchored) => anchored.to_owned(),
-        None if glob.contains('/') => glob.to_owned(),
-        None => format!("**/{glob}"),
-    };
-    let below = format!("{anchored}/**");
-    [anchored, below]
-}
-
-/// The regular expression of a glob, over text.
-fn pattern(glob: &str) -> Result<String> {
-    let parsed = GlobBuilder::new(glob).literal_separator(true).build();
-    let parsed =
-        parsed.map_err(|error| Error::Invalid(format!("path filter {glob:?}: {error}")))?;
-    Ok(over_text(parsed.regex()))
-}
-
-/// Turns an expression of globset, which is one over bytes, into one over text: there a character
-/// beyond ASCII is written as its bytes. A line feed is a character of a name like any other.
-fn over_text(regex: &str) -> String {
-    let bytes = regex.strip_prefix("(?-u)").unwrap_or(regex).as_bytes();
-    let mut out = b"(?s)".to_vec();
-    let mut at = 0;
-    while at < bytes.len() {
-        let escape = bytes.get(at + 2..at + 4).filter(|_| bytes[at..].starts_with(b"\\x"));
-        let digits = escape.and_then(|digits| str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) if !byte.is_ascii() => {
-                out.push(byte);
-                at += 4;
-            }
-            _ => {
-                // An escaped backslash is not the start of another escape.
-                let length = if bytes[at] == b'\\' { 2.min(bytes.len() - at) } else { 1 };
-                out.extend_from_slice(&bytes[at..at + length]);
-                at += length;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-/// What is stored of a chunk.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StoredChunk {
-    /// Its id.
-    pub id: u64,
-    /// Its file.
-    pub path: String,
-    /// The language's name.
-    pub language: String,
-    /// The kind's name.
-    pub kind: String,
-    /// The qualified name of the innermost definition; may be empty.
-    pub symbol: String,
-    /// First line, from 1.
-    pub start_line: u32,
-    /// Last line, included.
-    pub end_line: u32,
-    /// Its text.
-    pub text: String,
-}
-
 /// A view of one commit of a lexical index.
 pub struct Searcher {
-    inner: tantivy::Searcher,
-    fields: Fields,
+    pub(super) inner: tantivy::Searcher,
+    pub(super) fields: Fields,
+    pub(super) folder: PathBuf,
     payload: Option<String>,
 }
 
@@ -142,9 +48,18 @@ impl Searcher {
         if !folder.join("meta.json").exists() {
             return Ok(None);
         }
+        guarded(folder, || Self::open_last(folder)).map(Some)
+    }
+
+    fn open_last(folder: &Path) -> Result<Self> {
+        let corrupt =
+            |detail: &str| Error::Corrupt { path: folder.to_owned(), detail: detail.to_owned() };
         let directory = MmapDirectory::open(folder).map_err(tantivy::TantivyError::from)?;
         let index = Index::open(ReadDirectory(directory))?;
         register(&index);
+        if index.schema() != schema() {
+            return Err(corrupt("its schema is another"));
+        }
         let fields = Fields::of(&index.schema())?;
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         // A commit may come between opening the segments and reading the payload. The segments
@@ -155,12 +70,16 @@ impl Searcher {
                 metas.segments.iter().map(|meta| (meta.id(), meta.delete_opstamp())).collect();
             let inner = reader.searcher();
             if *inner.generation().segments() == listed {
-                return Ok(Some(Self { inner, fields, payload: metas.payload }));
+                return Ok(Self {
+                    inner,
+                    fields,
+                    folder: folder.to_owned(),
+                    payload: metas.payload,
+                });
             }
             reader.reload()?;
         }
-        let detail = "its segments changed a hundred times while it was being opened".to_owned();
-        Err(Error::Corrupt { path: folder.to_owned(), detail })
+        Err(corrupt("its segments changed a hundred times while it was being opened"))
     }
 
     /// The payload of this commit.
@@ -180,6 +99,10 @@ impl Searcher {
 
     /// The ids and scores of the best `limit` chunks for `query`, best first.
     pub fn search(&self, query: &str, limit: usize, filter: &Filter) -> Result<Vec<(u64, f32)>> {
+        self.guarded(|| self.best(query, limit, filter))
+    }
+
+    fn best(&self, query: &str, limit: usize, filter: &Filter) -> Result<Vec<(u64, f32)>> {
         let Some(query) = self.query(query, filter)? else { return Ok(Vec::new()) };
         if limit == 0 {
             return Ok(Vec::new());
@@ -199,66 +122,6 @@ impl Searcher {
         // Segments are numbered by chance; equal scores are not to depend on it.
         hits.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         Ok(hits)
-    }
-
-    /// What is stored of the chunks `ids`, in that order; ids that are not in the index are left
-    /// out.
-    pub fn fetch(&self, ids: &[u64]) -> Result<Vec<StoredChunk>> {
-        let fields = &self.fields;
-        let mut chunks = Vec::with_capacity(ids.len());
-        for &id in ids {
-            let Some(address) = self.locate(id)? else { continue };
-            let document: TantivyDocument = self.inner.doc(address)?;
-            let text = |field: Field| {
-                let value = document.get_first(field).and_then(|value| value.as_str());
-                value.unwrap_or_default().to_owned()
-            };
-            let number = |field: Field| {
-                let value = document.get_first(field).and_then(|value| value.as_u64());
-                value.and_then(|value| u32::try_from(value).ok()).unwrap_or_default()
-            };
-            chunks.push(StoredChunk {
-                id,
-                path: text(fields.path),
-                language: text(fields.language),
-                kind: text(fields.kind),
-                symbol: text(fields.symbol),
-                start_line: number(fields.start_line),
-                end_line: number(fields.end_line),
-                text: text(fields.text),
-            });
-        }
-        Ok(chunks)
-    }
-
-    /// The ids of all chunks, ascending.
-    pub fn ids(&self) -> Result<Vec<u64>> {
-        let mut ids = Vec::new();
-        for segment in self.inner.segment_readers() {
-            let column = segment.fast_fields().u64("id")?;
-            ids.extend(segment.doc_ids_alive().filter_map(|doc| column.first(doc)));
-        }
-        ids.sort_unstable();
-        Ok(ids)
-    }
-
-    fn locate(&self, id: u64) -> Result<Option<DocAddress>> {
-        let term = Term::from_field_u64(self.fields.id, id);
-        for (ord, segment) in self.inner.segment_readers().iter().enumerate() {
-            let inverted = segment.inverted_index(self.fields.id)?;
-            let postings = inverted.read_postings(&term, IndexRecordOption::Basic);
-            let Some(mut postings) = postings.map_err(Error::io("lexical index"))? else {
-                continue;
-            };
-            while postings.doc() != TERMINATED {
-                if !segment.is_deleted(postings.doc()) {
-                    let segment = u32::try_from(ord).unwrap_or(u32::MAX);
-                    return Ok(Some(DocAddress::new(segment, postings.doc())));
-                }
-                postings.advance();
-            }
-        }
-        Ok(None)
     }
 
     /// The query, or `None` if it holds nothing to look for.

@@ -71,6 +71,7 @@ impl Writer {
             document.add_text(fields.kind, rows.kind.value(row));
             document.add_u64(fields.start_line, rows.start_line.value(row).into());
             document.add_u64(fields.end_line, rows.end_line.value(row).into());
+            document.add_u64(fields.offset, rows.offset.value(row));
             document.add_text(fields.text, rows.text.value(row));
             document.add_text(fields.body, rows.terms.value(row));
             if !symbol.is_empty() {

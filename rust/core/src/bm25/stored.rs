@@ -1,0 +1,229 @@
+//! What is stored of chunks: read back, and checked.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+use arrow_array::builder::{BooleanBuilder, FixedSizeBinaryBuilder, StringBuilder, UInt64Builder};
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::{DataType, Field as ArrowField, Schema, SchemaRef};
+use rayon::prelude::*;
+use tantivy::schema::{Field, IndexRecordOption, Value};
+use tantivy::{DocAddress, DocSet, SegmentReader, TERMINATED, TantivyDocument, Term};
+
+use crate::batch::ChunkRow;
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+
+use super::schema::Fields;
+use super::search::Searcher;
+
+/// What is stored of a chunk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredChunk {
+    /// Its id.
+    pub id: u64,
+    /// Its file.
+    pub path: String,
+    /// The language's name.
+    pub language: String,
+    /// The kind's name.
+    pub kind: String,
+    /// The qualified name of the innermost definition; may be empty.
+    pub symbol: String,
+    /// First line, from 1.
+    pub start_line: u32,
+    /// Last line, included.
+    pub end_line: u32,
+    /// Where it starts in the file's text, in bytes.
+    pub offset: u64,
+    /// Its text.
+    pub text: String,
+}
+
+impl StoredChunk {
+    fn of(id: u64, document: &TantivyDocument, fields: &Fields) -> Self {
+        let text = |field: Field| {
+            let value = document.get_first(field).and_then(|value| value.as_str());
+            value.unwrap_or_default().to_owned()
+        };
+        let number =
+            |field: Field| document.get_first(field).and_then(|value| value.as_u64()).unwrap_or(0);
+        Self {
+            id,
+            path: text(fields.path),
+            language: text(fields.language),
+            kind: text(fields.kind),
+            symbol: text(fields.symbol),
+            start_line: u32::try_from(number(fields.start_line)).unwrap_or(0),
+            end_line: u32::try_from(number(fields.end_line)).unwrap_or(0),
+            offset: number(fields.offset),
+            text: text(fields.text),
+        }
+    }
+
+    /// Whether it is what was stored under its id, by the digest of its text.
+    fn is_sound(&self, text_digest: &Digest) -> bool {
+        let row = ChunkRow {
+            path: &self.path,
+            language: &self.language,
+            kind: &self.kind,
+            symbol: &self.symbol,
+            start_line: self.start_line,
+            end_line: self.end_line,
+            offset: usize::try_from(self.offset).unwrap_or(usize::MAX),
+            text: &self.text,
+            terms: "",
+        };
+        row.id(text_digest) == self.id
+    }
+}
+
+/// The columns of [`Searcher::rows`].
+static ROWS_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+    Arc::new(Schema::new(vec![
+        ArrowField::new("id", DataType::UInt64, false),
+        ArrowField::new("path", DataType::Utf8, false),
+        ArrowField::new("text_digest", DataType::FixedSizeBinary(16), false),
+        ArrowField::new("sound", DataType::Boolean, false),
+    ]))
+});
+
+impl Searcher {
+    /// What is stored of the chunks `ids`, in that order; ids that are not in the index are left
+    /// out.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if a chunk is not what its id says.
+    pub fn fetch(&self, ids: &[u64]) -> Result<Vec<StoredChunk>> {
+        self.guarded(|| {
+            let mut chunks = Vec::with_capacity(ids.len());
+            for &id in ids {
+                let Some(address) = self.locate(id)? else { continue };
+                let document: TantivyDocument = self.inner.doc(address)?;
+                let chunk = StoredChunk::of(id, &document, &self.fields);
+                if !chunk.is_sound(&Digest::of(chunk.text.as_bytes())) {
+                    return Err(self.corrupt(format!("chunk {id:x} is not what was stored")));
+                }
+                chunks.push(chunk);
+            }
+            Ok(chunks)
+        })
+    }
+
+    /// The ids of all chunks, ascending.
+    pub fn ids(&self) -> Result<Vec<u64>> {
+        self.guarded(|| {
+            let mut ids = Vec::new();
+            for segment in self.inner.segment_readers() {
+                let column = segment.fast_fields().u64("id")?;
+                ids.extend(segment.doc_ids_alive().filter_map(|doc| column.first(doc)));
+            }
+            ids.sort_unstable();
+            Ok(ids)
+        })
+    }
+
+    /// Every chunk, in no particular order: `id`, `path`, the digest of its text as LanceDB has
+    /// it, and whether it is what was stored under its id.
+    pub fn rows(&self) -> Result<Vec<RecordBatch>> {
+        self.guarded(|| {
+            let segments = self.inner.segment_readers().par_iter();
+            segments.map(|segment| self.rows_of(segment)).collect()
+        })
+    }
+
+    fn rows_of(&self, segment: &SegmentReader) -> Result<RecordBatch> {
+        let unreadable = Error::io("lexical index");
+        let ids = segment.fast_fields().u64("id")?;
+        let store = segment.get_store_reader(1).map_err(unreadable)?;
+        let mut id = UInt64Builder::new();
+        let mut path = StringBuilder::new();
+        let mut text_digest = FixedSizeBinaryBuilder::new(16);
+        let mut sound = BooleanBuilder::new();
+        let documents = store.iter::<TantivyDocument>(segment.alive_bitset());
+        for (doc, document) in segment.doc_ids_alive().zip(documents) {
+            // One without an id cannot be what was stored, whatever its id is taken to be.
+            let chunk =
+                StoredChunk::of(ids.first(doc).unwrap_or_default(), &document?, &self.fields);
+            let digest = Digest::of(chunk.text.as_bytes());
+            id.append_value(chunk.id);
+            path.append_value(&chunk.path);
+            text_digest.append_value(digest.short())?;
+            sound.append_value(chunk.is_sound(&digest));
+        }
+        let columns: Vec<Arc<dyn Array>> = vec![
+            Arc::new(id.finish()),
+            Arc::new(path.finish()),
+            Arc::new(text_digest.finish()),
+            Arc::new(sound.finish()),
+        ];
+        Ok(RecordBatch::try_new(ROWS_SCHEMA.clone(), columns)?)
+    }
+
+    /// The files of the last commit that do not hold what was written, with what is wrong.
+    pub fn damaged(&self) -> Result<Vec<(String, String)>> {
+        self.guarded(|| {
+            let index = self.inner.index();
+            let directory = index.directory();
+            let mut files: Vec<_> = index.load_metas()?.list_segment_files().into_iter().collect();
+            files.sort();
+            let files = files.into_par_iter().filter_map(|file| {
+                // Not every segment has every kind of file; one that it needs is missed on open.
+                if !self.folder.join(&file).exists() {
+                    return None;
+                }
+                let detail = match directory.validate_checksum(&file) {
+                    Ok(true) => return None,
+                    Ok(false) => "its checksum is another than when it was written".to_owned(),
+                    Err(error) => error.to_string(),
+                };
+                Some((file.display().to_string(), detail))
+            });
+            Ok(files.collect())
+        })
+    }
+
+    pub(super) fn locate(&self, id: u64) -> Result<Option<DocAddress>> {
+        let term = Term::from_field_u64(self.fields.id, id);
+        for (ord, segment) in self.inner.segment_readers().iter().enumerate() {
+            let inverted = segment.inverted_index(self.fields.id)?;
+            let postings = inverted.read_postings(&term, IndexRecordOption::Basic);
+            let Some(mut postings) = postings.map_err(Error::io("lexical index"))? else {
+                continue;
+            };
+            while postings.doc() != TERMINATED {
+                if !segment.is_deleted(postings.doc()) {
+                    let segment = u32::try_from(ord).unwrap_or(u32::MAX);
+                    return Ok(Some(DocAddress::new(segment, postings.doc())));
+                }
+                postings.advance();
+            }
+        }
+        Ok(None)
+    }
+
+    /// Runs `work`; a panic in it is the answer to a damaged file.
+    pub(super) fn guarded<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        guarded(&self.folder, work)
+    }
+
+    fn corrupt(&self, detail: String) -> Error {
+        Error::Corrupt { path: self.folder.clone(), detail }
+    }
+}
+
+/// Runs `work` on the files in `folder`. Tantivy trusts what it reads: on a damaged file it may
+/// panic, which is an error like any other.
+pub(super) fn guarded<T>(folder: &Path, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let detail = format!("it cannot be read ({})", message(&*panic));
+        Err(Error::Corrupt { path: folder.to_owned(), detail })
+    })
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked")
+}
