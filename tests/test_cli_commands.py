@@ -260,7 +260,7 @@ def test_a_file_outside_the_root_is_refused(api: type[FakeIndex], name: str) -> 
         (Cancelled("cancelled"), 130, "interrupted; everything committed so far is kept"),
         (TooManyErrorsError("6 files failed"), 2, "hybridx: 6 files failed"),
         (IndexBusyError("busy"), 2, "HYBRIDX_LOCK_TIMEOUT"),
-        (CorruptIndexError("x is damaged"), 2, "hybridx index --full"),
+        (CorruptIndexError("x is damaged"), 2, "hybridx verify --repair"),
         (
             FileNotFoundError(2, "No such file or directory", "/no\nwhere"),
             2,

@@ -62,7 +62,7 @@ elif point == "vectors written":
 elif point == "snapshot written":
     before(hybridx.commit.Manifest, "dump")
 elif point == "committed":
-    before(hybridx.commit.Writer, "_drop_old_snapshots")
+    before(hybridx.commit.Writer, "close")
 settings = Settings(commit_files=1, model=model)
 hybridx.Index.open(root, settings=settings).update(sequential=bool(sequential))
 """

@@ -170,9 +170,10 @@ def test_a_damaged_snapshot_is_said_and_a_full_build_heals(project: Tree, how: s
     index = open_index(project)
     updated(index)
     before = chunks(index)
-    damage(generation(index).epoch.snapshot(1), how)
+    seen = generation(index)
+    damage(seen.epoch.snapshots / seen.manifest.snapshot, how)
     for command in (["index"], ["status"], ["diff"]) if how == "cut" else ([["status"]]):
-        check_refused(run_cli(*command, project.root), "snapshot", "hybridx index --full")
+        check_refused(run_cli(*command, project.root), "snapshot", "hybridx verify --repair")
     assert index.search("retry").hits, "a search needs no snapshot"
     assert updated(index, full=True).generation == 1
     assert chunks(index) == before

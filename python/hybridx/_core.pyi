@@ -466,10 +466,11 @@ class Inventory:
     """The files of a folder of write-once files, each with its size and digest."""
 
     def __new__(cls) -> Inventory: ...
-    def sync(self, folder: _Path) -> int:
+    def sync(self, folder: _Path, *, rewritten: Sequence[str] = ...) -> int:
         """Records what the folder holds by now; returns how many files are new.
 
-        New files, and their names, have reached the disk when this returns.
+        New files, and their names, have reached the disk when this returns. So have files with
+        the names `rewritten`, which are not write-once and so are not recorded.
         """
 
     def damaged(self, folder: _Path) -> list[tuple[str, str]]:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from hybridx import _core
 from hybridx.errors import CorruptIndexError, IndexFormatError
-from hybridx.store import VectorStore
+from hybridx.store import REWRITTEN, VectorStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,7 +127,8 @@ class Generation:
     epoch: Epoch
     manifest: Manifest
     searcher: _core.Bm25Searcher
-    lease: _core.Lease
+    lease: _core.Lease | None
+    """`None` if its snapshot is gone: searches do not need it, all else says so."""
 
     @classmethod
     def current(cls, layout: Layout) -> Generation | None:
@@ -146,8 +147,10 @@ class Generation:
         return None
 
     @classmethod
-    def of(cls, epoch: Epoch) -> Generation | None:
+    def of(cls, epoch: Epoch, *, trusting: bool = False) -> Generation | None:
         """The last generation of an epoch; `None` before its first commit.
+
+        A `trusting` one does not count what the stores hold: for whoever looks at each row.
 
         Raises:
             CorruptIndexError: a part of it is missing or damaged.
@@ -159,7 +162,7 @@ class Generation:
             if searcher is None or searcher.payload is None:
                 return None
             manifest = Manifest.parse(searcher.payload, epoch.bm25)
-            if len(searcher) != manifest.chunks:
+            if len(searcher) != manifest.chunks and not trusting:
                 raise CorruptIndexError(
                     f"{epoch.bm25} holds {len(searcher)} chunks, not {manifest.chunks}"
                 )
@@ -169,7 +172,7 @@ class Generation:
                 return cls(epoch, manifest, searcher, lease)
             # Superseded just now; or gone, if it is still the last one.
             if missed == manifest:
-                raise CorruptIndexError(f"{path} is missing")
+                return cls(epoch, manifest, searcher, None)
             missed = manifest
 
     @cached_property
@@ -188,16 +191,16 @@ class Generation:
             raise CorruptIndexError(f"{path} is not the snapshot that was committed")
         return snapshot
 
-    def vectors(self) -> VectorStore | None:
-        """The vectors of this generation; `None` if it has none."""
+    def vectors(self, *, trusting: bool = False) -> VectorStore | None:
+        """The vectors of this generation; `None` if it has none. `trusting` as in `of`."""
         if self.manifest.vectors_version == 0:
             return None
         manifest = self.manifest
         store = VectorStore(self.epoch.vectors, manifest.dimension, manifest.vectors_table)
         store.open(self.manifest.vectors_version)
-        if len(store) != self.manifest.chunks:
+        if len(store) != manifest.chunks and not trusting:
             raise CorruptIndexError(
-                f"{self.epoch.vectors} holds {len(store)} vectors, not {self.manifest.chunks}"
+                f"{self.epoch.vectors} holds {len(store)} vectors, not {manifest.chunks}"
             )
         return store
 
@@ -279,11 +282,11 @@ class Writer:
             chunks=snapshot.totals().chunks,
         )
         if self._vectors_open:
-            self.vector_files.sync(self.epoch.vectors)
+            self.vector_files.sync(self.epoch.vectors, rewritten=REWRITTEN)
             due = last and self._is_due(manifest.chunks)
             manifest = self._rewritten(manifest) if due else self._folded(manifest)
             manifest = dataclasses.replace(manifest, vectors_version=self._vectors.version)
-            self.vector_files.sync(self.epoch.vectors)
+            self.vector_files.sync(self.epoch.vectors, rewritten=REWRITTEN)
         path = self.epoch.snapshot(manifest.generation, manifest.vectors_table)
         digest = snapshot.save(path, self.vector_files)
         manifest = dataclasses.replace(manifest, snapshot=path.name, snapshot_digest=digest)

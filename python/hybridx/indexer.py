@@ -151,7 +151,7 @@ class Update:
             wanted = twin
         if current == wanted:
             self.layout.drop_other_epochs(wanted)
-        return wanted, Generation.of(wanted)
+        return wanted, Generation.of(wanted, trusting=bool(self.request.mend))
 
     def _first_manifest(self) -> Manifest:
         return Manifest(
@@ -231,7 +231,7 @@ class Update:
 
     def _finish(self, work: _Work, store: StoreStep) -> tuple[Manifest, _core.Snapshot]:
         store.tally.tell("commit", force=True)
-        if work.base:
+        if work.base and work.base.lease:
             # All of its vectors that were wanted have been read.
             work.base.lease.release()
         committed = store.commit(last=True)

@@ -128,11 +128,13 @@ class Layout:
         except FileNotFoundError:
             names = [each.name for each in self.folder.iterdir()] if self.folder.exists() else []
             # Another first run may be just about to write it.
-            if any(not name.startswith("root.") for name in names):
-                raise UsageError(
-                    f"{self.folder} is not empty and no index: choose another folder"
-                ) from None
-            return
+            if "root" not in names:
+                if any(not name.startswith("root.") for name in names):
+                    raise UsageError(
+                        f"{self.folder} is not empty and no index: choose another folder"
+                    ) from None
+                return
+            owner = (self.folder / "root").read_bytes()
         if owner != os.fsencode(self.root):
             raise UsageError(
                 f"{self.folder} holds the index of {os.fsdecode(owner)}: choose another folder"

@@ -33,6 +33,9 @@ _PATHS_PER_FILTER = 1000
 
 _PLAIN = re.compile(r"[A-Za-z0-9_/ .,+@=~-]+")
 
+REWRITTEN = ("latest_version_hint.json",)
+"""What LanceDB writes again and again; all its other files are written once."""
+
 _UNIT = 1e-3
 """How far the length of a vector may be from one; a float32 sum of squares is closer by far."""
 

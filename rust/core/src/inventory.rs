@@ -46,8 +46,9 @@ impl Inventory {
     }
 
     /// Records what `folder` holds by now. Files that are new reach the disk, with their names,
-    /// before this returns; those that are gone are forgotten. Returns how many are new.
-    pub fn sync(&mut self, folder: &Path) -> Result<usize> {
+    /// before this returns; those that are gone are forgotten. Files named in `rewritten` are the
+    /// exception from being written once: they only reach the disk. Returns how many are new.
+    pub fn sync(&mut self, folder: &Path, rewritten: &[String]) -> Result<usize> {
         let mut found = BTreeMap::new();
         let mut new = 0;
         let mut pending = vec![folder.to_owned()];
@@ -61,6 +62,8 @@ impl Inventory {
                     // A folder without known files may itself be a new name in this one.
                     changed |= !self.knows_below(&name);
                     pending.push(file);
+                } else if rewritten.iter().any(|each| entry.file_name() == each.as_str()) {
+                    record(&file)?;
                 } else if let Some(known) = self.files.get(name.as_str()) {
                     found.insert(name.into_boxed_str(), *known);
                 } else if let Some(recorded) = record(&file)? {
@@ -145,8 +148,8 @@ mod tests {
         fs::write(below.join("a"), "first").expect("written");
         fs::write(folder.path().join("t/b"), "second").expect("written");
         let mut inventory = Inventory::default();
-        assert_eq!(inventory.sync(folder.path()).expect("synced"), 2);
-        assert_eq!(inventory.sync(folder.path()).expect("synced"), 0);
+        assert_eq!(inventory.sync(folder.path(), &[]).expect("synced"), 2);
+        assert_eq!(inventory.sync(folder.path(), &[]).expect("synced"), 0);
         assert_eq!((inventory.len(), inventory.bytes()), (2, 11));
         assert!(inventory.damaged(folder.path()).is_empty());
         fs::write(below.join("a"), "First").expect("written");
@@ -158,7 +161,10 @@ mod tests {
         fs::remove_file(below.join("a")).expect("removed");
         fs::write(below.join("c"), "third").expect("written");
         assert!(inventory.damaged(folder.path()).is_empty());
-        assert_eq!(inventory.sync(folder.path()).expect("synced"), 1);
+        assert_eq!(inventory.sync(folder.path(), &[]).expect("synced"), 1);
+        assert_eq!(inventory.len(), 2);
+        fs::write(folder.path().join("hint"), "1").expect("written");
+        assert_eq!(inventory.sync(folder.path(), &["hint".to_owned()]).expect("synced"), 0);
         assert_eq!(inventory.len(), 2);
     }
 }

@@ -111,8 +111,9 @@ impl Inventory {
         Self::default()
     }
 
-    fn sync(&self, py: Python<'_>, folder: PathBuf) -> Result<usize> {
-        Ok(py.detach(|| self.lock().sync(&folder))?)
+    #[pyo3(signature = (folder, *, rewritten = Vec::new()))]
+    fn sync(&self, py: Python<'_>, folder: PathBuf, rewritten: Vec<String>) -> Result<usize> {
+        Ok(py.detach(|| self.lock().sync(&folder, &rewritten))?)
     }
 
     fn damaged(&self, py: Python<'_>, folder: PathBuf) -> Vec<(String, String)> {

@@ -136,6 +136,15 @@ impl Searcher {
 
     fn rows_of(&self, segment: &SegmentReader) -> Result<RecordBatch> {
         let unreadable = Error::io("lexical index");
+        // Opened only by the searches that need them: a file that is gone is missed there.
+        for (field, entry) in segment.schema().fields() {
+            if entry.is_indexed() {
+                segment.inverted_index(field)?;
+            }
+            if entry.has_fieldnorms() {
+                segment.get_fieldnorms_reader(field)?;
+            }
+        }
         let ids = segment.fast_fields().u64("id")?;
         let store = segment.get_store_reader(1).map_err(unreadable)?;
         let mut id = UInt64Builder::new();
