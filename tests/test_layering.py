@@ -35,7 +35,7 @@ RUST_ROOMS = [
     {"read", "merkle"},
     {"language"},
     {"chunk"},
-    {"batch", "snapshot", "walk"},
+    {"batch", "snapshot", "walk", "schedule"},
     {"bm25", "tokenize", "ingest"},
 ]
 

@@ -289,12 +289,14 @@ def ingest(
     max_file_bytes: int = ...,
     batch_bytes: int = ...,
     queue: int = 4,
+    memory_bytes: int = ...,
     cancel: CancelToken | None = None,
 ) -> IngestStream:
     """Reads, chunks and analyses files in parallel.
 
     At most `queue` batches of about `batch_bytes` (1 MiB) wait to be read; files of more than
-    `max_file_bytes` (4 MiB) are skipped.
+    `max_file_bytes` (4 MiB) are skipped. Files that are worked on at once take about
+    `memory_bytes` (256 MiB) together; one that needs more is worked on alone.
     """
 
 @final

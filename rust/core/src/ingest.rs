@@ -9,7 +9,6 @@ use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow_array::RecordBatch;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -23,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::language::Language;
 use crate::path;
 use crate::read;
+use crate::schedule::Schedule;
 use crate::snapshot::{Failure, FileRow, Outcome};
 
 /// How to ingest.
@@ -36,11 +36,19 @@ pub struct IngestOptions {
     pub batch_bytes: usize,
     /// Batches that may wait to be read before the threads pause.
     pub queue: usize,
+    /// Memory that files being worked on may take together. A file beyond it is worked on alone.
+    pub memory_bytes: u64,
 }
 
 impl Default for IngestOptions {
     fn default() -> Self {
-        Self { jobs: 0, max_file_bytes: 4 << 20, batch_bytes: 1 << 20, queue: 4 }
+        Self {
+            jobs: 0,
+            max_file_bytes: 4 << 20,
+            batch_bytes: 1 << 20,
+            queue: 4,
+            memory_bytes: 256 << 20,
+        }
     }
 }
 
@@ -82,12 +90,10 @@ impl Ingest {
         let (sender, receiver) = bounded(options.queue.max(1));
         let stop = Cancel::default();
         let shared = Arc::new(Shared {
-            root,
-            files,
+            schedule: Schedule::new(root, files, options.memory_bytes),
             options,
             cancel: cancel.clone(),
             stop: stop.clone(),
-            next: AtomicUsize::new(0),
         });
         pool.spawn_broadcast(move |_| Worker::new(&shared, sender.clone()).run());
         Ok(Self { receiver, cancel, stop, _pool: pool })
@@ -110,12 +116,10 @@ impl Iterator for Ingest {
 }
 
 struct Shared {
-    root: PathBuf,
-    files: Vec<Box<str>>,
+    schedule: Schedule,
     options: IngestOptions,
     cancel: Cancel,
     stop: Cancel,
-    next: AtomicUsize,
 }
 
 struct Worker<'a> {
@@ -156,11 +160,11 @@ impl<'a> Worker<'a> {
     }
 
     fn work(&mut self) -> Result<()> {
-        while !self.shared.cancel.is_cancelled() && !self.shared.stop.is_cancelled() {
-            let at = self.shared.next.fetch_add(1, Ordering::Relaxed);
-            let Some(path) = self.shared.files.get(at) else { break };
-            let outcome = self.file(path)?;
-            self.outcomes.push((path.clone(), outcome));
+        let shared = self.shared;
+        while let Some(task) = shared.schedule.take([&shared.cancel, &shared.stop]) {
+            let outcome = self.file(task.path)?;
+            self.outcomes.push((task.path.into(), outcome));
+            drop(task);
             let full = self.builder.bytes() >= self.shared.options.batch_bytes
                 || self.outcomes.len() >= MAX_BATCH_FILES;
             if full && !self.flush()? {
@@ -185,7 +189,7 @@ impl<'a> Worker<'a> {
 
     fn file(&mut self, path: &str) -> Result<Outcome> {
         let options = &self.shared.options;
-        let file = path::resolve(&self.shared.root, path);
+        let file = path::resolve(self.shared.schedule.root(), path);
         let scratch = &mut self.scratch;
         if let Err(skip) = read::read_into(&file, options.max_file_bytes, &mut scratch.file) {
             return Ok(Outcome::Skipped(skip));

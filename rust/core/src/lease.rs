@@ -11,7 +11,7 @@ use crate::lock::is_at;
 
 /// Where locks do not work (some network file systems), a file that is older than this is taken
 /// to be held by nobody.
-const WITHOUT_LOCKS: Duration = Duration::from_secs(3600);
+const WITHOUT_LOCKS: Duration = Duration::from_hours(1);
 
 /// A lease; it ends when dropped.
 #[derive(Debug)]

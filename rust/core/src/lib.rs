@@ -15,6 +15,7 @@ pub mod lock;
 pub mod merkle;
 pub mod path;
 pub mod read;
+mod schedule;
 pub mod sealed;
 pub mod snapshot;
 pub mod tokenize;

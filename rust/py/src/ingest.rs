@@ -110,7 +110,7 @@ impl IngestStream {
 #[pyfunction]
 #[pyo3(signature = (
     root, paths, *, jobs = 0, max_file_bytes = 4 << 20, batch_bytes = 1 << 20, queue = 4,
-    cancel = None
+    memory_bytes = 256 << 20, cancel = None
 ))]
 pub fn ingest(
     py: Python<'_>,
@@ -120,9 +120,10 @@ pub fn ingest(
     max_file_bytes: u64,
     batch_bytes: usize,
     queue: usize,
+    memory_bytes: u64,
     cancel: Option<&Bound<'_, CancelToken>>,
 ) -> Result<IngestStream> {
-    let options = IngestOptions { jobs, max_file_bytes, batch_bytes, queue };
+    let options = IngestOptions { jobs, max_file_bytes, batch_bytes, queue, memory_bytes };
     let cancel = cancel_of(cancel);
     let stream = py.detach(|| {
         let paths = paths.into_iter().map(String::into_boxed_str).collect();

@@ -125,8 +125,8 @@ impl Searcher {
         })
     }
 
-    /// Every chunk, in no particular order: `id`, `path`, the digest of its text as LanceDB has
-    /// it, and whether it is what was stored under its id.
+    /// Every chunk, in no particular order: `id`, `path`, the digest of its text as the vectors
+    /// have it, and whether it is what was stored under its id.
     pub fn rows(&self) -> Result<Vec<RecordBatch>> {
         self.guarded(|| {
             let segments = self.inner.segment_readers().par_iter();
