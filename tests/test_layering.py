@@ -14,7 +14,7 @@ RUST = ROOT / "rust" / "core" / "src"
 PYTHON_ROOMS = [
     {"_core"},
     {"errors", "types"},
-    {"config", "layout", "fusion"},
+    {"config", "layout", "fusion", "budget"},
     {"embed", "store"},
     {"commit"},
     {"tally"},
@@ -29,7 +29,7 @@ PYTHON_ROOMS = [
 
 RUST_ROOMS = [
     {"error"},
-    {"path", "digest", "cancel", "analyzer"},
+    {"path", "digest", "cancel", "analyzer", "memory"},
     {"sealed", "lock"},
     {"inventory", "lease"},
     {"read", "merkle"},

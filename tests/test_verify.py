@@ -185,9 +185,8 @@ def test_flips_in_a_segment_are_found_wherever_they_are(index: Index) -> None:
 
 def writer(seen: Generation) -> Writer:
     """A writer on a generation, for rows that no update would write."""
-    return Writer(
-        seen.epoch, seen.manifest, seen.snapshot.vector_files, threads=1, heap_bytes=20 << 20
-    )
+    files = seen.snapshot.vector_files
+    return Writer(seen.epoch, seen.manifest, files, threads=1, heap_bytes=20 << 20, flush_rows=1000)
 
 
 def batch_of(tree: Tree, path: str) -> object:

@@ -36,6 +36,7 @@ __all__ = [
     "ingest",
     "languages",
     "path_patterns",
+    "release_memory",
     "scan",
     "versions",
 ]
@@ -486,6 +487,9 @@ class Inventory:
 
 def analyze(text: str) -> str:
     """The encoded terms of a text: separated by spaces, compounds marked by a leading `+`."""
+
+def release_memory() -> None:
+    """Returns freed memory to the operating system, where the allocator keeps it otherwise."""
 
 def languages() -> list[str]:
     """The names of all languages."""

@@ -39,9 +39,6 @@ if TYPE_CHECKING:
 
 MANIFEST_FORMAT = 2
 
-FLUSH_ROWS = 32_768
-"""Vector rows that wait in memory to be written as one version: 32 MiB at 256 dimensions."""
-
 FOLD_EVERY = 32
 """Small pieces of the vector store that may come together before they are made one."""
 
@@ -216,7 +213,8 @@ class Writer:
     """The files of the vector store in that generation."""
     threads: int
     heap_bytes: int
-    flush_rows: int = FLUSH_ROWS
+    flush_rows: int
+    """Vector rows that wait in memory to be written as one version."""
     changed: bool = field(default=False, init=False)
     """Whether anything was added or removed since the last commit."""
     _bm25: _core.Bm25Writer = field(init=False, repr=False)

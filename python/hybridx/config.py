@@ -84,7 +84,9 @@ class Settings:
     memory_limit_mb: int | None = field(
         default=None, metadata=_must(int, low=1, high=2**40, flag="--memory-limit")
     )
-    """What a run tries to stay below, in MiB; `None` is no limit."""
+    """What a run tries to stay below, in MiB of memory of its own (mapped files not counted);
+    `None` is a quarter of what the machine or control group has, 512 to 1,024. The libraries alone
+    take about 220."""
     index_dir: Path | None = field(default=None, metadata=_must(Path, variable=None))
     """The folder of the index; `None` is `.hybridx` in the root, or a folder in `index_parent`."""
     index_parent: Path | None = field(

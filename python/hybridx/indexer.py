@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hybridx import _core
+from hybridx.budget import Budget
 from hybridx.commit import MANIFEST_FORMAT, Generation, Manifest, Writer, discard
 from hybridx.layout import take_lock
 from hybridx.pipeline import EmbedStep, StoreStep, call, sequentially, side_by_side
@@ -194,12 +195,14 @@ class Update:
         """Opens the stores and starts the core's threads."""
         changes, tally, jobs = work.changes, work.tally, self._jobs
         before = work.base.snapshot if work.base else _core.Snapshot()
+        budget = Budget.of(self.settings.memory_limit_mb, self.model.dimension)
         writer = Writer(
             work.epoch,
             work.manifest,
             before.vector_files,
             threads=min(jobs, 4),
-            heap_bytes=self._heap_bytes,
+            heap_bytes=budget.heap_bytes,
+            flush_rows=budget.flush_rows,
         )
         writer.remove(changes.removed)
         tally.removed = len(changes.removed)
@@ -220,12 +223,21 @@ class Update:
             tally.expected,
             jobs=jobs,
             max_file_bytes=settings.max_file_bytes,
+            queue=budget.queue,
+            memory_bytes=budget.ingest_bytes,
             cancel=self.cancel,
         )
         mend = self.request.mend
         embed = EmbedStep(self.model, settings, jobs, work.base, origins, mend, tally)
         store = StoreStep(
-            writer, work.draft, before, settings.commit_files, tally, self.cancel, on_commit
+            writer,
+            work.draft,
+            before,
+            settings.commit_files,
+            budget,
+            tally,
+            self.cancel,
+            on_commit,
         )
         return stream, embed, store
 
@@ -246,12 +258,6 @@ class Update:
     @property
     def _jobs(self) -> int:
         return 1 if self.request.sequential else self.settings.threads
-
-    @property
-    def _heap_bytes(self) -> int:
-        """An eighth of the budget for the lexical writer, 256 MiB where there is none."""
-        limit = self.settings.memory_limit_mb
-        return 256 << 20 if limit is None else max(30 << 20, (limit << 20) // 8)
 
 
 @dataclass(frozen=True)

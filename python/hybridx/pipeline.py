@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
+from hybridx import _core
 from hybridx.errors import Cancelled
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from hybridx import _core
+    from hybridx.budget import Budget
     from hybridx.commit import Generation, Manifest, Writer
     from hybridx.config import Settings
     from hybridx.embed.embedder import Embedder
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-QUEUE = 3
-"""Batches that may wait between two steps."""
+_FEW_FILES = 500
+"""Under memory pressure a run commits earlier, but not for fewer files than these."""
 
 COMMIT_SECONDS = 60.0
 """A slow run (a transformer on a CPU) commits at least this often."""
@@ -149,6 +150,7 @@ class StoreStep:
     last: _core.Snapshot
     """That of the generation the writer is at."""
     commit_files: int
+    budget: Budget
     tally: Tally
     cancel: _core.CancelToken
     on_commit: Callable[[], None]
@@ -164,7 +166,9 @@ class StoreStep:
         self.tally.stored(batch.source, batch.rows.num_rows, batch.failed)
         self._files += len(batch.source.paths)
         waited = time.perf_counter() - self._committed
-        if self._files >= self.commit_files or waited >= COMMIT_SECONDS:
+        tight = self._files >= _FEW_FILES and self.budget.is_tight()
+        if self._files >= self.commit_files or waited >= COMMIT_SECONDS or tight:
+            # What the stores hold in memory goes to the disk.
             self.commit()
 
     def commit(self, *, last: bool = False) -> tuple[Manifest, _core.Snapshot]:
@@ -181,6 +185,8 @@ class StoreStep:
                 self.writer.commit(snapshot, last=last)
                 self.last = snapshot
             self.on_commit()
+            if not last:
+                _core.release_memory()
         self._committed, self._files = time.perf_counter(), 0
         return self.writer.template, self.last
 
@@ -197,8 +203,8 @@ def sequentially(stream: _core.IngestStream, embed: EmbedStep, store: StoreStep)
 
 async def side_by_side(stream: _core.IngestStream, embed: EmbedStep, store: StoreStep) -> None:
     """Runs the three steps at once, each in a thread of its own."""
-    ingested: asyncio.Queue[_core.IngestBatch | None] = asyncio.Queue(QUEUE)
-    embedded: asyncio.Queue[Batch | None] = asyncio.Queue(QUEUE)
+    ingested: asyncio.Queue[_core.IngestBatch | None] = asyncio.Queue(store.budget.queue)
+    embedded: asyncio.Queue[Batch | None] = asyncio.Queue(store.budget.queue)
 
     async def read(executor: ThreadPoolExecutor) -> None:
         while True:

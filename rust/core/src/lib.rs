@@ -12,6 +12,7 @@ pub mod inventory;
 pub mod language;
 pub mod lease;
 pub mod lock;
+pub mod memory;
 pub mod merkle;
 pub mod path;
 pub mod read;

@@ -30,6 +30,7 @@ mod _core {
     use super::tokenize::{Encoder, Padded};
     #[pymodule_export]
     use super::tools::{
-        CancelToken, Inventory, Lease, Lock, analyze, decode_path, encode_path, languages, versions,
+        CancelToken, Inventory, Lease, Lock, analyze, decode_path, encode_path, languages,
+        release_memory, versions,
     };
 }

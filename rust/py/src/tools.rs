@@ -5,7 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hybridx_core::cancel::Cancel;
-use hybridx_core::{analyzer, bm25, chunk, inventory, language, lease, lock, path, read, snapshot};
+use hybridx_core::{
+    analyzer, bm25, chunk, inventory, language, lease, lock, memory, path, read, snapshot,
+};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -128,6 +130,11 @@ impl Inventory {
     fn __len__(&self) -> usize {
         self.lock().len()
     }
+}
+
+#[pyfunction]
+pub fn release_memory(py: Python<'_>) {
+    py.detach(memory::release);
 }
 
 #[pyfunction]
