@@ -172,7 +172,8 @@ class Index:
         request = Request(full=full, paths=only, sequential=sequential)
         model = self._model(self._model_name())
         update = Update(self._layout, self.settings, model, request, progress, cancel)
-        return await update.run()
+        with self._layout.explained():
+            return await update.run()
 
     def diff(self) -> DiffReport:
         """What changed since the index's generation; nothing is written.
@@ -252,11 +253,15 @@ class Index:
         """Every file that was seen and left out: `(path, reason, detail)`, in path order."""
         return self._generation().snapshot.skipped
 
-    def clean(self) -> int:
+    def clean(self, *, cancel: _core.CancelToken | None = None) -> int:
         """Removes the index and returns how many bytes that freed.
 
+        Args:
+            cancel: a token that ends the wait for the lock when set.
+
         Raises:
-            IndexBusyError: somebody is writing it.
+            IndexBusyError: another process writes it for longer than `lock_timeout`.
+            Cancelled: the token was set; nothing was removed.
             UsageError: the folder set as `index_dir` is no index of this root.
         """
         self._check_process()
@@ -264,9 +269,8 @@ class Index:
         if not self._layout.folder.exists():
             return 0
         self._layout.create()
-        lock = _core.Lock.acquire(self._layout.lock, timeout=self.settings.lock_timeout)
-        if lock is None:
-            raise IndexBusyError(f"the index of {self.root} is being written; try again later")
+        token = cancel or _core.CancelToken()
+        lock = self._layout.take_lock(self.settings.lock_timeout, token)
         try:
             size = self._layout.size()["total"]
             self._layout.remove()
@@ -425,9 +429,9 @@ class AsyncIndex:
         """See `Index.skipped`."""
         return await asyncio.to_thread(self._index.skipped)
 
-    async def clean(self) -> int:
+    async def clean(self, *, cancel: _core.CancelToken | None = None) -> int:
         """See `Index.clean`."""
-        return await asyncio.to_thread(self._index.clean)
+        return await asyncio.to_thread(self._index.clean, cancel=cancel)
 
     def close(self) -> None:
         """See `Index.close`."""

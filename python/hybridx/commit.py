@@ -17,7 +17,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import shutil
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -169,7 +168,7 @@ class Writer:
 
     def __post_init__(self) -> None:
         """Opens the lexical store; the vector store waits until it is needed."""
-        self.epoch.create()
+        self.epoch.create(first=self.template.generation == 0)
         self.generation = self.template.generation
         self._bm25 = _core.Bm25Writer(
             self.epoch.bm25, threads=self.threads, heap_bytes=self.heap_bytes
@@ -261,9 +260,3 @@ class Writer:
             with contextlib.suppress(OSError):
                 if path.name not in keep and path.stat().st_mtime < old:
                     path.unlink()
-
-
-def discard(epoch: Epoch) -> None:
-    """Removes what an epoch holds."""
-    if epoch.folder.exists():
-        shutil.rmtree(epoch.folder)

@@ -7,15 +7,13 @@ import hashlib
 import json
 import os
 import secrets
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hybridx import _core
-from hybridx.commit import Generation, Manifest, Writer, discard
-from hybridx.errors import IndexBusyError
+from hybridx.commit import Generation, Manifest, Writer
 from hybridx.pipeline import EmbedStep, StoreStep, call, sequentially, side_by_side
 from hybridx.store import STORE_VERSION
 from hybridx.tally import Tally
@@ -73,6 +71,7 @@ class Update:
             lock = await call(executor, self._lock)
             # The folder may have been removed by whoever held the lock before.
             self.layout.create()
+            self.layout.tidy()
             return await self._locked(executor)
         except asyncio.CancelledError:
             # A cancelled task leaves its threads running; they only heed the token.
@@ -109,19 +108,7 @@ class Update:
         return tally.report(self.layout.root, scan, manifest, *chunks)
 
     def _lock(self) -> _core.Lock:
-        timeout = self.settings.lock_timeout
-        lock = _core.Lock.acquire(self.layout.lock, timeout=timeout, cancel=self.cancel)
-        if lock is None:
-            holder = _core.Lock.holder(self.layout.lock)
-            who = "another process"
-            if holder:
-                since = time.strftime("%H:%M:%S", time.localtime(holder[1]))
-                who = f"process {holder[0]} (since {since})"
-            raise IndexBusyError(
-                f"the index of {self.layout.root} is being written by {who}; "
-                f"waited {timeout:g} s (setting lock_timeout)"
-            )
-        return lock
+        return self.layout.take_lock(self.settings.lock_timeout, self.cancel)
 
     def _scan(self) -> _core.Scan:
         settings = self.settings
@@ -147,7 +134,7 @@ class Update:
         current = self.layout.current()
         if self.request.full:
             fresh = twin if current == wanted else wanted
-            discard(fresh)
+            fresh.discard()
             return fresh, None
         if current == twin:
             wanted = twin

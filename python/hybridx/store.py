@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import weakref
@@ -36,6 +37,11 @@ _KEPT = timedelta(hours=1)
 _PLAIN = re.compile(r"[A-Za-z0-9_/ .,+@=~-]+")
 
 _FOREVER = timedelta(days=36_500)
+
+_MACHINE = {
+    getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO", "EMFILE", "ENFILE")
+}
+"""Errors of the machine: they say nothing about the table."""
 
 
 @dataclass(eq=False)
@@ -225,5 +231,15 @@ def _translated(what: str, error_type: type[Exception]) -> Iterator[None]:
     except (StoreError, CorruptIndexError):
         raise
     except Exception as error:
+        number = _machine_error(error)
+        if number is not None:
+            raise OSError(number, f"{what}: {os.strerror(number)}") from error
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise error_type(f"{what}: {first}") from error
+
+
+def _machine_error(error: Exception) -> int | None:
+    """The error number of the operating system that LanceDB quotes, if it is one of the machine."""
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    number = int(found[1]) if found else None
+    return number if number in _MACHINE else None

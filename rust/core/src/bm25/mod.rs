@@ -1,6 +1,6 @@
 //! The lexical store: one Tantivy document a chunk.
 
-mod readonly;
+mod directory;
 mod schema;
 mod search;
 mod writer;

@@ -7,7 +7,6 @@ use globset::GlobBuilder;
 use regex::RegexSet;
 use rustc_hash::FxHashMap;
 use tantivy::collector::TopDocs;
-use tantivy::directory::MmapDirectory;
 use tantivy::query::{
     BooleanQuery, BoostQuery, ConstScoreQuery, EmptyQuery, Occur, Query, TermQuery, TermSetQuery,
 };
@@ -17,7 +16,7 @@ use tantivy::{DocAddress, DocSet, Index, ReloadPolicy, TERMINATED, TantivyDocume
 use crate::analyzer;
 use crate::error::{Error, Result};
 
-use super::readonly::ReadDirectory;
+use super::directory::ReadDirectory;
 use super::schema::{Fields, register};
 
 /// How much a term counts where it occurs.
@@ -142,8 +141,7 @@ impl Searcher {
         if !folder.join("meta.json").exists() {
             return Ok(None);
         }
-        let directory = MmapDirectory::open(folder).map_err(tantivy::TantivyError::from)?;
-        let index = Index::open(ReadDirectory(directory))?;
+        let index = Index::open(ReadDirectory::open(folder)?)?;
         register(&index);
         let fields = Fields::of(&index.schema())?;
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
