@@ -123,72 +123,67 @@ class Run:
 
 
 STEPS = (
-    "scan",
-    "stale epochs removed",
+    "lock and scan",
+    "old epochs removed",
+    "folders",
     "lexical files",
     "vectors: data",
     "vectors: manifest",
-    "snapshot",
+    "commit: vectors made durable",
+    "commit: snapshot",
     "commit: lexical files",
     "commit: meta.json",
-    "after the commit: old files removed",
-    "CURRENT",
+    "commit: what it supersedes removed",
+    "commit: CURRENT",
     "stat cache",
 )
-"""The steps of a run in which a kill may fall, in order."""
+"""The steps of a run that a kill may fall into, in order."""
 
 
 def steps(changes: Iterable[Change]) -> list[str]:
     """The step that each counted change of a run belongs to."""
     found = []
-    stage = 0  # 0: writing, 1: the snapshot has its name, 2: so has meta.json
+    # A commit goes from the first thing made durable for it to the end of its cleaning up.
+    stage = ""
     for change in changes:
         if not change.count:
             continue
-        found.append(_step(change, stage))
-        if change.op == "rename" and change.done:
-            if change.other.endswith(".snapshot"):
-                stage = 1
-            elif change.other.endswith("bm25/meta.json"):
-                stage = 2 if stage == 1 else stage
+        name = change.other or change.path
+        part = name.split("/")[2:3] if name.startswith("epochs/") else []
+        if stage == "committed" and part == ["vectors"] and change.op == "create":
+            stage = ""
+        found.append(_step(change, name, part, stage))
+        if part == ["vectors"] and change.op == "sync" and not stage:
+            stage = "commit"
+        elif part == ["snapshots"] and change.op == "create":
+            stage = "commit"
+        elif name.endswith("/bm25/meta.json") and change.done and stage:
+            stage = "committed"
     return found
 
 
-def _step(change: Change, stage: int) -> str:
-    name = change.other or change.path
-    parts = name.split("/")
-    if parts[0] == "stat-cache" or parts[0].startswith("stat-cache."):
+def _step(change: Change, name: str, part: list[str], stage: str) -> str:
+    top = name.split("/")[0]
+    if top.startswith("stat-cache"):
         return "stat cache"
-    if parts[0].startswith("CURRENT") or (name == "." and stage == 2):
-        return "CURRENT"
-    if parts[0] != "epochs":
-        return "scan"
-    part = parts[2] if len(parts) > 2 else ""
-    if stage == 2:
-        return "after the commit: old files removed"
-    if part == "vectors":
-        manifest = any("_versions" in each or "_transactions" in each for each in parts)
+    if top.startswith("CURRENT") or (name == "." and stage == "committed"):
+        return "commit: CURRENT"
+    if top != "epochs":
+        return "lock and scan"
+    if change.op in ("unlink", "rmdir") and part != ["vectors"]:
+        return "commit: what it supersedes removed" if stage else "old epochs removed"
+    if change.op == "mkdir" and len(name.split("/")) < 4:
+        return "folders"
+    if part == ["vectors"] and change.op == "sync":
+        return "commit: vectors made durable"
+    if part == ["vectors"]:
+        manifest = "_versions" in name or "_transactions" in name
         return "vectors: manifest" if manifest else "vectors: data"
-    if part == "snapshots":
-        return "snapshot"
-    if part == "bm25" and stage == 1:
-        meta = parts[-1].startswith("meta.")
-        return "commit: meta.json" if meta else "commit: lexical files"
-    if part == "bm25":
-        return "lexical files"
-    return "stale epochs removed" if change.op in ("unlink", "rmdir") else "lexical files"
-
-
-IN_COMMIT = frozenset(
-    {
-        "vectors: manifest",
-        "snapshot",
-        "commit: lexical files",
-        "commit: meta.json",
-        "after the commit: old files removed",
-        "CURRENT",
-    }
-)
+    if part == ["snapshots"]:
+        return "commit: snapshot"
+    if stage and (name.endswith("/bm25") or "/bm25/meta." in name):
+        return "commit: meta.json"
+    return "commit: lexical files" if stage == "commit" else "lexical files"
 
 
 def histogram(names: Iterable[str]) -> str:
@@ -274,13 +269,11 @@ class Faults:
             "keep": str(kept) if keep else None,
             "plan": asdict(plan or Plan()),
             "env": dict(env or {}),
+            "kill_after": kill_after,
         }
         assert self._server.stdin is not None
         self._server.stdin.write(json.dumps(request) + "\n")
         self._server.stdin.flush()
-        pid = self._answer()["pid"]
-        if kill_after is not None:
-            self._kill(pid, here / "log", kill_after)
         code = self._answer()["code"]
         return Run(
             code,
@@ -296,18 +289,6 @@ class Faults:
         assert line, "the server of forks has died"
         answer: dict[str, Any] = json.loads(line)
         return answer
-
-    @staticmethod
-    def _kill(pid: int, log: Path, delay: float) -> None:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            text = log.read_text("utf-8", "surrogateescape") if log.exists() else ""
-            if "\tlock\t" in text:
-                break
-            time.sleep(0.001)
-        time.sleep(delay)
-        # Not reaped before the server hears of it: the number is still this process's.
-        os.kill(pid, signal.SIGKILL)
 
 
 def read_log(path: Path) -> list[Change]:
@@ -376,9 +357,24 @@ def _serve(path: str) -> None:
         pid = os.fork()
         if pid == 0:
             _become(faults, request)
-        _say(pid=pid)
-        # Left a zombie until then, so that its number cannot be anybody else's.
+        if request["kill_after"] is not None:
+            _kill(pid, Path(request["here"]) / "log", request["kill_after"])
         _say(code=os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+
+def _kill(pid: int, log: Path, delay: float) -> None:
+    """Kills a child that many seconds after it took the lock, if it still lives."""
+
+    def ended() -> bool:
+        # Not reaped by this: its number stays its own.
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    while not ended():
+        if log.exists() and "\tlock\t" in log.read_text("utf-8", "surrogateescape"):
+            break
+        time.sleep(0.001)
+    time.sleep(delay)
+    os.kill(pid, signal.SIGKILL)
 
 
 def _become(faults: ctypes.CDLL, request: Mapping[str, Any]) -> None:
