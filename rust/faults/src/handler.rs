@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use libc::c_int;
 
+use crate::filter;
 use crate::kernel::{self, Name, call};
 use crate::log::{self, Op};
 use crate::plan::{self, FAIL, KILL_AFTER, KILL_BEFORE, KILL_INSIDE, Watch};
@@ -161,6 +162,7 @@ unsafe fn carry_out(watch: &Watch, request: Request) -> i64 {
     if op == Op::Lock {
         if result == 0 && one.get() == watch.lock && arguments[1] & libc::LOCK_EX as u64 != 0 {
             LOCK.store(arguments[0].cast_signed(), Ordering::Relaxed);
+            filter::add_close(arguments[0]);
             log::write(watch, 0, op, Some(0), one, two);
         }
         return result;
