@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from hybridx import _core
 from hybridx.config import Settings
 from hybridx.errors import HybridxError, NotIndexedError, UsageError
-from hybridx.layout import Layout, take_lock
+from hybridx.layout import Layout
 from hybridx.types import ModelInfo, Status
 
 if TYPE_CHECKING:
@@ -173,7 +173,8 @@ class Index:
         token = cancel or _core.CancelToken()
         model = self._model(self._model_name())
         update = Update(self._layout, self.settings, model, request, progress, token)
-        return _run(update.run(), token)
+        with self._layout.explained():
+            return _run(update.run(), token)
 
     def diff(self) -> DiffReport:
         """What changed since the index's generation; nothing is written.
@@ -307,7 +308,8 @@ class Index:
         if not os.access(self._layout.folder, os.W_OK):
             yield
             return
-        lock = take_lock(self._layout, self.settings.lock_timeout, cancel)
+        token = cancel or _core.CancelToken()
+        lock = self._layout.take_lock(self.settings.lock_timeout, token)
         try:
             yield
         finally:
@@ -316,8 +318,12 @@ class Index:
     def clean(self, *, cancel: _core.CancelToken | None = None) -> int:
         """Removes the index and returns how many bytes that freed.
 
+        Args:
+            cancel: a token that ends the wait for the lock when set.
+
         Raises:
-            IndexBusyError: somebody is writing it.
+            IndexBusyError: another process writes it for longer than `lock_timeout`.
+            Cancelled: the token was set; nothing was removed.
             UsageError: the folder set as `index_dir` is no index of this root.
         """
         self._check_process()
@@ -325,7 +331,8 @@ class Index:
         if not self._layout.folder.exists():
             return 0
         self._layout.create()
-        lock = take_lock(self._layout, self.settings.lock_timeout, cancel)
+        token = cancel or _core.CancelToken()
+        lock = self._layout.take_lock(self.settings.lock_timeout, token)
         try:
             size = self._layout.size()["total"]
             self._layout.remove()
@@ -488,9 +495,9 @@ class AsyncIndex:
         """See `Index.verify`."""
         return await asyncio.to_thread(self._index.verify, repair=repair)
 
-    async def clean(self) -> int:
+    async def clean(self, *, cancel: _core.CancelToken | None = None) -> int:
         """See `Index.clean`."""
-        return await asyncio.to_thread(self._index.clean)
+        return await asyncio.to_thread(self._index.clean, cancel=cancel)
 
     def close(self) -> None:
         """See `Index.close`."""

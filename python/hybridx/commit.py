@@ -17,7 +17,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import shutil
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -227,7 +226,7 @@ class Writer:
 
     def __post_init__(self) -> None:
         """Opens the lexical store; the vector store waits until it is needed."""
-        self.epoch.create()
+        self.epoch.create(first=self.template.generation == 0)
         self._bm25 = _core.Bm25Writer(
             self.epoch.bm25, threads=self.threads, heap_bytes=self.heap_bytes
         )
@@ -356,9 +355,3 @@ class Writer:
             if path.name != self.template.snapshot and not _core.Lease.remove_unless_held(path):
                 held.add(int(path.name.split(".")[1]))
         return held - {self.template.vectors_table}
-
-
-def discard(epoch: Epoch) -> None:
-    """Removes what an epoch holds."""
-    if epoch.folder.exists():
-        shutil.rmtree(epoch.folder)

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 
 from hybridx import _core
 from hybridx.budget import Budget
-from hybridx.commit import MANIFEST_FORMAT, Generation, Manifest, Writer, discard
-from hybridx.layout import take_lock
+from hybridx.commit import MANIFEST_FORMAT, Generation, Manifest, Writer
 from hybridx.pipeline import EmbedStep, StoreStep, call, sequentially, side_by_side
 from hybridx.store import STORE_VERSION
 from hybridx.tally import Tally
@@ -79,9 +78,10 @@ class Update:
         executor = ThreadPoolExecutor(1, "hybridx-main")
         try:
             timeout = self.settings.lock_timeout
-            lock = await call(executor, take_lock, self.layout, timeout, self.cancel)
+            lock = await call(executor, self.layout.take_lock, timeout, self.cancel)
             # The folder may have been removed by whoever held the lock before.
             self.layout.create()
+            self.layout.tidy()
             return await self._locked(executor)
         except asyncio.CancelledError:
             # A cancelled task leaves its threads running; they only heed the token.
@@ -146,7 +146,7 @@ class Update:
         current = self.layout.current()
         if self.request.full:
             fresh = twin if current == wanted else wanted
-            discard(fresh)
+            fresh.discard()
             return fresh, None
         if current == twin:
             wanted = twin

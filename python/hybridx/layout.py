@@ -12,22 +12,29 @@
             vectors/            LanceDB
             snapshots/          one file a generation
 
-All of it can be made anew from the source beside it.
+All of it can be made anew from the source beside it. What a killed process leaves of files it was
+about to put in place (`stat-cache.tmp7`, `CURRENT.7`, `.clock7`, ...) the next writer removes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import re
 import shutil
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hybridx import _core
 from hybridx.errors import IndexBusyError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 INDEX_FOLDER = ".hybridx"
 """The index's folder inside the root."""
@@ -36,6 +43,17 @@ _CACHEDIR_TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
     "# The index of hybridx: made from the source beside it, and made anew at will.\n"
 )
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+
+_TORN = re.compile(r"stat-cache\.tmp\d+|CURRENT\.\d+|\.clock\d+|removed\.\d+")
+"""What only the holder of the lock makes, and renames or removes before it lets go."""
+
+_TORN_EARLY = re.compile(r"(root|\.gitignore|CACHEDIR\.TAG)\.\d+-\d+")
+"""What is made before the lock is taken."""
+
+_EARLY_SECONDS = 60.0
+"""Older than this, nobody is still writing it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +81,28 @@ class Epoch:
         """The snapshot of `generation`, whose vectors are in that table."""
         return self.snapshots / f"{generation:08d}.{table}.snapshot"
 
-    def create(self) -> None:
-        """Makes the folders that are not there yet."""
+    def create(self, *, first: bool) -> None:
+        """Makes the folders that are not there yet, and removes what a killed writer left.
+
+        The `first` commit is only as durable as the names of the folders it is made in.
+        """
         for folder in (self.bm25, self.vectors, self.snapshots):
             folder.mkdir(parents=True, exist_ok=True)
+        if first:
+            for folder in (self.folder, self.folder.parent, self.folder.parent.parent):
+                _sync(folder)
+        _remove(self.snapshots.glob("*.tmp*"))
+        # LanceDB's; it would keep them for a week.
+        _remove(self.vectors.glob("*/*/.tmp*"))
+        _remove(self.vectors.glob("*/_versions/*.manifest#*"))
+
+    def discard(self) -> None:
+        """Removes the epoch; at once, so that no half of it is ever found."""
+        gone = self.folder.with_name(f"removed.{os.getpid()}")
+        shutil.rmtree(gone, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            self.folder.rename(gone)
+            shutil.rmtree(gone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +145,10 @@ class Layout:
         """
         if self.folder != self.root / INDEX_FOLDER:
             self._check_owner()
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.folder.is_dir():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _sync(self.folder.parent)
+        made = False
         # First and whole: it says whose folder this is.
         for name, content in (
             ("root", os.fsencode(self.root)),
@@ -119,8 +158,65 @@ class Layout:
             path = self.folder / name
             if not path.exists():
                 temporary = self.folder / f"{name}.{os.getpid()}-{threading.get_ident()}"
-                temporary.write_bytes(content)
+                _write_durably(temporary, content)
                 temporary.replace(path)
+                made = True
+        if made:
+            _sync(self.folder)
+
+    def take_lock(self, timeout: float, cancel: _core.CancelToken) -> _core.Lock:
+        """Takes the writer's lock, waiting up to `timeout` seconds.
+
+        Raises:
+            IndexBusyError: somebody else held it all that time.
+            Cancelled: the token was set meanwhile.
+        """
+        lock = _core.Lock.acquire(self.lock, timeout=timeout, cancel=cancel)
+        if lock is None:
+            raise IndexBusyError(
+                f"the index of {self.root} is being written by {self._writer()}; "
+                f"waited {timeout:g} s (setting lock_timeout)"
+            )
+        return lock
+
+    def _writer(self) -> str:
+        holder = _core.Lock.holder(self.lock)
+        if holder is None:
+            return "another process"
+        pid, since = holder
+        started, now = time.localtime(since), time.localtime()
+        form = "%H:%M:%S" if started[:3] == now[:3] else "%Y-%m-%d %H:%M:%S"
+        return f"process {pid} (since {time.strftime(form, started)})"
+
+    def tidy(self) -> None:
+        """Removes what killed processes left in the index's folder. The caller holds the lock."""
+        # The lock was just written: by the clock of this file system it is now.
+        now = self.lock.stat().st_mtime
+        for path in self.folder.iterdir():
+            if _TORN.fullmatch(path.name):
+                _remove([path])
+            elif _TORN_EARLY.fullmatch(path.name):
+                with contextlib.suppress(FileNotFoundError):
+                    if now - path.stat().st_mtime > _EARLY_SECONDS:
+                        _remove([path])
+
+    @contextlib.contextmanager
+    def explained(self) -> Iterator[None]:
+        """Says of a disk that takes no more that it is the one with the index."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in _NO_ROOM or not self._holds(error.filename):
+                raise
+            raise OSError(
+                error.errno,
+                f"{os.strerror(error.errno)}; the index stays at its last generation",
+                str(self.folder),
+            ) from error
+
+    def _holds(self, name: str | bytes | None) -> bool:
+        """Whether an error is about a file of the index; one that names none is."""
+        return not name or Path(os.fsdecode(name)).is_relative_to(self.folder)
 
     def _check_owner(self) -> None:
         try:
@@ -157,10 +253,7 @@ class Layout:
     def switch(self, epoch: Epoch) -> None:
         """Makes `epoch` the one that readers open, atomically and durably."""
         temporary = self.folder / f"CURRENT.{os.getpid()}"
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(epoch.folder.name + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        _write_durably(temporary, f"{epoch.folder.name}\n".encode())
         temporary.replace(self._current)
         _sync(self.folder)
 
@@ -174,8 +267,12 @@ class Layout:
     def remove(self) -> None:
         """Removes the index. The caller holds the lock, whose file goes last.
 
-        Until then nobody else can take it; whoever takes it afterwards makes the folder anew.
+        Until then nobody else can take it; whoever takes it afterwards makes the folder anew. If
+        this is cut short, there is no index: never half of one.
         """
+        self._current.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            (self.folder / "epochs").rename(self.folder / f"removed.{os.getpid()}")
         for path in self.folder.iterdir():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -202,25 +299,11 @@ class Layout:
         return sizes
 
 
-def take_lock(layout: Layout, timeout: float, cancel: _core.CancelToken | None) -> _core.Lock:
-    """Takes the writer's lock, waiting up to `timeout` seconds.
-
-    Raises:
-        IndexBusyError: another process holds it for longer; the message says which, since when.
-        Cancelled: the token was set.
-    """
-    lock = _core.Lock.acquire(layout.lock, timeout=timeout, cancel=cancel)
-    if lock is None:
-        holder = _core.Lock.holder(layout.lock)
-        who = "another process"
-        if holder:
-            since = time.strftime("%H:%M:%S", time.localtime(holder[1]))
-            who = f"process {holder[0]} (since {since})"
-        raise IndexBusyError(
-            f"the index of {layout.root} is being written by {who}; "
-            f"waited {timeout:g} s (setting lock_timeout)"
-        )
-    return lock
+def _write_durably(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _sync(folder: Path) -> None:
@@ -230,3 +313,13 @@ def _sync(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    """Removes files and folders; what cannot be removed is in nobody's way."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -38,6 +39,11 @@ REWRITTEN = ("latest_version_hint.json",)
 
 _UNIT = 1e-3
 """How far the length of a vector may be from one; a float32 sum of squares is closer by far."""
+
+_MACHINE = {
+    getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO", "EMFILE", "ENFILE")
+}
+"""Errors of the machine: they say nothing about the table."""
 
 
 @dataclass(eq=False)
@@ -293,5 +299,15 @@ def _translated(what: str, error_type: type[Exception]) -> Iterator[None]:
     except (StoreError, CorruptIndexError):
         raise
     except Exception as error:
+        number = _machine_error(error)
+        if number is not None:
+            raise OSError(number, f"{what}: {os.strerror(number)}") from error
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise error_type(f"{what}: {first}") from error
+
+
+def _machine_error(error: Exception) -> int | None:
+    """The error number of the operating system that LanceDB quotes, if it is one of the machine."""
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    number = int(found[1]) if found else None
+    return number if number in _MACHINE else None

@@ -33,6 +33,12 @@ debug_option = click.option(
 )
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+lock_timeout_option = click.option(
+    "--lock-timeout",
+    type=float,
+    metavar="SECONDS",
+    help="How long to wait while another process writes the index.",
+)
 path_argument = click.argument("path", default=".", metavar="[PATH]")
 
 

@@ -33,7 +33,7 @@ READER_GONE = 141
 """What a shell reports for a program that SIGPIPE ended."""
 
 _HINTS: tuple[tuple[type[Exception], str], ...] = (
-    (IndexBusyError, "wait for it, or raise HYBRIDX_LOCK_TIMEOUT (seconds)"),
+    (IndexBusyError, "wait for it, or longer: --lock-timeout SECONDS (also HYBRIDX_LOCK_TIMEOUT)"),
     (CorruptIndexError, "see what is wrong: hybridx verify; mend it: hybridx verify --repair"),
     (IndexFormatError, "build the index anew: hybridx index --full"),
 )

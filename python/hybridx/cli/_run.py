@@ -23,11 +23,14 @@ _TICK = 0.5
 """Seconds between looks at the clock; not every system wakes a waiting thread for a signal."""
 
 
-def interruptible(work: Callable[[], _T], cancel: CancelToken | None = None) -> _T:
+def interruptible(
+    work: Callable[[], _T], cancel: CancelToken | None = None, *, kept: bool = False
+) -> _T:
     """Returns or raises what `work` does.
 
     On Ctrl-C sets `cancel` and waits a little for `work` to end by itself; a second Ctrl-C, or
-    having no `cancel`, ends the wait at once. Raises `Interrupted`.
+    having no `cancel`, ends the wait at once. Raises `Interrupted`, which tells whether the work is
+    of the kind that commits as it goes (`kept`).
     """
     results: list[_T] = []
     errors: list[BaseException] = []
@@ -48,19 +51,19 @@ def interruptible(work: Callable[[], _T], cancel: CancelToken | None = None) -> 
         while not done.wait(_TICK):
             pass
     except KeyboardInterrupt:
-        _stop(done, cancel)
+        _stop(done, cancel, kept=kept)
     if errors:
         if isinstance(errors[0], (Cancelled, KeyboardInterrupt)):
-            raise Interrupted(running=False, kept=cancel is not None) from errors[0]
+            raise Interrupted(running=False, kept=kept) from errors[0]
         raise errors[0]
     return results[0]
 
 
-def _stop(done: threading.Event, cancel: CancelToken | None) -> None:
+def _stop(done: threading.Event, cancel: CancelToken | None, *, kept: bool) -> None:
     """Returns if the work has ended by itself, else raises `Interrupted`."""
     with contextlib.suppress(KeyboardInterrupt):
         if cancel is not None:
             cancel.cancel()
             if done.wait(GRACE):
                 return
-    raise Interrupted(running=True, kept=cancel is not None)
+    raise Interrupted(running=True, kept=kept)

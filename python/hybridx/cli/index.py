@@ -8,7 +8,13 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from hybridx.cli._files import read_names, spell
-from hybridx.cli._options import index_options, json_option, opened, path_argument
+from hybridx.cli._options import (
+    index_options,
+    json_option,
+    lock_timeout_option,
+    opened,
+    path_argument,
+)
 from hybridx.cli._progress import progress_bar
 from hybridx.cli._run import interruptible
 from hybridx.cli._text import plural, print_json, seconds, size, visible, visible_path
@@ -53,6 +59,7 @@ _SHOWN = 3
     metavar="LIST",
     help="Only the files in LIST, one a line or separated by NUL; - is stdin.",
 )
+@lock_timeout_option
 @click.option(
     "--max-errors", type=int, metavar="N", help="Give up when more than N files have failed."
 )
@@ -111,7 +118,7 @@ def _update(
                 full=full, paths=paths, sequential=sequential, progress=progress, cancel=cancel
             )
 
-    return interruptible(work, cancel)
+    return interruptible(work, cancel, kept=True)
 
 
 def summary(report: IndexReport) -> list[str]:

@@ -73,7 +73,7 @@ impl Inventory {
                 }
             }
             if changed {
-                sync_folder(&each)?;
+                sync_folder(&each).map_err(Error::io(&each))?;
             }
         }
         self.files = found;

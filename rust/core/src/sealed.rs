@@ -1,10 +1,9 @@
 //! Binary files that know when they are damaged: magic, format number, body, digest.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 
-use rustc_hash::FxHashSet;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -36,19 +35,7 @@ impl Seal {
             .map_err(|error| Error::Invalid(format!("cannot write {}: {error}", path.display())))?;
         let digest = Digest::of(&bytes);
         bytes.extend_from_slice(digest.as_bytes());
-        // One writer at a time holds the index, but a scan without the lock may write a cache
-        // too: the process id keeps their temporary files apart.
-        let temporary = path.with_extension(format!("tmp{}", std::process::id()));
-        let written =
-            write_file(&temporary, &bytes, durable).and_then(|()| fs::rename(&temporary, path));
-        if let Err(error) = written {
-            // The file is of no use to anybody; that it may be gone already is fine.
-            let _ = fs::remove_file(&temporary);
-            return Err(Error::io(path)(error));
-        }
-        if durable && let Some(folder) = path.parent() {
-            sync_folder(folder)?;
-        }
+        replace(path, &bytes, durable).map_err(Error::io(path))?;
         Ok(digest)
     }
 
@@ -81,65 +68,36 @@ impl Seal {
     }
 }
 
-fn write_file(path: &Path, bytes: &[u8], durable: bool) -> std::io::Result<()> {
+/// Puts a file with these bytes in the place of `path`, in one atomic step. With `durable`, file
+/// and folder have reached the disk when this returns.
+pub fn replace(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
+    // One writer at a time holds the index, but a scan without the lock may write a cache too: the
+    // process id keeps their temporary files apart. What a killed process leaves of them the next
+    // writer removes, by this name.
+    let temporary = path.with_extension(format!("tmp{}", std::process::id()));
+    let written = write_file(&temporary, bytes, durable)
+        .and_then(|()| fs::rename(&temporary, path))
+        .and_then(|()| match path.parent() {
+            Some(folder) if durable => sync_folder(folder),
+            _ => Ok(()),
+        });
+    if written.is_err() {
+        // The file is of no use to anybody; that it may be gone already is fine.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+fn write_file(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(bytes)?;
     if durable { file.sync_all() } else { Ok(()) }
 }
 
 /// Makes the names in a folder durable.
-pub fn sync_folder(folder: &Path) -> Result<()> {
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
     // Windows keeps names durable with the files and cannot open a folder for this.
-    if cfg!(unix) {
-        File::open(folder).and_then(|file| file.sync_all()).map_err(Error::io(folder))?;
-    }
-    Ok(())
-}
-
-/// A folder of write-once files, and which of them are known to have reached the disk.
-#[derive(Debug)]
-pub struct SyncedFolder {
-    folder: PathBuf,
-    known: FxHashSet<Box<Path>>,
-}
-
-impl SyncedFolder {
-    /// A folder of which nothing is known yet.
-    pub fn new(folder: PathBuf) -> Self {
-        Self { folder, known: FxHashSet::default() }
-    }
-
-    /// Makes every file that is new since the last call durable, with its name, and returns how
-    /// many there were.
-    pub fn sync(&mut self) -> Result<usize> {
-        let mut pending = vec![self.folder.clone()];
-        let mut synced = 0;
-        while let Some(folder) = pending.pop() {
-            let mut changed = false;
-            for entry in fs::read_dir(&folder).map_err(Error::io(&folder))? {
-                let entry = entry.map_err(Error::io(&folder))?;
-                let path = entry.path();
-                if entry.file_type().map_err(Error::io(&path))?.is_dir() {
-                    // A folder seen for the first time is itself a new name in its parent.
-                    changed |= self.known.insert(path.clone().into_boxed_path());
-                    pending.push(path);
-                } else if !self.known.contains(path.as_path()) {
-                    match File::open(&path).and_then(|file| file.sync_all()) {
-                        Ok(()) => synced += 1,
-                        // A temporary file of the store that is gone by now.
-                        Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                        Err(error) => return Err(Error::io(&path)(error)),
-                    }
-                    self.known.insert(path.into_boxed_path());
-                    changed = true;
-                }
-            }
-            if changed {
-                sync_folder(&folder)?;
-            }
-        }
-        Ok(synced)
-    }
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 #[cfg(test)]

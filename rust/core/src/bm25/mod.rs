@@ -1,7 +1,7 @@
 //! The lexical store: one Tantivy document a chunk.
 
+mod directory;
 mod filter;
-mod readonly;
 mod schema;
 mod search;
 mod stored;

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use regex::RegexSet;
 use rustc_hash::FxHashMap;
 use tantivy::collector::TopDocs;
-use tantivy::directory::MmapDirectory;
 use tantivy::query::{
     BooleanQuery, BoostQuery, ConstScoreQuery, EmptyQuery, Occur, Query, TermQuery, TermSetQuery,
 };
@@ -16,8 +15,8 @@ use tantivy::{DocAddress, Index, ReloadPolicy, Term};
 use crate::analyzer;
 use crate::error::{Error, Result};
 
+use super::directory::ReadDirectory;
 use super::filter::Filter;
-use super::readonly::ReadDirectory;
 use super::schema::{Fields, register, schema};
 use super::stored::guarded;
 
@@ -54,8 +53,7 @@ impl Searcher {
     fn open_last(folder: &Path) -> Result<Self> {
         let corrupt =
             |detail: &str| Error::Corrupt { path: folder.to_owned(), detail: detail.to_owned() };
-        let directory = MmapDirectory::open(folder).map_err(tantivy::TantivyError::from)?;
-        let index = Index::open(ReadDirectory(directory))?;
+        let index = Index::open(ReadDirectory::open(folder)?)?;
         register(&index);
         if index.schema() != schema() {
             return Err(corrupt("its schema is another"));

@@ -3,45 +3,41 @@
 use std::path::Path;
 
 use arrow_array::RecordBatch;
-use tantivy::directory::MmapDirectory;
 use tantivy::{Index, IndexWriter, TantivyDocument, Term};
 
 use crate::analyzer;
 use crate::batch::ChunkColumns;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
+use super::directory::{Trouble, WriteDirectory};
 use super::schema::{Fields, register, schema};
-
-/// Opens the index in `folder`, or creates it.
-pub(super) fn open_or_create(folder: &Path) -> Result<Index> {
-    std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
-    let directory = MmapDirectory::open(folder).map_err(tantivy::TantivyError::from)?;
-    let index = Index::open_or_create(directory, schema())?;
-    register(&index);
-    Ok(index)
-}
 
 /// The one writer of a lexical index. Nothing it does is seen before [`Writer::commit`].
 pub struct Writer {
     inner: IndexWriter,
     fields: Fields,
+    trouble: Trouble,
 }
 
 impl Writer {
     /// Opens the index in `folder` for writing, with `threads` indexing threads that share
     /// `heap_bytes`.
     pub fn open(folder: &Path, threads: usize, heap_bytes: usize) -> Result<Self> {
-        let index = open_or_create(folder)?;
+        let directory = WriteDirectory::open(folder)?;
+        let trouble = directory.trouble();
+        let explain = |error| trouble.explain(error);
+        let index = Index::open_or_create(directory, schema()).map_err(explain)?;
+        register(&index);
         let fields = Fields::of(&index.schema())?;
         // Tantivy refuses a thread less than this.
         let least = 15_000_000;
         let threads = threads.clamp(1, (heap_bytes / least).max(1));
         let heap = heap_bytes.max(threads * least);
-        let inner = index.writer_with_num_threads(threads, heap)?;
-        // A writer that died in its commit left files behind. The same work again would give its
-        // files the same names, and Tantivy never writes over one.
-        inner.garbage_collect_files().wait()?;
-        Ok(Self { inner, fields })
+        let inner = index.writer_with_num_threads(threads, heap).map_err(explain)?;
+        // A writer that died left files behind. The same work again would give some of its files
+        // the same names, and Tantivy never writes over one.
+        inner.garbage_collect_files().wait().map_err(explain)?;
+        Ok(Self { inner, fields, trouble })
     }
 
     /// Deletes the chunks of the files at `paths` that were added before this call.
@@ -85,29 +81,29 @@ impl Writer {
                 }
             }
             previous = (path, symbol);
-            self.inner.add_document(document)?;
+            self.inner.add_document(document).map_err(|error| self.trouble.explain(error))?;
         }
         Ok(())
     }
 
     /// Makes everything since the last commit visible and durable at once, with `payload`.
     pub fn commit(&mut self, payload: &str) -> Result<()> {
-        let mut prepared = self.inner.prepare_commit()?;
+        let explain = |error| self.trouble.explain(error);
+        let mut prepared = self.inner.prepare_commit().map_err(explain)?;
         prepared.set_payload(payload);
-        prepared.commit()?;
+        prepared.commit().map_err(explain)?;
         Ok(())
     }
 
     /// Forgets everything since the last commit.
     pub fn rollback(&mut self) -> Result<()> {
-        self.inner.rollback()?;
+        self.inner.rollback().map_err(|error| self.trouble.explain(error))?;
         Ok(())
     }
 
     /// Waits for merges under way and closes the index.
     pub fn close(self) -> Result<()> {
-        self.inner.wait_merging_threads()?;
-        Ok(())
+        self.inner.wait_merging_threads().map_err(|error| self.trouble.explain(error))
     }
 }
 
