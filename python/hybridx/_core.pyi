@@ -423,7 +423,7 @@ class Lock:
 
 @final
 class SyncedFolder:
-    """A folder of write-once files, and which of them are known to be on the disk."""
+    """A folder of write-once files; those in it when it is opened need not be made durable."""
 
     def __new__(cls, folder: _Path) -> SyncedFolder: ...
     def sync(self) -> int:

@@ -101,7 +101,7 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
-/// A folder of write-once files, and which of them are known to have reached the disk.
+/// A folder of write-once files, and which of them need not be made durable any more.
 #[derive(Debug)]
 pub struct SyncedFolder {
     folder: PathBuf,
@@ -109,9 +109,22 @@ pub struct SyncedFolder {
 }
 
 impl SyncedFolder {
-    /// A folder of which nothing is known yet.
+    /// A folder whose files so far are durable, or of no use to anybody: what a torn run left.
+    /// That is not so of the names of folders: a torn run may have made one that is used now.
     pub fn new(folder: PathBuf) -> Self {
-        Self { folder, known: FxHashSet::default() }
+        let mut known = FxHashSet::default();
+        let mut pending = vec![folder.clone()];
+        while let Some(folder) = pending.pop() {
+            // What cannot be listed is made durable once more.
+            for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => pending.push(entry.path()),
+                    Ok(_) => _ = known.insert(entry.path().into_boxed_path()),
+                    Err(_) => {}
+                }
+            }
+        }
+        Self { folder, known }
     }
 
     /// Makes every file that is new since the last call durable, with its name, and returns how
