@@ -104,7 +104,7 @@ def test_a_torn_switch_leaves_the_old_epoch_serving(
     updated(open_index(twin))
     flags = ("index", "--model", other_model)
     whole = faults.run(twin.root / ".hybridx", *flags, twin.root)
-    late = kill(middle(whole, "commit: CURRENT"))
+    late = kill(middle(whole, "commit: lexical files"))
     assert faults.run(project.root / ".hybridx", *flags, project.root, plan=late).killed
     assert check_whole(old).manifest.model_source == "bundled"
     assert chunks(old) == before

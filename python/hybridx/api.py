@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from hybridx import _core
 from hybridx.config import Settings
-from hybridx.errors import HybridxError, IndexBusyError, NotIndexedError, UsageError
+from hybridx.errors import HybridxError, NotIndexedError, UsageError
 from hybridx.layout import Layout
 from hybridx.types import ModelInfo, Status
 
