@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from faults import Faults
 from support import PROJECT, Tree, open_index
 
 if TYPE_CHECKING:
@@ -59,3 +60,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> hybridx.Index:
     index = open_index(Tree(tmp_path_factory.mktemp("shared") / "project", PROJECT))
     index.update()
     return index
+
+
+@pytest.fixture(scope="session")
+def faults(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faults]:
+    """Runs the program with faults beneath it; skips where that cannot be."""
+    with Faults(tmp_path_factory.mktemp("faults")) as running:
+        yield running

@@ -67,11 +67,13 @@ class Plan:
     """Only the first of them fails."""
     everywhere: bool = False
     """Changes made without the lock count too."""
+    after: str = ""
+    """If given, `at` is counted from the first change of this kind on."""
 
 
-def kill(at: int, action: int = KILL_BEFORE) -> Plan:
+def kill(at: int, action: int = KILL_BEFORE, *, after: str = "") -> Plan:
     """The process is killed at that change."""
-    return Plan(at, action)
+    return Plan(at, action, after=after)
 
 
 def fail(at: int, error: int, *, once: bool = False, everywhere: bool = False) -> Plan:
@@ -158,17 +160,18 @@ def steps(changes: Iterable[Change]) -> list[str]:
         if stage == "committed" and part == ["vectors"] and change.op == "create":
             stage = ""
         found.append(_step(change, name, part, stage))
-        if part == ["vectors"] and change.op == "sync" and not stage:
-            stage = "commit"
-        elif part == ["snapshots"] and change.op == "create":
+        if (part, change.op) in _FIRST_OF_COMMIT and stage != "committed":
             stage = "commit"
         elif name.endswith("/bm25/meta.json") and change.done and stage:
             stage = "committed"
     return found
 
 
+_FIRST_OF_COMMIT = ((["vectors"], "sync"), (["snapshots"], "create"))
+
+
 def _step(change: Change, name: str, part: list[str], stage: str) -> str:
-    top = name.split("/")[0]
+    top = name.split("/", maxsplit=1)[0]
     if top.startswith("stat-cache"):
         return "stat cache"
     if top.startswith("CURRENT") or (name == "." and stage == "committed"):
@@ -189,6 +192,16 @@ def _step(change: Change, name: str, part: list[str], stage: str) -> str:
     if stage and (name.endswith("/bm25") or "/bm25/meta." in name):
         return "commit: meta.json"
     return "commit: lexical files" if stage == "commit" else "lexical files"
+
+
+def middle(run: Run, step: str) -> int:
+    """The number of the change in the middle of a step."""
+    names = steps(run.changes)
+    numbers = [
+        change.count for change, name in zip(run.counted, names, strict=True) if name == step
+    ]
+    assert numbers, f"there is no {step!r} in {sorted(set(names))}"
+    return numbers[len(numbers) // 2]
 
 
 def histogram(names: Iterable[str]) -> str:
@@ -245,9 +258,7 @@ class Faults:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        assert self._server.stdin is not None
-        self._server.stdin.close()
-        self._server.wait(60)
+        self._server.communicate(timeout=60)
 
     def run(
         self,
@@ -324,6 +335,7 @@ class _Plan(ctypes.Structure):
         ("ops", ctypes.c_uint32),
         ("once", ctypes.c_uint32),
         ("everywhere", ctypes.c_uint32),
+        ("after", ctypes.c_uint32),
     )
 
 
@@ -331,7 +343,10 @@ def install(faults: ctypes.CDLL, request: Mapping[str, Any]) -> int:
     """Watches this process from now on; 0, or an error number."""
     plan = request["plan"]
     ops = sum(1 << OPS.index(op) for op in plan["ops"])
-    there = _Plan(plan["at"], plan["action"], plan["error"], ops, plan["once"], plan["everywhere"])
+    after = 1 << OPS.index(plan["after"]) if plan["after"] else 0
+    there = _Plan(
+        plan["at"], plan["action"], plan["error"], ops, plan["once"], plan["everywhere"], after
+    )
     keep = request["keep"]
     result: int = faults.hybridx_faults_install(
         os.fsencode(request["index"]),

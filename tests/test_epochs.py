@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from faults import Faults, kill, middle
 from hybridx import Index, Settings
 from hybridx.errors import HybridxError, ModelError
 from support import (
@@ -27,7 +28,6 @@ from support import (
     run_cli,
     updated,
 )
-from test_commit import tear
 
 if TYPE_CHECKING:
     from hybridx.types import Progress
@@ -94,11 +94,18 @@ def test_a_model_that_is_gone_is_said_and_lexical_still_works(
     check_refused(run_cli("search", "retry", project.root), "model")
 
 
-def test_a_torn_switch_leaves_the_old_epoch_serving(project: Tree, other_model: Path) -> None:
+def test_a_torn_switch_leaves_the_old_epoch_serving(
+    project: Tree, other_model: Path, faults: Faults
+) -> None:
     old = open_index(project)
     updated(old)
     before = chunks(old)
-    tear(project, "snapshot written", model=str(other_model))
+    twin = Tree(project.root.with_name("twin"), project.files())
+    updated(open_index(twin))
+    flags = ("index", "--model", other_model)
+    whole = faults.run(twin.root / ".hybridx", *flags, twin.root)
+    late = kill(middle(whole, "commit: lexical files"))
+    assert faults.run(project.root / ".hybridx", *flags, project.root, plan=late).killed
     assert check_whole(old).manifest.model_source == "bundled"
     assert chunks(old) == before
     assert old.search("retry", mode="semantic").hits

@@ -114,7 +114,7 @@ pub fn add_close(descriptor: u64) {
     // goes unseen, and a test that looks for it says so.
     unsafe {
         let place = (&raw const program) as u64;
-        crate::kernel::call(libc::SYS_seccomp, [mode, threads as u64, place, 0, 0]);
+        crate::kernel::call(libc::SYS_seccomp, [mode, threads, place, 0, 0]);
     }
 }
 

@@ -16,6 +16,8 @@ use crate::plan::{self, FAIL, KILL_AFTER, KILL_BEFORE, KILL_INSIDE, Watch};
 static BUSY: AtomicBool = AtomicBool::new(false);
 /// Changes counted so far.
 static COUNT: AtomicU64 = AtomicU64::new(0);
+/// The count at which the plan starts to count; 0 before that.
+static START: AtomicU64 = AtomicU64::new(0);
 /// The descriptor that holds the writer's lock; -1 while it is not held.
 static LOCK: AtomicI64 = AtomicI64::new(-1);
 /// Whether the plan's failure has come.
@@ -69,7 +71,7 @@ unsafe fn answer(number: i64, arguments: [u64; 5]) -> i64 {
         return plain();
     }
     let _alone = Alone::enter();
-    unsafe { carry_out(watch, request) }
+    unsafe { carry_out(watch, &request) }
 }
 
 /// What a call is about; `None` if it changes nothing.
@@ -127,29 +129,35 @@ fn opened(name: Name, flags: u64) -> (Op, Name, Name, Option<u64>) {
     (op, name, Name::new(), None)
 }
 
-unsafe fn carry_out(watch: &Watch, request: Request) -> i64 {
-    let Request { number, arguments, op, ref one, ref two, descriptor } = request;
+unsafe fn carry_out(watch: &Watch, request: &Request) -> i64 {
+    let Request { number, arguments, op, one, two, descriptor } = request;
+    let (number, arguments, op, descriptor) = (*number, *arguments, *op, *descriptor);
     let plan = &watch.plan;
     let locked = LOCK.load(Ordering::Relaxed) >= 0;
     let counts = op.changes() && (locked || plan.everywhere != 0);
     let count = if counts { COUNT.fetch_add(1, Ordering::Relaxed) + 1 } else { 0 };
-    let due = plan.at != 0 && count == plan.at;
+    if count > 0 && (plan.after == 0 || plan.after & op.bit() != 0) {
+        let first = if plan.after == 0 { 1 } else { count };
+        let _ = START.compare_exchange(0, first, Ordering::Relaxed, Ordering::Relaxed);
+    }
+    let start = START.load(Ordering::Relaxed);
+    let reached = |count: u64| plan.at != 0 && start != 0 && count + 1 >= start + plan.at;
+    let due = count > 0 && count + 1 == start + plan.at && reached(count);
     // SAFETY: the arguments are what the program gave.
-    let plain = || unsafe { call(number, arguments) };
+    let carry = || unsafe { call(number, arguments) };
     if due && plan.action == KILL_BEFORE {
         log::write(watch, count, op, None, one, two);
         kernel::die();
     }
     if due && plan.action == KILL_INSIDE {
-        let result = if op == Op::Write { unsafe { half(number, arguments) } } else { plain() };
+        let result = if op == Op::Write { unsafe { half(number, arguments) } } else { carry() };
         log::write(watch, count, op, Some(result), one, two);
         kernel::die();
     }
     if plan.action == FAIL
         && plan.ops & op.bit() != 0
-        && (op == Op::Open || count >= plan.at)
-        && plan.at != 0
-        && COUNT.load(Ordering::Relaxed) >= plan.at
+        && (op == Op::Open || count > 0)
+        && reached(COUNT.load(Ordering::Relaxed))
     {
         let first = !FAILED.swap(true, Ordering::Relaxed);
         if first || plan.once == 0 {
@@ -158,7 +166,7 @@ unsafe fn carry_out(watch: &Watch, request: Request) -> i64 {
             return error;
         }
     }
-    let result = plain();
+    let result = carry();
     if op == Op::Lock {
         if result == 0 && one.get() == watch.lock && arguments[1] & libc::LOCK_EX as u64 != 0 {
             LOCK.store(arguments[0].cast_signed(), Ordering::Relaxed);

@@ -118,7 +118,6 @@ impl Name {
         // SAFETY: promised by the caller.
         let path = unsafe { std::ffi::CStr::from_ptr(path as *const _) }.to_bytes();
         // Descriptors are ints: the upper half of the register means nothing.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
         let folder = folder as i32;
         let mut name = if path.first() == Some(&b'/') {
             Self::new()

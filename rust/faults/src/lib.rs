@@ -9,7 +9,11 @@
 //! half. It works on Linux on x86-64; elsewhere the library is empty and the tests are skipped.
 
 #![allow(
-    unsafe_code // a signal handler over raw system calls: that is what this crate is
+    unsafe_code, // a signal handler over raw system calls: that is what this crate is
+    // What the kernel takes are words, of which each call reads as many bits as it means.
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss
 )]
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 

@@ -20,6 +20,8 @@ pub struct Plan {
     pub once: u32,
     /// Whether changes made without the writer's lock count too.
     pub everywhere: u32,
+    /// Bits as in `ops`: `at` counts from the first such change on; 0 is from the start.
+    pub after: u32,
 }
 
 /// Kill the process before the change.
