@@ -211,7 +211,7 @@ def check_durable(disk: Disk, cut: Cut, commit: Change, meta: dict[str, object])
     assert names, "the commit names no segment"
     names.add(f"{epoch}/snapshots/{manifest['snapshot']}")
     assert manifest["vectors_version"] > 0
-    table = folder / "vectors" / f"{manifest['vectors_table']}.lance"
+    table = folder / "vectors" / f"chunks-{manifest['vectors_table']}.lance"
     version = (1 << 64) - 1 - manifest["vectors_version"]
     names.add(f"{epoch}/vectors/{table.name}/_versions/{version}.manifest")
     vectors = {
