@@ -34,8 +34,9 @@ RUST_ROOMS = [
     {"read", "merkle"},
     {"language"},
     {"chunk"},
-    {"batch", "snapshot", "walk"},
-    {"bm25", "tokenize", "ingest"},
+    {"batch", "snapshot", "rules"},
+    {"walk"},
+    {"bm25", "tokenize", "ingest", "why"},
 ]
 
 RUST_EXCEPTIONS = {("language", "chunk")}

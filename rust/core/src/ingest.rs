@@ -22,7 +22,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::language::Language;
 use crate::path;
-use crate::read;
+use crate::read::{self, Retry, Unread};
 use crate::snapshot::{Failure, FileRow, Outcome};
 
 /// How to ingest.
@@ -85,6 +85,7 @@ impl Ingest {
             root,
             files,
             options,
+            retry: Retry::new(cancel.clone()),
             cancel: cancel.clone(),
             stop: stop.clone(),
             next: AtomicUsize::new(0),
@@ -113,6 +114,7 @@ struct Shared {
     root: PathBuf,
     files: Vec<Box<str>>,
     options: IngestOptions,
+    retry: Retry,
     cancel: Cancel,
     stop: Cancel,
     next: AtomicUsize,
@@ -187,15 +189,19 @@ impl<'a> Worker<'a> {
         let options = &self.shared.options;
         let file = path::resolve(&self.shared.root, path);
         let scratch = &mut self.scratch;
-        if let Err(skip) = read::read_into(&file, options.max_file_bytes, &mut scratch.file) {
-            return Ok(Outcome::Skipped(skip));
+        let limit = options.max_file_bytes;
+        match read::read_into(&file, limit, &self.shared.retry, &mut scratch.file) {
+            Ok(_) => {}
+            Err(Unread::Skip(skip)) => return Ok(Outcome::Skipped(skip)),
+            Err(Unread::Busy(error)) => return Ok(failed("read", &error.to_string())),
+            Err(Unread::Cancelled) => return Err(Error::Cancelled),
         }
         let bytes = scratch.file.len() as u64;
         self.bytes += bytes;
         let text = match catch_unwind(|| read::decode(&scratch.file)) {
             Ok(Ok(text)) => text,
             Ok(Err(skip)) => return Ok(Outcome::Skipped(skip)),
-            Err(panic) => return Ok(failed("read", &*panic)),
+            Err(panic) => return Ok(failed("read", &panic_message(&*panic))),
         };
         let (terms, ends) = (&mut scratch.terms, &mut scratch.ends);
         // Nothing of a file reaches the builder before all of it is known to be good.
@@ -212,7 +218,7 @@ impl<'a> Worker<'a> {
         }));
         let (language, chunks) = match chunked {
             Ok(chunked) => chunked,
-            Err(panic) => return Ok(failed("chunk", &*panic)),
+            Err(panic) => return Ok(failed("chunk", &panic_message(&*panic))),
         };
         let mut start = 0;
         for (chunk, end) in chunks.iter().zip(&*ends) {
@@ -247,8 +253,8 @@ fn head(text: &str) -> &str {
     &text[..text.floor_char_boundary(4096)]
 }
 
-fn failed(stage: &str, panic: &(dyn Any + Send)) -> Outcome {
-    Outcome::Failed(Failure { stage: stage.into(), message: panic_message(panic).into() })
+fn failed(stage: &str, message: &str) -> Outcome {
+    Outcome::Failed(Failure { stage: stage.into(), message: message.into() })
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {

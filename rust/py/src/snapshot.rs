@@ -62,6 +62,13 @@ impl Snapshot {
         self.inner.files().iter().map(|(path, _)| &**path).collect()
     }
 
+    /// `(digest, bytes, chunks, language, decoded_as)` of an indexed file.
+    fn file(&self, path: &str) -> Option<(String, u64, u32, &str, Option<&str>)> {
+        let row = self.inner.file(path)?;
+        let decoded_as = row.decoded_as.as_deref();
+        Some((row.digest.to_string(), row.bytes, row.chunks, &*row.language, decoded_as))
+    }
+
     fn same_ledger(&self, other: &Self) -> bool {
         self.inner.skipped() == other.inner.skipped() && self.inner.failed() == other.inner.failed()
     }
