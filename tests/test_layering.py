@@ -19,7 +19,7 @@ PYTHON_ROOMS = [
     {"commit"},
     {"tally"},
     {"pipeline"},
-    {"indexer", "search"},
+    {"indexer", "search", "why"},
     {"watch", "api"},
     {"cli", "mcp", "hook"},
     {"__init__", "__main__"},

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hybridx.commit import Generation, Manifest
     from hybridx.embed.model import Model
     from hybridx.search import SearchEngine
-    from hybridx.types import IndexReport, Mode, ProgressCallback, SearchResult
+    from hybridx.types import IndexReport, Mode, ProgressCallback, SearchResult, Why
 
 __all__ = ["AsyncIndex", "DiffReport", "Index"]
 
@@ -252,6 +252,22 @@ class Index:
         """Every file that was seen and left out: `(path, reason, detail)`, in path order."""
         return self._generation().snapshot.skipped
 
+    def why(self, path: str) -> Why:
+        """Why the file or folder at `path`, relative to the root, is in the index or is not.
+
+        Without an index it says what the first run would make of it. `""` is the root.
+
+        Raises:
+            UsageError: the path is not below the root.
+        """
+        self._check_process()
+        from hybridx.commit import Generation
+        from hybridx.why import explain
+
+        spelled = _tidy(*_spelled([path]))
+        generation = Generation.current(self._layout)
+        return explain(self._layout, self.settings, generation, spelled)
+
     def clean(self) -> int:
         """Removes the index and returns how many bytes that freed.
 
@@ -424,6 +440,10 @@ class AsyncIndex:
     async def skipped(self) -> list[tuple[str, str, str]]:
         """See `Index.skipped`."""
         return await asyncio.to_thread(self._index.skipped)
+
+    async def why(self, path: str) -> Why:
+        """See `Index.why`."""
+        return await asyncio.to_thread(self._index.why, path)
 
     async def clean(self) -> int:
         """See `Index.clean`."""
