@@ -29,7 +29,7 @@ PYTHON_ROOMS = [
 
 RUST_ROOMS = [
     {"error"},
-    {"path", "digest", "cancel", "analyzer"},
+    {"path", "digest", "cancel", "guard", "analyzer"},
     {"sealed", "lock"},
     {"read", "merkle"},
     {"language"},

@@ -4,9 +4,6 @@
 //! batch may record. A file that cannot be ingested is an outcome too; a panic in one file costs
 //! that file.
 
-use std::any::Any;
-use std::fmt::Write as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,6 +17,7 @@ use crate::cancel::Cancel;
 use crate::chunk;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
+use crate::guard::guarded;
 use crate::language::Language;
 use crate::path;
 use crate::read::{self, Retry, Unread};
@@ -80,13 +78,12 @@ impl Ingest {
             .build()
             .map_err(|error| Error::Invalid(format!("cannot start threads: {error}")))?;
         let (sender, receiver) = bounded(options.queue.max(1));
-        let stop = Cancel::default();
+        let stop = cancel.child();
         let shared = Arc::new(Shared {
             root,
             files,
             options,
-            retry: Retry::new(cancel.clone()),
-            cancel: cancel.clone(),
+            retry: Retry::new(stop.clone()),
             stop: stop.clone(),
             next: AtomicUsize::new(0),
         });
@@ -115,7 +112,6 @@ struct Shared {
     files: Vec<Box<str>>,
     options: IngestOptions,
     retry: Retry,
-    cancel: Cancel,
     stop: Cancel,
     next: AtomicUsize,
 }
@@ -151,14 +147,16 @@ impl<'a> Worker<'a> {
     }
 
     fn run(mut self) {
-        if let Err(error) = self.work() {
+        match self.work() {
+            // The reader knows: it asked for it, or finds the flag set.
+            Ok(()) | Err(Error::Cancelled) => {}
             // Nobody listens any more: then nobody needs to know either.
-            let _ = self.sender.send(Err(error));
+            Err(error) => drop(self.sender.send(Err(error))),
         }
     }
 
     fn work(&mut self) -> Result<()> {
-        while !self.shared.cancel.is_cancelled() && !self.shared.stop.is_cancelled() {
+        while !self.shared.stop.is_cancelled() {
             let at = self.shared.next.fetch_add(1, Ordering::Relaxed);
             let Some(path) = self.shared.files.get(at) else { break };
             let outcome = self.file(path)?;
@@ -198,27 +196,30 @@ impl<'a> Worker<'a> {
         }
         let bytes = scratch.file.len() as u64;
         self.bytes += bytes;
-        let text = match catch_unwind(|| read::decode(&scratch.file)) {
+        let text = match guarded(|| read::decode(&scratch.file)) {
             Ok(Ok(text)) => text,
             Ok(Err(skip)) => return Ok(Outcome::Skipped(skip)),
-            Err(panic) => return Ok(failed("read", &panic_message(&*panic))),
+            Err(message) => return Ok(failed("read", &message)),
         };
         let (terms, ends) = (&mut scratch.terms, &mut scratch.ends);
         // Nothing of a file reaches the builder before all of it is known to be good.
-        let chunked = catch_unwind(AssertUnwindSafe(|| {
+        let stop = &self.shared.stop;
+        let chunked = guarded(|| {
+            #[cfg(test)]
+            tests::stumble(path);
             let language = Language::detect(path, head(&text.text));
-            let chunks = chunk::chunk(&text.text, language);
+            let chunks = chunk::chunk_until(&text.text, language, stop)?;
             terms.clear();
             ends.clear();
             for chunk in &chunks {
                 analyzer::analyze_into(&text.text[chunk.bytes.clone()], terms);
                 ends.push(terms.len());
             }
-            (language, chunks)
-        }));
+            Ok::<_, Error>((language, chunks))
+        });
         let (language, chunks) = match chunked {
-            Ok(chunked) => chunked,
-            Err(panic) => return Ok(failed("chunk", &panic_message(&*panic))),
+            Ok(chunked) => chunked?,
+            Err(message) => return Ok(failed("chunk", &message)),
         };
         let mut start = 0;
         for (chunk, end) in chunks.iter().zip(&*ends) {
@@ -257,23 +258,16 @@ fn failed(stage: &str, message: &str) -> Outcome {
     Outcome::Failed(Failure { stage: stage.into(), message: message.into() })
 }
 
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let message = panic
-        .downcast_ref::<&str>()
-        .map(|message| (*message).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned());
-    let mut text = String::from("it panicked");
-    if let Some(message) = message {
-        let _ = write!(text, ": {message}");
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::read::Reason;
     use std::collections::BTreeSet;
+
+    /// Panics at one name, so that a panic in a file can be seen from outside.
+    pub(super) fn stumble(path: &str) {
+        assert!(path != "stumbles.py", "a stone");
+    }
 
     fn run(root: &std::path::Path, files: &[&str], options: IngestOptions) -> Vec<IngestBatch> {
         let files = files.iter().map(|file| Box::from(*file)).collect();
@@ -320,6 +314,24 @@ mod tests {
         }
         assert_eq!(seen.len(), files.len());
         assert!(batches.len() > 3, "one batch holds everything");
+    }
+
+    #[test]
+    fn a_panic_costs_its_own_file() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let names = ["a.py", "stumbles.py", "z.py"];
+        for name in names {
+            std::fs::write(folder.path().join(name), "x = 1\n").expect("written");
+        }
+        let batches = run(folder.path(), &names, IngestOptions { jobs: 1, ..Default::default() });
+        let chunks: usize = batches.iter().map(|batch| batch.chunks.num_rows()).sum();
+        assert_eq!(chunks, 2);
+        let outcomes: Vec<_> = batches.into_iter().flat_map(|batch| batch.outcomes).collect();
+        assert!(matches!(&outcomes[0].1, Outcome::Indexed(_)));
+        assert!(matches!(&outcomes[2].1, Outcome::Indexed(_)));
+        let Outcome::Failed(failure) = &outcomes[1].1 else { panic!("{outcomes:?}") };
+        assert_eq!(&*failure.stage, "chunk");
+        assert!(failure.message.ends_with(": a stone"), "{}", failure.message);
     }
 
     #[test]

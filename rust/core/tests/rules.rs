@@ -121,7 +121,7 @@ fn scanned(root: &Path) -> BTreeSet<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn the_scan_leaves_out_what_the_ignore_crate_does_and_why_says_so(case in case()) {
