@@ -19,7 +19,7 @@ PYTHON_ROOMS = [
     {"commit"},
     {"tally"},
     {"pipeline"},
-    {"indexer", "search", "verify"},
+    {"indexer", "search", "verify", "why"},
     {"watch", "api"},
     {"cli", "mcp", "hook"},
     {"__init__", "__main__"},
@@ -29,14 +29,15 @@ PYTHON_ROOMS = [
 
 RUST_ROOMS = [
     {"error"},
-    {"path", "digest", "cancel", "analyzer", "memory"},
+    {"path", "digest", "cancel", "guard", "analyzer", "memory"},
     {"sealed", "lock"},
     {"inventory", "lease"},
     {"read", "merkle"},
     {"language"},
     {"chunk"},
-    {"batch", "snapshot", "walk", "schedule"},
-    {"bm25", "tokenize", "ingest"},
+    {"batch", "snapshot", "rules", "schedule"},
+    {"walk"},
+    {"bm25", "tokenize", "ingest", "why"},
 ]
 
 RUST_EXCEPTIONS = {("language", "chunk")}

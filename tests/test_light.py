@@ -17,6 +17,7 @@ CASES = {
     "update without changes": "command('index', '--quiet', sys.argv[1])",
     "diff": "command('diff', sys.argv[1])",
     "status": "command('status', sys.argv[1])",
+    "why": "command('why', sys.argv[1] + '/src/retry.py')",
     "lexical search": "command('search', 'retry', sys.argv[1], '--mode', 'lexical')",
 }
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hybridx._core import CancelToken, Changes, MerkleTree
     from hybridx.api import AsyncIndex, DiffReport, Index
     from hybridx.config import Settings
-    from hybridx.types import Hit, IndexReport, Progress, SearchResult, Status
+    from hybridx.types import Hit, IndexReport, Progress, SearchResult, Status, Why
 
 __version__ = metadata.version("hybridx")
 
@@ -38,6 +38,7 @@ __all__ = [
     "SearchResult",
     "Settings",
     "Status",
+    "Why",
     "__version__",
     "errors",
 ]
@@ -55,6 +56,7 @@ _HOMES = {
     "SearchResult": "types",
     "Settings": "config",
     "Status": "types",
+    "Why": "types",
 }
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "Changes",
     "Draft",
     "Encoder",
+    "Explanation",
     "IngestBatch",
     "IngestStream",
     "Inventory",
@@ -33,6 +34,7 @@ __all__ = [
     "analyze",
     "decode_path",
     "encode_path",
+    "explain",
     "ingest",
     "languages",
     "path_patterns",
@@ -156,6 +158,58 @@ def scan(
     """
 
 @final
+class Explanation:
+    """What a scan would make of one path, as if it were a file where nothing is."""
+
+    @property
+    def stands(self) -> str:
+        """What is there: `file`, `folder`, `symlink`, `special`, `nothing` or `unknown`."""
+
+    @property
+    def decided_at(self) -> str:
+        """The path that decided: the one asked for, or a folder above it."""
+
+    @property
+    def cause(self) -> str | None:
+        """Why a scan passes over `decided_at`; `None` if it does not.
+
+        One of `rule`, `index`, `vcs`, `default_exclude`, `virtual_environment`.
+        """
+
+    @property
+    def rule(self) -> tuple[str, int | None, str] | None:
+        """`(file, line, pattern)` of the ignore rule that leaves out `decided_at`.
+
+        Without a `cause`: of the rule that re-includes it. The file is relative to the root if it
+        lies below; the line counts from 1 and is `None` if the file changed meanwhile.
+        """
+
+    @property
+    def skip(self) -> tuple[str, str] | None:
+        """`(reason, detail)` of the row that `decided_at` would get in the skip ledger."""
+
+    @property
+    def digest(self) -> str | None:
+        """The digest of the file if it is text."""
+
+    @property
+    def language(self) -> str | None:
+        """The language of the file if it is text."""
+
+def explain(
+    root: _Path,
+    path: str,
+    *,
+    max_file_bytes: int = ...,
+    exclude: Sequence[_Path] = ...,
+    default_excludes: bool = True,
+) -> Explanation:
+    """Explains one path below `root`, by the rules of `scan`.
+
+    Raises `OSError` if there is no such root and `UsageError` if the path is not below it.
+    """
+
+@final
 class Snapshot:
     """What one generation of an index holds: indexed, skipped and failed files."""
 
@@ -191,6 +245,12 @@ class Snapshot:
     def paths(self) -> list[str]: ...
     def chunk_counts(self) -> list[tuple[str, int]]:
         """`(path, number of chunks)` of every indexed file, in path order."""
+
+    def file(self, path: str) -> tuple[str, int, int, str, str | None] | None:
+        """`(digest, bytes, chunks, language, decoded_as)` of an indexed file.
+
+        `decoded_as` names the encoding where it is not UTF-8.
+        """
 
     def totals(self) -> Totals: ...
     def __len__(self) -> int: ...

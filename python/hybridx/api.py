@@ -28,7 +28,14 @@ if TYPE_CHECKING:
     from hybridx.embed.model import Model
     from hybridx.indexer import Request
     from hybridx.search import SearchEngine
-    from hybridx.types import IndexReport, Mode, ProgressCallback, SearchResult, Verification
+    from hybridx.types import (
+        IndexReport,
+        Mode,
+        ProgressCallback,
+        SearchResult,
+        Verification,
+        Why,
+    )
 
 __all__ = ["AsyncIndex", "DiffReport", "Index"]
 
@@ -253,6 +260,22 @@ class Index:
     def skipped(self) -> list[tuple[str, str, str]]:
         """Every file that was seen and left out: `(path, reason, detail)`, in path order."""
         return self._generation().snapshot.skipped
+
+    def why(self, path: str) -> Why:
+        """Why the file or folder at `path`, relative to the root, is in the index or is not.
+
+        Without an index it says what the first run would make of it. `""` is the root.
+
+        Raises:
+            UsageError: the path is not below the root.
+        """
+        self._check_process()
+        from hybridx.commit import Generation
+        from hybridx.why import explain
+
+        spelled = _tidy(*_spelled([path]))
+        generation = Generation.current(self._layout)
+        return explain(self._layout, self.settings, generation, spelled)
 
     def verify(
         self,
@@ -490,6 +513,10 @@ class AsyncIndex:
     async def skipped(self) -> list[tuple[str, str, str]]:
         """See `Index.skipped`."""
         return await asyncio.to_thread(self._index.skipped)
+
+    async def why(self, path: str) -> Why:
+        """See `Index.why`."""
+        return await asyncio.to_thread(self._index.why, path)
 
     async def verify(self, *, repair: bool = False) -> Verification:
         """See `Index.verify`."""

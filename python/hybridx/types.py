@@ -21,10 +21,12 @@ __all__ = [
     "Problem",
     "Progress",
     "ProgressCallback",
+    "Rule",
     "SearchResult",
     "StageSeconds",
     "Status",
     "Verification",
+    "Why",
 ]
 
 Mode = Literal["hybrid", "lexical", "semantic"]
@@ -227,6 +229,67 @@ class Verification(_Value):
     """What was looked at: `generation`, `files`, `chunks`, `vectors`, `store_files`."""
     repaired: tuple[Problem, ...] = ()
     """What there was before the repair."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(_Value):
+    """A line of an ignore file."""
+
+    file: str
+    """Relative to the root if it lies below."""
+    line: int | None
+    """Counted from 1; `None` if the file changed while it was read."""
+    pattern: str
+
+
+Verdict = Literal["indexed", "failed", "skipped", "ignored", "new", "missing", "folder"]
+"""What a file is to the index; `new` is one that the next run would index."""
+
+Next = Literal["nothing", "index", "retry", "remove"]
+"""What the next run would do with a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Why(_Value):
+    """Why a file is, or is not, in the index. Fields that a verdict says nothing of are `None`."""
+
+    path: str
+    root: str
+    generation: int | None
+    """`None` if there is no index yet."""
+    verdict: Verdict
+    stands: str
+    """What is there now: `file`, `folder`, `symlink`, `special`, `nothing` or `unknown`."""
+    decided_at: str
+    """The path that decided: the one asked for, or a folder above it."""
+    cause: str | None = None
+    """Why the scan passes over `decided_at`.
+
+    One of `rule`, `index`, `vcs`, `default_exclude` and `virtual_environment`.
+    """
+    rule: Rule | None = None
+    """The ignore rule that says so; without a `cause`, the one that re-includes the path."""
+    reason: str | None = None
+    """Of a skipped file, with `detail`, as in the skip ledger."""
+    detail: str | None = None
+    stage: str | None = None
+    """Of a failed file, with `message`."""
+    message: str | None = None
+    language: str | None = None
+    chunks: int | None = None
+    bytes: int | None = None
+    digest: str | None = None
+    """The digest of the indexed content, 64 hexadecimal digits."""
+    decoded_as: str | None = None
+    """The encoding of an indexed file that is not UTF-8."""
+    next: Next = "nothing"
+    below: Mapping[str, int] | None = None
+    """Of a folder: files of the generation that are `indexed`, `failed`, or skipped, by reason."""
+
+    @property
+    def in_index(self) -> bool:
+        """Whether the file, or any file of the folder, is in the index."""
+        return self.verdict == "indexed" or bool(self.below and self.below["indexed"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from hybridx.cli._text import visible_path
 from hybridx.errors import UsageError
+from hybridx.layout import INDEX_FOLDER, Layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,6 +40,42 @@ def spell(names: Iterable[str], root: str) -> list[str]:
         spelling = os.fsencode(relative).replace(os.fsencode(os.sep), b"/")
         found[encode_path(spelling)] = None
     return list(found)
+
+
+def root_of(name: str, index_dir: str | None = None) -> Path:
+    """The root whose index is asked about the file `name`, relative to the working directory.
+
+    That of the index in `index_dir`; else the nearest folder at or above the file that has an
+    index; else the top of its git repository; else the working directory, if the file lies in it,
+    or the file's own folder.
+    """
+    if index_dir is not None:
+        with contextlib.suppress(OSError):
+            return Path(os.fsdecode((Path(index_dir) / "root").read_bytes()))
+    path = Path(os.path.abspath(_as_is_or_decoded(name)))  # noqa: PTH100 - links stay links
+    # The file may be a link, and stays one; a folder may itself be the root.
+    start = path if os.path.isdir(path) and not os.path.islink(path) else path.parent  # noqa: PTH112, PTH114
+    for folders in ((start, *start.parents), (resolved := start.resolve(), *resolved.parents)):
+        for folder in folders:
+            if folder.name != INDEX_FOLDER and _has_index(folder):
+                return folder
+    for folder in (start, *start.parents):
+        if os.path.exists(folder / ".git"):  # noqa: PTH110 - what cannot be looked at is none
+            return folder
+    here = Path.cwd()
+    return here if start.is_relative_to(here) else start
+
+
+def _has_index(folder: Path) -> bool:
+    parent = os.environ.get("HYBRIDX_INDEX_DIR")
+    places = [Layout.of(folder, index_dir=None, index_parent=None)]
+    if parent:
+        places.append(Layout.of(folder.resolve(), index_dir=None, index_parent=Path(parent)))
+    for place in places:
+        with contextlib.suppress(OSError):
+            if place.current() is not None:
+                return True
+    return False
 
 
 def _as_is_or_decoded(name: str) -> str:

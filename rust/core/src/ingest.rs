@@ -4,9 +4,6 @@
 //! batch may record. A file that cannot be ingested is an outcome too; a panic in one file costs
 //! that file.
 
-use std::any::Any;
-use std::fmt::Write as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,9 +16,10 @@ use crate::cancel::Cancel;
 use crate::chunk;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
+use crate::guard::guarded;
 use crate::language::Language;
 use crate::path;
-use crate::read;
+use crate::read::{self, Retry, Unread};
 use crate::schedule::Schedule;
 use crate::snapshot::{Failure, FileRow, Outcome};
 
@@ -88,11 +86,11 @@ impl Ingest {
             .build()
             .map_err(|error| Error::Invalid(format!("cannot start threads: {error}")))?;
         let (sender, receiver) = bounded(options.queue.max(1));
-        let stop = Cancel::default();
+        let stop = cancel.child();
         let shared = Arc::new(Shared {
             schedule: Schedule::new(root, files, options.memory_bytes),
             options,
-            cancel: cancel.clone(),
+            retry: Retry::new(stop.clone()),
             stop: stop.clone(),
         });
         pool.spawn_broadcast(move |_| Worker::new(&shared, sender.clone()).run());
@@ -118,7 +116,7 @@ impl Iterator for Ingest {
 struct Shared {
     schedule: Schedule,
     options: IngestOptions,
-    cancel: Cancel,
+    retry: Retry,
     stop: Cancel,
 }
 
@@ -153,15 +151,17 @@ impl<'a> Worker<'a> {
     }
 
     fn run(mut self) {
-        if let Err(error) = self.work() {
+        match self.work() {
+            // The reader knows: it asked for it, or finds the flag set.
+            Ok(()) | Err(Error::Cancelled) => {}
             // Nobody listens any more: then nobody needs to know either.
-            let _ = self.sender.send(Err(error));
+            Err(error) => drop(self.sender.send(Err(error))),
         }
     }
 
     fn work(&mut self) -> Result<()> {
         let shared = self.shared;
-        while let Some(task) = shared.schedule.take([&shared.cancel, &shared.stop]) {
+        while let Some(task) = shared.schedule.take(&shared.stop) {
             let outcome = self.file(task.path)?;
             self.outcomes.push((task.path.into(), outcome));
             drop(task);
@@ -191,32 +191,39 @@ impl<'a> Worker<'a> {
         let options = &self.shared.options;
         let file = path::resolve(self.shared.schedule.root(), path);
         let scratch = &mut self.scratch;
-        if let Err(skip) = read::read_into(&file, options.max_file_bytes, &mut scratch.file) {
-            return Ok(Outcome::Skipped(skip));
+        let limit = options.max_file_bytes;
+        match read::read_into(&file, limit, &self.shared.retry, &mut scratch.file) {
+            Ok(_) => {}
+            Err(Unread::Skip(skip)) => return Ok(Outcome::Skipped(skip)),
+            Err(Unread::Busy(error)) => return Ok(failed("read", &error.to_string())),
+            Err(Unread::Cancelled) => return Err(Error::Cancelled),
         }
         let bytes = scratch.file.len() as u64;
         self.bytes += bytes;
-        let text = match catch_unwind(|| read::decode(&scratch.file)) {
+        let text = match guarded(|| read::decode(&scratch.file)) {
             Ok(Ok(text)) => text,
             Ok(Err(skip)) => return Ok(Outcome::Skipped(skip)),
-            Err(panic) => return Ok(failed("read", &*panic)),
+            Err(message) => return Ok(failed("read", &message)),
         };
         let (terms, ends) = (&mut scratch.terms, &mut scratch.ends);
         // Nothing of a file reaches the builder before all of it is known to be good.
-        let chunked = catch_unwind(AssertUnwindSafe(|| {
+        let stop = &self.shared.stop;
+        let chunked = guarded(|| {
+            #[cfg(test)]
+            tests::stumble(path);
             let language = Language::detect(path, head(&text.text));
-            let chunks = chunk::chunk(&text.text, language);
+            let chunks = chunk::chunk_until(&text.text, language, stop)?;
             terms.clear();
             ends.clear();
             for chunk in &chunks {
                 analyzer::analyze_into(&text.text[chunk.bytes.clone()], terms);
                 ends.push(terms.len());
             }
-            (language, chunks)
-        }));
+            Ok::<_, Error>((language, chunks))
+        });
         let (language, chunks) = match chunked {
-            Ok(chunked) => chunked,
-            Err(panic) => return Ok(failed("chunk", &*panic)),
+            Ok(chunked) => chunked?,
+            Err(message) => return Ok(failed("chunk", &message)),
         };
         let mut start = 0;
         for (chunk, end) in chunks.iter().zip(&*ends) {
@@ -251,20 +258,8 @@ fn head(text: &str) -> &str {
     &text[..text.floor_char_boundary(4096)]
 }
 
-fn failed(stage: &str, panic: &(dyn Any + Send)) -> Outcome {
-    Outcome::Failed(Failure { stage: stage.into(), message: panic_message(panic).into() })
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let message = panic
-        .downcast_ref::<&str>()
-        .map(|message| (*message).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned());
-    let mut text = String::from("it panicked");
-    if let Some(message) = message {
-        let _ = write!(text, ": {message}");
-    }
-    text
+fn failed(stage: &str, message: &str) -> Outcome {
+    Outcome::Failed(Failure { stage: stage.into(), message: message.into() })
 }
 
 #[cfg(test)]
@@ -272,6 +267,11 @@ mod tests {
     use super::*;
     use crate::read::Reason;
     use std::collections::BTreeSet;
+
+    /// Panics at one name, so that a panic in a file can be seen from outside.
+    pub(super) fn stumble(path: &str) {
+        assert!(path != "stumbles.py", "a stone");
+    }
 
     fn run(root: &std::path::Path, files: &[&str], options: IngestOptions) -> Vec<IngestBatch> {
         let files = files.iter().map(|file| Box::from(*file)).collect();
@@ -318,6 +318,24 @@ mod tests {
         }
         assert_eq!(seen.len(), files.len());
         assert!(batches.len() > 3, "one batch holds everything");
+    }
+
+    #[test]
+    fn a_panic_costs_its_own_file() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let names = ["a.py", "stumbles.py", "z.py"];
+        for name in names {
+            std::fs::write(folder.path().join(name), "x = 1\n").expect("written");
+        }
+        let batches = run(folder.path(), &names, IngestOptions { jobs: 1, ..Default::default() });
+        let chunks: usize = batches.iter().map(|batch| batch.chunks.num_rows()).sum();
+        assert_eq!(chunks, 2);
+        let outcomes: Vec<_> = batches.into_iter().flat_map(|batch| batch.outcomes).collect();
+        assert!(matches!(&outcomes[0].1, Outcome::Indexed(_)));
+        assert!(matches!(&outcomes[2].1, Outcome::Indexed(_)));
+        let Outcome::Failed(failure) = &outcomes[1].1 else { panic!("{outcomes:?}") };
+        assert_eq!(&*failure.stage, "chunk");
+        assert!(failure.message.ends_with(": a stone"), "{}", failure.message);
     }
 
     #[test]

@@ -5,8 +5,12 @@ use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+
+use crate::cancel::Cancel;
 
 /// Changes whenever the text or the skips of any file change; part of the index fingerprint.
 pub const READ_VERSION: u32 = 1;
@@ -61,14 +65,129 @@ impl Skip {
         Self { reason, detail: detail.to_string() }
     }
 
-    /// The skip for a file that could not be opened or read.
+    /// The skip for a file or folder that could not be opened or read.
+    ///
+    /// Details are the same in every run that meets the same file: a ledger that did not change
+    /// makes no generation.
     pub fn from_io(error: &io::Error) -> Self {
-        if error.kind() == io::ErrorKind::NotFound {
-            Self::new(Reason::Vanished, "")
-        } else {
-            Self::new(Reason::Unreadable, error)
+        use io::ErrorKind::{NotADirectory, NotFound};
+        match error.kind() {
+            // A folder on the way may have become a file.
+            NotFound | NotADirectory => Self::new(Reason::Vanished, ""),
+            _ => Self::new(Reason::Unreadable, error),
         }
     }
+
+    /// The skip for a symbolic link: it names what the link points to.
+    pub fn symlink(path: &Path) -> Self {
+        let target = std::fs::read_link(path).map(|target| target.display().to_string());
+        Self::new(Reason::Symlink, target.unwrap_or_default())
+    }
+
+    /// The skip for what is neither file, folder nor link.
+    pub fn special() -> Self {
+        Self::new(Reason::Special, "not a regular file")
+    }
+}
+
+/// Why a file could not be read.
+#[derive(Debug)]
+pub enum Unread {
+    /// It is not to be indexed.
+    Skip(Skip),
+    /// The system was asked several times and is still too busy to say.
+    Busy(io::Error),
+    /// Somebody asked to end.
+    Cancelled,
+}
+
+impl Unread {
+    /// The row of the ledger that a scan makes of it; it asks again next time.
+    pub fn into_skip(self) -> Skip {
+        match self {
+            Self::Skip(skip) => skip,
+            Self::Busy(error) => Skip::new(Reason::Unreadable, error),
+            Self::Cancelled => Skip::new(Reason::Unreadable, "cancelled"),
+        }
+    }
+}
+
+/// How long to wait before each further try.
+const PAUSES: [Duration; 3] =
+    [Duration::from_millis(10), Duration::from_millis(40), Duration::from_millis(160)];
+
+/// What all waiting of one run may add up to: where everything is busy, patience helps nobody.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Tries again what a busy system refused, within bounds that one run shares.
+#[derive(Debug, Default)]
+pub struct Retry {
+    cancel: Cancel,
+    waited_ms: AtomicU64,
+}
+
+impl Retry {
+    /// Retries until `cancel` is set.
+    pub fn new(cancel: Cancel) -> Self {
+        Self { cancel, waited_ms: AtomicU64::new(0) }
+    }
+
+    /// The first answer of `ask` that is not transient, or the last one.
+    pub fn run<T>(&self, mut ask: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        let mut pauses = PAUSES.iter();
+        loop {
+            match ask() {
+                Err(error) if is_transient(&error) => match pauses.next() {
+                    Some(pause) if self.pause(*pause) => {}
+                    _ => return Err(error),
+                },
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Waits, unless somebody asked to end or too much was waited already.
+    fn pause(&self, pause: Duration) -> bool {
+        let milliseconds = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        let before = self.waited_ms.fetch_add(milliseconds, Ordering::Relaxed);
+        if u128::from(before) >= PATIENCE.as_millis() {
+            return false;
+        }
+        let end = Instant::now() + pause;
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            if self.cancel.is_cancelled() {
+                return false;
+            }
+            std::thread::sleep(left.min(Duration::from_millis(20)));
+        }
+        !self.cancel.is_cancelled()
+    }
+}
+
+/// Whether the same question may soon have another answer: the file is leased, locked or being
+/// executed, its server forgot the handle, or the process has too many files open. Permissions do
+/// not change by waiting, and a kernel that reports EIO has tried for long.
+#[cfg(unix)]
+pub fn is_transient(error: &io::Error) -> bool {
+    const TRANSIENT: [i32; 9] = [
+        libc::EAGAIN,
+        libc::EBUSY,
+        libc::EINTR,
+        libc::EMFILE,
+        libc::ENFILE,
+        libc::ENOMEM,
+        libc::ESTALE,
+        libc::ETIMEDOUT,
+        libc::ETXTBSY,
+    ];
+    error.raw_os_error().is_some_and(|code| TRANSIENT.contains(&code))
+}
+
+/// Whether the same question may soon have another answer.
+#[cfg(not(unix))]
+pub fn is_transient(error: &io::Error) -> bool {
+    use io::ErrorKind::{ExecutableFileBusy, Interrupted, ResourceBusy, TimedOut, WouldBlock};
+    [ExecutableFileBusy, Interrupted, ResourceBusy, TimedOut, WouldBlock].contains(&error.kind())
 }
 
 /// How the bytes of a file become text.
@@ -95,7 +214,8 @@ fn encoding(bytes: &[u8]) -> Result<Encoding, Skip> {
         _ => {
             let head = &bytes[..bytes.len().min(SNIFF_BYTES)];
             match memchr::memchr(0, head) {
-                Some(at) => Err(Skip::new(Reason::Binary, format!("NUL byte at offset {at}"))),
+                // Not where: that may differ each time the file is written.
+                Some(_) => Err(Skip::new(Reason::Binary, "a NUL byte near its start")),
                 None => Ok(Encoding::Utf8),
             }
         }
@@ -174,60 +294,113 @@ impl Stat {
     }
 }
 
+/// Bytes read between looks at the cancel flag.
+const STEP: u64 = 16 << 20;
+
 /// Reads a whole file into `buffer` and returns its stat, or `None` in its place if the file
 /// changed while it was read: the bytes are then some state of the file, but no stat can vouch
 /// for them.
 ///
 /// More than `limit` bytes are never read, however large the file has grown since it was listed.
-pub fn read_into(path: &Path, limit: u64, buffer: &mut Vec<u8>) -> Result<Option<Stat>, Skip> {
-    let failed = |error: io::Error| Skip::from_io(&error);
+pub fn read_into(
+    path: &Path,
+    limit: u64,
+    retry: &Retry,
+    buffer: &mut Vec<u8>,
+) -> Result<Option<Stat>, Unread> {
+    match retry.run(|| read_once(path, limit, &retry.cancel, buffer)) {
+        Ok(read) => read,
+        Err(error) if is_transient(&error) => Err(Unread::Busy(error)),
+        Err(error) => Err(Unread::Skip(Skip::from_io(&error))),
+    }
+}
+
+fn read_once(
+    path: &Path,
+    limit: u64,
+    cancel: &Cancel,
+    buffer: &mut Vec<u8>,
+) -> io::Result<Result<Option<Stat>, Unread>> {
     buffer.clear();
-    let mut file = open_regular(path)?;
-    let before = Stat::of(&file.metadata().map_err(failed)?);
+    let mut file = match open_regular(path)? {
+        Ok(file) => file,
+        Err(skip) => return Ok(Err(Unread::Skip(skip))),
+    };
+    let before = Stat::of(&file.metadata()?);
     if before.size > limit {
-        return Err(too_large(before.size, limit));
+        return Ok(Err(Unread::Skip(too_large(limit))));
     }
-    let mut bounded = (&mut file).take(limit.saturating_add(1));
     buffer.reserve(usize::try_from(before.size).unwrap_or(0) + 1);
-    bounded.read_to_end(buffer).map_err(failed)?;
-    if buffer.len() as u64 > limit {
-        return Err(too_large(buffer.len() as u64, limit));
+    loop {
+        if cancel.is_cancelled() {
+            return Ok(Err(Unread::Cancelled));
+        }
+        let room = limit.saturating_add(1) - buffer.len() as u64;
+        let wanted = room.min(STEP);
+        let read = (&mut file).take(wanted).read_to_end(buffer)? as u64;
+        if read < wanted || wanted == room {
+            break;
+        }
     }
-    let after = Stat::of(&file.metadata().map_err(failed)?);
-    Ok((before == after && after.size == buffer.len() as u64).then_some(after))
+    if buffer.len() as u64 > limit {
+        return Ok(Err(Unread::Skip(too_large(limit))));
+    }
+    let after = Stat::of(&file.metadata()?);
+    Ok(Ok((before == after && after.size == buffer.len() as u64).then_some(after)))
 }
 
-/// The skip for a file of `size` bytes.
-pub fn too_large(size: u64, limit: u64) -> Skip {
-    Skip::new(Reason::TooLarge, format!("{size} bytes, the limit is {limit}"))
+/// The skip for a file of more than `limit` bytes. Not how large it is: a log that grows would
+/// change the ledger, and with it the generation, in every run.
+pub fn too_large(limit: u64) -> Skip {
+    Skip::new(Reason::TooLarge, format!("larger than the limit of {limit} bytes"))
 }
 
-/// Opens without following a link or waiting for a FIFO's writer: whatever stands at the path by
-/// now, this returns at once.
+/// Opens a regular file without following a link or waiting for a FIFO's writer: whatever stands
+/// at the path by now, this returns at once.
 #[cfg(unix)]
-fn open_regular(path: &Path) -> Result<File, Skip> {
+fn open_regular(path: &Path) -> io::Result<Result<File, Skip>> {
     use std::os::unix::fs::OpenOptionsExt;
     // The values of O_NONBLOCK and O_NOFOLLOW differ between systems; libc names them.
     let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-    let opened = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path);
-    let file = opened.map_err(|error| {
-        if error.raw_os_error() == Some(libc::ELOOP) {
-            Skip::new(Reason::Symlink, "")
-        } else {
-            Skip::from_io(&error)
-        }
-    })?;
-    regular(file)
+    match std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => regular(file),
+        Err(error) => match error.raw_os_error() {
+            // Only the last part of the path may have become a link; a loop above it is none.
+            Some(libc::ELOOP) if path.is_symlink() => Ok(Err(Skip::symlink(path))),
+            // What opening a socket answers, and a device that is gone.
+            Some(libc::ENXIO | libc::ENODEV) => Ok(Err(Skip::special())),
+            _ => Err(error),
+        },
+    }
 }
 
 #[cfg(not(unix))]
-fn open_regular(path: &Path) -> Result<File, Skip> {
-    regular(File::open(path).map_err(|error| Skip::from_io(&error))?)
+fn open_regular(path: &Path) -> io::Result<Result<File, Skip>> {
+    regular(File::open(path)?)
 }
 
-fn regular(file: File) -> Result<File, Skip> {
-    let kind = file.metadata().map_err(|error| Skip::from_io(&error))?.file_type();
-    if kind.is_file() { Ok(file) } else { Err(Skip::new(Reason::Special, "not a regular file")) }
+fn regular(file: File) -> io::Result<Result<File, Skip>> {
+    let is_file = file.metadata()?.is_file();
+    Ok(if is_file { Ok(file) } else { Err(Skip::special()) })
+}
+
+/// Reads at most `limit` bytes of a regular file, links followed; `None` if there is no such
+/// file, it is larger, or it cannot be read.
+pub fn read_small(path: &Path, limit: u64, retry: &Retry) -> Option<Vec<u8>> {
+    let read = retry.run(|| {
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+        let file = options.open(path)?;
+        if !file.metadata()?.is_file() {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        Ok((bytes.len() as u64 <= limit).then_some(bytes))
+    });
+    read.ok().flatten()
 }
 
 #[cfg(test)]
@@ -263,15 +436,16 @@ mod tests {
         let path = folder.path().join("f");
         std::fs::write(&path, [b'x'; 100]).expect("written");
         let mut buffer = Vec::new();
-        assert!(read_into(&path, 100, &mut buffer).expect("read").is_some());
-        assert_eq!(buffer.len(), 100);
-        assert_eq!(read_into(&path, 99, &mut buffer).expect_err("skip").reason, Reason::TooLarge);
-        let missing = folder.path().join("none");
-        assert_eq!(read_into(&missing, 9, &mut buffer).expect_err("skip").reason, Reason::Vanished);
-        assert_eq!(
-            read_into(folder.path(), 9, &mut buffer).expect_err("skip").reason,
-            Reason::Special
-        );
+        let mut read = |path: &Path, limit| {
+            let read = read_into(path, limit, &Retry::default(), &mut buffer);
+            read.map(|stat| (stat.is_some(), buffer.len())).map_err(Unread::into_skip)
+        };
+        assert_eq!(read(&path, 100), Ok((true, 100)));
+        let mut reason = |path: &Path, limit| read(path, limit).expect_err("a skip").reason;
+        assert_eq!(reason(&path, 99), Reason::TooLarge);
+        assert_eq!(reason(&folder.path().join("none"), 9), Reason::Vanished);
+        assert_eq!(reason(&path.join("below a file"), 9), Reason::Vanished);
+        assert_eq!(reason(folder.path(), 9), Reason::Special);
     }
 
     #[cfg(unix)]
@@ -279,7 +453,41 @@ mod tests {
     fn a_link_is_not_followed() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::os::unix::fs::symlink("/etc/passwd", folder.path().join("l")).expect("linked");
-        let skip = read_into(&folder.path().join("l"), 9_999, &mut Vec::new()).expect_err("skip");
-        assert_eq!(skip.reason, Reason::Symlink);
+        let link = folder.path().join("l");
+        let read = read_into(&link, 9_999, &Retry::default(), &mut Vec::new());
+        let skip = read.expect_err("a skip").into_skip();
+        assert_eq!((skip.reason, &*skip.detail), (Reason::Symlink, "/etc/passwd"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_busy_is_asked_again_and_what_is_forbidden_is_not() {
+        let ask = |refusals: usize, code: i32, retry: &Retry| {
+            let mut asked = 0;
+            let answer = retry.run(|| {
+                asked += 1;
+                if asked <= refusals { Err(io::Error::from_raw_os_error(code)) } else { Ok(()) }
+            });
+            (asked, answer.is_ok())
+        };
+        assert_eq!(ask(2, libc::EAGAIN, &Retry::default()), (3, true));
+        assert_eq!(ask(9, libc::EMFILE, &Retry::default()), (4, false));
+        for code in [libc::EACCES, libc::EPERM, libc::ENOENT, libc::EIO] {
+            assert_eq!(ask(1, code, &Retry::default()), (1, false));
+        }
+        let cancelled = Cancel::default();
+        cancelled.cancel();
+        assert_eq!(ask(9, libc::EBUSY, &Retry::new(cancelled)), (1, false));
+        let spent = Retry::default();
+        spent.waited_ms.store(5_000, Ordering::Relaxed);
+        assert_eq!(ask(9, libc::EBUSY, &spent), (1, false));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_busy_file_is_told_apart_from_one_that_is_skipped() {
+        let busy = io::Error::from_raw_os_error(libc::ESTALE);
+        assert!(is_transient(&busy));
+        assert_eq!(Unread::Busy(busy).into_skip().reason, Reason::Unreadable);
     }
 }

@@ -64,14 +64,13 @@ impl Schedule {
         &self.root
     }
 
-    /// The next file, as soon as there is memory for it; `None` when there are no more, or one of
-    /// the flags is set.
+    /// The next file, as soon as there is memory for it; `None` when there are no more, or
+    /// `stop` is set.
     ///
     /// A file that needs more than the whole budget waits until nobody else is at work: workers
     /// pause before anything fails.
-    pub fn take(&self, stops: [&Cancel; 2]) -> Option<Task<'_>> {
-        let stopped = || stops.iter().any(|stop| stop.is_cancelled());
-        if stopped() {
+    pub fn take(&self, stop: &Cancel) -> Option<Task<'_>> {
+        if stop.is_cancelled() {
             return None;
         }
         let at = self.next.fetch_add(1, Ordering::Relaxed);
@@ -80,7 +79,7 @@ impl Schedule {
         let cost = size.saturating_mul(COST).min(self.budget);
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         while *used > 0 && used.saturating_add(cost) > self.budget {
-            if stopped() {
+            if stop.is_cancelled() {
                 return None;
             }
             let waited = self.freed.wait_timeout(used, PATIENCE);
@@ -143,10 +142,9 @@ mod tests {
         let sizes = [("a.c", 10), ("b.py", 9), ("c.c", 11), ("d.py", 5000), ("e", 0)];
         let (folder, files) = tree(&sizes);
         let schedule = Schedule::new(folder.path().to_owned(), files, u64::MAX);
-        let (one, other) = (Cancel::default(), Cancel::default());
-        let order: Vec<_> = std::iter::from_fn(|| schedule.take([&one, &other]))
-            .map(|task| task.path.to_string())
-            .collect();
+        let stop = Cancel::default();
+        let order: Vec<_> =
+            std::iter::from_fn(|| schedule.take(&stop)).map(|task| task.path.to_string()).collect();
         assert_eq!(order, ["d.py", "a.c", "c.c", "b.py", "e"]);
     }
 
@@ -157,12 +155,12 @@ mod tests {
         let (folder, files) = tree(&sizes);
         let budget = 3 * 45 * COST;
         let schedule = Schedule::new(folder.path().to_owned(), files, budget);
-        let (one, other) = (Cancel::default(), Cancel::default());
+        let stop = Cancel::default();
         let seen = Mutex::new(BTreeSet::new());
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    while let Some(task) = schedule.take([&one, &other]) {
+                    while let Some(task) = schedule.take(&stop) {
                         assert!(*schedule.used.lock().expect("used") <= budget);
                         assert!(seen.lock().expect("seen").insert(task.path.to_owned()));
                     }
@@ -174,17 +172,17 @@ mod tests {
     }
 
     #[test]
-    fn a_file_beyond_the_budget_is_worked_on_alone_and_waiting_heeds_the_flags() {
+    fn a_file_beyond_the_budget_is_worked_on_alone_and_waiting_heeds_the_flag() {
         let (folder, files) = tree(&[("large", 5000), ("huge", 9000)]);
         let schedule = Schedule::new(folder.path().to_owned(), files, 100);
-        let (one, other) = (Cancel::default(), Cancel::default());
-        let first = schedule.take([&one, &other]).expect("a file");
+        let stop = Cancel::default();
+        let first = schedule.take(&stop).expect("a file");
         assert_eq!(first.path, "huge");
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| schedule.take([&one, &other]).is_none());
+            let waiting = scope.spawn(|| schedule.take(&stop).is_none());
             std::thread::sleep(PATIENCE);
             assert!(!waiting.is_finished());
-            other.cancel();
+            stop.cancel();
             assert!(waiting.join().expect("joined"), "it did not heed the flag");
         });
         drop(first);

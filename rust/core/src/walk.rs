@@ -1,15 +1,15 @@
 //! The scan: every file of the tree, its digest, and why it would not be indexed.
 //!
-//! Ignore rules follow git and ripgrep: nested `.gitignore` (inside a repository or not),
-//! `.ignore`, `.hybridxignore` (which comes last and may re-include with `!`),
-//! `.git/info/exclude` and the user's global excludes.
+//! What is left out by a rule is no concern of the scan ([`crate::rules`]); what is seen and not
+//! indexed is a row of its ledger.
 
-use std::fs;
+use std::fs::{self, DirEntry, FileType};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ignore::{DirEntry, WalkBuilder, WalkState};
+use rayon::Scope;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
@@ -18,20 +18,9 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::merkle::{Leaf, MerkleTree, path_order};
 use crate::path;
-use crate::read::{self, Reason, Skip, Stat};
+use crate::read::{self, Reason, Retry, Skip, Stat, Unread};
+use crate::rules::{Decision, Folder, Names, Rules};
 use crate::sealed::Seal;
-
-/// The name of hybridx's own ignore files.
-pub const IGNORE_FILE: &str = ".hybridxignore";
-
-/// The name of an index's folder: never walked, whichever root it belongs to.
-pub const INDEX_FOLDER: &str = ".hybridx";
-
-/// Folders of version control systems: never walked.
-const VCS_FOLDERS: [&str; 7] = [".git", ".hg", ".svn", ".jj", ".bzr", "_darcs", "CVS"];
-
-/// Folders that hold other people's or generated code wherever they stand.
-const DEFAULT_EXCLUDES: [&str; 4] = ["node_modules", "__pycache__", ".tox", ".nox"];
 
 /// How to scan.
 #[derive(Clone, Debug)]
@@ -124,31 +113,24 @@ pub fn scan(
     previous: &StatCache,
     cancel: &Cancel,
 ) -> Result<Scan> {
+    let root = &root.canonicalize().map_err(Error::io(root))?;
+    let retry = Arc::new(Retry::new(cancel.clone()));
     // The walk would report an unreadable root as one more skipped folder.
-    fs::read_dir(root).map_err(Error::io(root))?;
+    retry.run(|| fs::read_dir(root)).map_err(Error::io(root))?;
     let scanned_at_ns = file_system_time(root, options.clock_folder.as_deref());
-    let walker = builder(root, options).build_parallel();
-    let finished = Mutex::new(Vec::new());
-    walker.run(|| {
-        let mut worker = Worker {
-            root,
-            options,
-            previous,
-            finished: &finished,
-            found: Found::default(),
-            buffer: Vec::new(),
-        };
-        Box::new(move |entry| {
-            if cancel.is_cancelled() {
-                return WalkState::Quit;
-            }
-            worker.visit(entry);
-            WalkState::Continue
-        })
-    });
+    let rules = Rules::new(root, &options.exclude, options.default_excludes, retry.clone());
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(options.jobs)
+        .thread_name(|n| format!("hybridx-scan-{n}"))
+        .build()
+        .map_err(|error| Error::Invalid(format!("cannot start threads: {error}")))?;
+    let workers = (0..pool.current_num_threads()).map(|_| Mutex::default()).collect();
+    let walk = Walk { root, options, previous, cancel, retry, rules: &rules, workers };
+    pool.scope(|scope| walk.folder(scope, root, rules.above()));
     cancel.check()?;
-    let parts = finished.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(gather(parts, scanned_at_ns, options, previous))
+    let workers = walk.workers.into_iter();
+    let parts = workers.map(|part| part.into_inner().unwrap_or_else(PoisonError::into_inner).found);
+    Ok(gather(parts.collect(), scanned_at_ns, options, previous))
 }
 
 /// What one thread found.
@@ -159,86 +141,142 @@ struct Found {
     reused: usize,
 }
 
-struct Worker<'a> {
-    root: &'a Path,
-    options: &'a ScanOptions,
-    previous: &'a StatCache,
-    finished: &'a Mutex<Vec<Found>>,
+/// What belongs to one thread.
+#[derive(Default)]
+struct Worker {
     found: Found,
     buffer: Vec<u8>,
 }
 
-impl Drop for Worker<'_> {
-    fn drop(&mut self) {
-        let found = std::mem::take(&mut self.found);
-        self.finished.lock().unwrap_or_else(PoisonError::into_inner).push(found);
-    }
+/// Files that are one piece of work: enough that handing them over costs nothing, few enough that
+/// one large folder occupies every thread.
+const PIECE: usize = 64;
+
+struct Walk<'a> {
+    root: &'a Path,
+    options: &'a ScanOptions,
+    previous: &'a StatCache,
+    cancel: &'a Cancel,
+    retry: Arc<Retry>,
+    rules: &'a Rules,
+    /// one for each thread of the pool.
+    workers: Vec<Mutex<Worker>>,
 }
 
-impl Worker<'_> {
-    fn visit(&mut self, entry: std::result::Result<DirEntry, ignore::Error>) {
-        let entry = match entry {
-            Ok(entry) => entry,
-            Err(error) => return self.unlisted(&error),
-        };
-        let Some(kind) = entry.file_type() else { return };
-        if kind.is_dir() {
+impl Walk<'_> {
+    /// Lists a folder; its files and folders become work of the scope.
+    fn folder<'s>(&'s self, scope: &Scope<'s>, folder: &Path, above: &Arc<Folder>) {
+        if self.cancel.is_cancelled() {
             return;
         }
-        let Some(path) = path::relative(self.root, entry.path()) else { return };
-        let file = entry.path();
+        let entries = match self.list(folder) {
+            Ok(entries) => entries,
+            Err(error) => return self.unlisted(folder, &error),
+        };
+        let mut names = Names::default();
+        for (entry, _) in &entries {
+            names.note(&entry.file_name());
+        }
+        let rules = self.rules.enter(above, folder, names);
+        let mut files = Vec::new();
+        for (entry, kind) in entries {
+            let path = entry.path();
+            if let Decision::Leave(_) = self.rules.decide(&rules, &path, kind.is_dir()) {
+                continue;
+            }
+            if kind.is_dir() {
+                let rules = rules.clone();
+                scope.spawn(move |scope| self.folder(scope, &path, &rules));
+                continue;
+            }
+            files.push((path, kind));
+            if files.len() == PIECE {
+                let files = std::mem::take(&mut files);
+                scope.spawn(move |_| self.files(files));
+            }
+        }
+        self.files(files);
+    }
+
+    /// What a folder holds. A name that went away before its kind was known was never there.
+    fn list(&self, folder: &Path) -> io::Result<Vec<(DirEntry, FileType)>> {
+        let mut entries = Vec::new();
+        for entry in self.retry.run(|| fs::read_dir(folder))? {
+            let entry = entry?;
+            match self.retry.run(|| entry.file_type()) {
+                Ok(kind) => entries.push((entry, kind)),
+                Err(error) if is_missing(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(entries)
+    }
+
+    fn files(&self, files: Vec<(PathBuf, FileType)>) {
+        let thread = rayon::current_thread_index().unwrap_or(0);
+        let mut worker = self.workers[thread].lock().unwrap_or_else(PoisonError::into_inner);
+        for (file, kind) in files {
+            if self.cancel.is_cancelled() {
+                return;
+            }
+            self.file(&mut worker, &file, kind);
+        }
+    }
+
+    fn file(&self, worker: &mut Worker, file: &Path, kind: FileType) {
+        let Some(path) = path::relative(self.root, file) else { return };
+        let Worker { found, buffer } = worker;
+        let mut tell = |stat, verdict| found.files.push((path.clone().into(), stat, verdict));
         if kind.is_symlink() {
-            let target = fs::read_link(file).map(|t| t.display().to_string()).unwrap_or_default();
-            return self.skip(path, None, Skip::new(Reason::Symlink, target));
+            return tell(None, Verdict::Skip(Skip::symlink(file)));
         }
         if !kind.is_file() {
-            return self.skip(path, None, Skip::new(Reason::Special, "not a regular file"));
+            return tell(None, Verdict::Skip(Skip::special()));
         }
-        let stat = match entry.metadata() {
+        let stat = match self.retry.run(|| fs::symlink_metadata(file)) {
             Ok(metadata) => Stat::of(&metadata),
             Err(error) if is_missing(&error) => return,
-            Err(error) => {
-                let skip = Skip::new(Reason::Unreadable, io_message(&error));
-                return self.skip(path, None, skip);
-            }
+            Err(error) => return tell(None, Verdict::Skip(Skip::from_io(&error))),
         };
         let limit = self.options.max_file_bytes;
         if let Some(verdict) = self.previous.get(&path, &stat, limit) {
-            self.found.reused += 1;
-            self.found.files.push((path.into(), Some(stat), verdict.clone()));
+            tell(Some(stat), verdict.clone());
+            found.reused += 1;
             return;
         }
         if stat.size > limit {
-            return self.skip(path, Some(stat), read::too_large(stat.size, limit));
+            return tell(Some(stat), Verdict::Skip(read::too_large(limit)));
         }
-        match read::read_into(file, limit, &mut self.buffer) {
+        match read::read_into(file, limit, &self.retry, buffer) {
             // It went away between listing and reading: as if the walk had come later.
-            Err(Skip { reason: Reason::Vanished, .. }) => {}
+            Err(Unread::Skip(Skip { reason: Reason::Vanished, .. }) | Unread::Cancelled) => {}
             // The reason may pass (permissions, a busy file): asked again next time.
-            Err(skip) => self.skip(path, None, skip),
+            Err(unread) => tell(None, Verdict::Skip(unread.into_skip())),
             Ok(stat) => {
-                self.found.bytes_hashed += self.buffer.len() as u64;
-                let verdict = match read::sniff(&self.buffer) {
-                    Ok(()) => Verdict::Text(Digest::of(&self.buffer)),
+                let verdict = match read::sniff(buffer) {
+                    Ok(()) => Verdict::Text(Digest::of(buffer)),
                     Err(skip) => Verdict::Skip(skip),
                 };
-                self.found.files.push((path.into(), stat, verdict));
+                tell(stat, verdict);
+                found.bytes_hashed += buffer.len() as u64;
             }
         }
     }
 
-    fn skip(&mut self, path: String, stat: Option<Stat>, skip: Skip) {
-        self.found.files.push((path.into(), stat, Verdict::Skip(skip)));
+    /// A folder that could not be listed is one row, whatever is in it.
+    fn unlisted(&self, folder: &Path, error: &io::Error) {
+        let Some(path) = path::relative(self.root, folder).filter(|_| !is_missing(error)) else {
+            return;
+        };
+        let thread = rayon::current_thread_index().unwrap_or(0);
+        let mut worker = self.workers[thread].lock().unwrap_or_else(PoisonError::into_inner);
+        worker.found.files.push((path.into(), None, Verdict::Skip(Skip::from_io(error))));
     }
+}
 
-    /// A folder that could not be listed. Errors without a path are about ignore rules that do
-    /// not parse; the walk applies the others.
-    fn unlisted(&mut self, error: &ignore::Error) {
-        let path = error_path(error).and_then(|path| path::relative(self.root, path));
-        if let Some(path) = path.filter(|_| !is_missing(error)) {
-            self.skip(path, None, Skip::new(Reason::Unreadable, io_message(error)));
-        }
-    }
+/// Whether nothing is there any more: it went, or a folder above it did.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 fn gather(
@@ -272,45 +310,6 @@ fn gather(
     Scan { tree: MerkleTree::new(leaves), skipped, cache: changed.then_some(cache), bytes_hashed }
 }
 
-fn builder(root: &Path, options: &ScanOptions) -> WalkBuilder {
-    let mut builder = WalkBuilder::new(root);
-    builder
-        .hidden(false)
-        .follow_links(false)
-        .require_git(false)
-        // Rules of folders above count inside a repository only: a stray .gitignore in the home
-        // folder is no word about the projects in it.
-        .parents(root.ancestors().any(|folder| folder.join(".git").exists()))
-        .threads(options.jobs)
-        .add_custom_ignore_filename(IGNORE_FILE);
-    // As the file system knows them: an index reached through a link is still not source.
-    let resolved = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
-    let exclude: Arc<[PathBuf]> = options.exclude.iter().map(resolved).collect();
-    let default_excludes = options.default_excludes;
-    builder.filter_entry(move |entry| {
-        let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-        if entry.depth() == 0 || !is_folder {
-            // A worktree's or submodule's `.git` is a file.
-            return entry.file_name() != ".git" || entry.depth() == 0;
-        }
-        let name = entry.file_name();
-        !(name == INDEX_FOLDER
-            || VCS_FOLDERS.iter().any(|vcs| name == *vcs)
-            || exclude.iter().any(|folder| folder == entry.path())
-            || default_excludes
-                && (DEFAULT_EXCLUDES.iter().any(|folder| name == *folder)
-                    || is_virtual_environment(entry)))
-    });
-    builder
-}
-
-/// Whether a folder is a Python virtual environment. Only folders named like one are looked into:
-/// a system call for each folder of a large tree would be felt.
-fn is_virtual_environment(folder: &DirEntry) -> bool {
-    memchr::memmem::find(folder.file_name().as_encoded_bytes(), b"env").is_some()
-        && folder.path().join("pyvenv.cfg").exists()
-}
-
 /// The time by the clock that stamps the tree's files.
 fn file_system_time(root: &Path, folder: Option<&Path>) -> i64 {
     let probe = folder.filter(|folder| same_device(root, folder)).and_then(|folder| {
@@ -339,24 +338,6 @@ fn same_device(a: &Path, b: &Path) -> bool {
 #[cfg(not(unix))]
 fn same_device(_: &Path, _: &Path) -> bool {
     false
-}
-
-fn error_path(error: &ignore::Error) -> Option<&Path> {
-    match error {
-        ignore::Error::WithPath { path, .. } => Some(path),
-        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => {
-            error_path(err)
-        }
-        _ => None,
-    }
-}
-
-fn is_missing(error: &ignore::Error) -> bool {
-    error.io_error().is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound)
-}
-
-fn io_message(error: &ignore::Error) -> String {
-    error.io_error().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 #[cfg(test)]

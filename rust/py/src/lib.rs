@@ -23,7 +23,7 @@ mod _core {
     #[pymodule_export]
     use super::ingest::{IngestBatch, IngestStream, ingest};
     #[pymodule_export]
-    use super::scan::{Changes, MerkleTree, Scan, StatCache, scan};
+    use super::scan::{Changes, Explanation, MerkleTree, Scan, StatCache, explain, scan};
     #[pymodule_export]
     use super::snapshot::{Draft, Snapshot, Totals};
     #[pymodule_export]

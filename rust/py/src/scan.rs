@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hybridx_core::walk::{self, ScanOptions};
-use hybridx_core::{error::Error, merkle};
+use hybridx_core::{error::Error, merkle, why};
 use pyo3::prelude::*;
 
 use crate::errors::Result;
@@ -196,5 +196,48 @@ pub fn scan(
         cache: found.cache.map(Arc::new),
         skipped: found.skipped,
         bytes_hashed: found.bytes_hashed,
+    })
+}
+
+/// What a scan would make of one path.
+#[pyclass(frozen, get_all, module = "hybridx._core")]
+pub struct Explanation {
+    stands: &'static str,
+    decided_at: String,
+    cause: Option<&'static str>,
+    rule: Option<(String, Option<usize>, String)>,
+    skip: Option<(&'static str, String)>,
+    digest: Option<String>,
+    language: Option<&'static str>,
+}
+
+#[pyfunction]
+#[pyo3(signature = (
+    root, path, *, max_file_bytes = 4 << 20, exclude = Vec::new(), default_excludes = true
+))]
+pub fn explain(
+    py: Python<'_>,
+    root: PathBuf,
+    path: &str,
+    max_file_bytes: u64,
+    exclude: Vec<PathBuf>,
+    default_excludes: bool,
+) -> Result<Explanation> {
+    let options =
+        ScanOptions { max_file_bytes, exclude, default_excludes, ..ScanOptions::default() };
+    let why = py.detach(|| why::explain(&root, &options, path))?;
+    let cause = why.cause.as_ref().map(why::Cause::name);
+    let rule = match why.cause {
+        Some(why::Cause::Rule(rule)) => Some(rule),
+        _ => why.included_by,
+    };
+    Ok(Explanation {
+        stands: why.stands.name(),
+        decided_at: why.decided_at,
+        cause,
+        rule: rule.map(|rule| (rule.file, rule.line, rule.pattern)),
+        skip: why.skip.map(|skip| (skip.reason.name(), skip.detail)),
+        digest: why.digest.map(|digest| digest.to_string()),
+        language: why.language.map(hybridx_core::language::Language::name),
     })
 }

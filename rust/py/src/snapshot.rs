@@ -73,6 +73,13 @@ impl Snapshot {
         self.inner.files().iter().map(|(path, row)| (&**path, row.chunks)).collect()
     }
 
+    /// `(digest, bytes, chunks, language, decoded_as)` of an indexed file.
+    fn file(&self, path: &str) -> Option<(String, u64, u32, &str, Option<&str>)> {
+        let row = self.inner.file(path)?;
+        let decoded_as = row.decoded_as.as_deref();
+        Some((row.digest.to_string(), row.bytes, row.chunks, &*row.language, decoded_as))
+    }
+
     /// Whether both hold the same files, skipped files and failures.
     fn __eq__(&self, other: &Self) -> bool {
         self.inner.holds_same(&other.inner)

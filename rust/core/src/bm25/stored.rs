@@ -1,7 +1,5 @@
 //! What is stored of chunks: read back, and checked.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
@@ -15,6 +13,7 @@ use tantivy::{DocAddress, DocSet, SegmentReader, TERMINATED, TantivyDocument, Te
 use crate::batch::ChunkRow;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
+use crate::guard;
 
 use super::schema::Fields;
 use super::search::Searcher;
@@ -226,13 +225,8 @@ impl Searcher {
 /// Runs `work` on the files in `folder`. Tantivy trusts what it reads: on a damaged file it may
 /// panic, which is an error like any other.
 pub(super) fn guarded<T>(folder: &Path, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let detail = format!("it cannot be read ({})", message(&*panic));
+    guard::guarded(work).unwrap_or_else(|panic| {
+        let detail = format!("it cannot be read ({panic})");
         Err(Error::Corrupt { path: folder.to_owned(), detail })
     })
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked")
 }

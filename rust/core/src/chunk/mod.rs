@@ -22,12 +22,14 @@ mod syntax;
 
 use std::ops::Range;
 
+use crate::cancel::Cancel;
+use crate::error::Result;
 use crate::language::Language;
 use lines::Lines;
 use pack::Scope;
 
 /// Changes whenever the chunks of any text change; part of the index fingerprint.
-pub const CHUNKER_VERSION: u32 = 1;
+pub const CHUNKER_VERSION: u32 = 2;
 
 /// Budget of a chunk in non-whitespace bytes: about 45 lines of code, or 400 to 500 tokens of a
 /// transformer, so a full chunk still fits the 512-token window that most embedding models
@@ -144,10 +146,21 @@ pub struct Chunk {
 
 /// Splits `text` of `language` into chunks.
 pub fn chunk(text: &str, language: Language) -> Vec<Chunk> {
+    // Nobody can set this flag.
+    chunk_until(text, language, &Cancel::default()).unwrap_or_default()
+}
+
+/// The same, unless `cancel` is set before it is done: then [`Error::Cancelled`].
+///
+/// [`Error::Cancelled`]: crate::error::Error::Cancelled
+pub fn chunk_until(text: &str, language: Language, cancel: &Cancel) -> Result<Vec<Chunk>> {
     let lines = Lines::new(text);
-    let parsed = language.grammar().and_then(|grammar| syntax::units(&lines, grammar));
+    let parsed = match language.grammar() {
+        Some(grammar) => syntax::units(&lines, grammar, cancel)?,
+        None => None,
+    };
     let (scopes, units) = parsed.unwrap_or_else(|| {
         (vec![Scope { kind: Kind::Text, symbol: String::new() }], lines::paragraphs(&lines))
     });
-    pack::pack(&lines, &scopes, &units)
+    Ok(pack::pack(&lines, &scopes, &units))
 }

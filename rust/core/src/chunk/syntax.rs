@@ -14,14 +14,23 @@ use super::pack::{Scope, Unit};
 use super::parse::parse;
 use super::rules::{Grammar, Name, Role};
 use super::{Kind, MAX_CHUNK};
+use crate::cancel::Cancel;
+use crate::error::Result;
 
 /// Inside functions, and for constants anywhere, definitions smaller than this many
 /// non-whitespace bytes are statements: a chunk of their own would say too little.
 const MIN_OWN: usize = 400;
 
 /// Parses the text and returns its scopes and units; `None` when the parser gives up.
-pub(super) fn units(lines: &Lines, grammar: &Grammar) -> Option<(Vec<Scope>, Vec<Unit>)> {
-    let tree = parse(lines, grammar)?;
+pub(super) fn units(
+    lines: &Lines,
+    grammar: &Grammar,
+    cancel: &Cancel,
+) -> Result<Option<(Vec<Scope>, Vec<Unit>)>> {
+    let tree = parse(lines, grammar, cancel);
+    // It also gives up when it is told to.
+    cancel.check()?;
+    let Some(tree) = tree else { return Ok(None) };
     let root = Scope { kind: Kind::Module, symbol: String::new() };
     let mut walk = Walk {
         lines,
@@ -33,7 +42,7 @@ pub(super) fn units(lines: &Lines, grammar: &Grammar) -> Option<(Vec<Scope>, Vec
         covered: 0,
     };
     walk.run(&tree);
-    Some((walk.scopes, walk.units))
+    Ok(Some((walk.scopes, walk.units)))
 }
 
 /// A node whose children are being visited.
