@@ -14,6 +14,7 @@ pub mod merkle;
 pub mod path;
 pub mod read;
 pub mod sealed;
+pub mod secrets;
 pub mod snapshot;
 pub mod tokenize;
 pub mod walk;
