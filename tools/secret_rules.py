@@ -53,6 +53,12 @@ SECRET_PARTS = {
 LOOSE = {"curl-auth-user"}
 """Their exceptions would also hold for secrets that merely contain such a text."""
 
+MORE = {
+    # Forty characters are also the length of many names.
+    "aws-secret-access-key": ["random", "needs [0-9]"],
+}
+"""What a rule needs where it stands without the others that upstream looks for beside it."""
+
 SECRET = 'finding["secret"]'
 
 
@@ -182,7 +188,7 @@ def converted(rules: list[dict[str, Any]]) -> list[str]:
         if "valueGroup" in rule:
             lines.append(f"group {rule['valueGroup']}")
         lines.append(f"regex {translated(rule['regex'])}")
-        lines += filtered(rule)
+        lines += filtered(rule) + MORE.get(name, [])
     if any("\n" in line for line in lines):
         sys.exit("an expression holds a line break")
     return lines

@@ -35,6 +35,7 @@ __all__ = [
     "ingest",
     "languages",
     "path_patterns",
+    "redact",
     "scan",
     "versions",
 ]
@@ -141,6 +142,8 @@ def scan(
     max_file_bytes: int = ...,
     exclude: Sequence[_Path] = ...,
     default_excludes: bool = True,
+    redact_secrets: bool = True,
+    secrets_allow: Sequence[str] = ...,
     clock_folder: _Path | None = None,
     cache: StatCache | None = None,
     cancel: CancelToken | None = None,
@@ -150,7 +153,9 @@ def scan(
     `exclude` are absolute folders never entered; `clock_folder` is a writable folder whose file
     system's time decides which files are too fresh to trust their times. Raises `OSError` if
     `root` cannot be listed and `Cancelled`; anything wrong below `root` is a skip,
-    and so is a file of more than `max_file_bytes` (4 MiB).
+    and so is a file of more than `max_file_bytes` (4 MiB). With `redact_secrets`, so is one whose
+    name says that it holds secrets, unless a pattern of `secrets_allow` matches it. Raises
+    `UsageError` for a pattern that does not parse.
     """
 
 @final
@@ -208,6 +213,14 @@ class Totals:
     @property
     def skipped(self) -> dict[str, int]:
         """Files by reason."""
+
+    @property
+    def redacted_files(self) -> int:
+        """Indexed files that had a secret in them."""
+
+    @property
+    def redactions(self) -> dict[str, int]:
+        """Redacted secrets by rule."""
 
 @final
 class Draft:
@@ -276,9 +289,14 @@ def ingest(
     max_file_bytes: int = ...,
     batch_bytes: int = ...,
     queue: int = 4,
+    redact_secrets: bool = True,
+    secrets_allow: Sequence[str] = ...,
     cancel: CancelToken | None = None,
 ) -> IngestStream:
-    """Reads, chunks and analyses files in parallel.
+    """Reads, chunks and analyses files in parallel, their secrets redacted.
+
+    Files that match a pattern of `secrets_allow` are taken as they are, and with `redact_secrets`
+    false all are. Raises `UsageError` for a pattern that does not parse.
 
     At most `queue` batches of about `batch_bytes` (1 MiB) wait to be read; files of more than
     `max_file_bytes` (4 MiB) are skipped.
@@ -403,6 +421,12 @@ class Bm25Searcher:
     def ids(self) -> list[int]:
         """The ids of all chunks, ascending."""
 
+    def terms(self) -> list[tuple[str, str]]:
+        """Every `(field, term)` of the text fields, those of deleted chunks included."""
+
+    def texts(self) -> list[tuple[str, str]]:
+        """Every stored `(field, text)`, those of deleted chunks included."""
+
     def __len__(self) -> int: ...
 
 @final
@@ -431,6 +455,12 @@ class SyncedFolder:
 
 def analyze(text: str) -> str:
     """The encoded terms of a text: separated by spaces, compounds marked by a leading `+`."""
+
+def redact(path: str, text: str) -> tuple[str, list[tuple[int, str]]]:
+    """The text of the file at `path` without its secrets, and `(line, rule)` of each.
+
+    Lines are counted from 1 and stay what they are.
+    """
 
 def languages() -> list[str]:
     """The names of all languages."""

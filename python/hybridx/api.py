@@ -18,7 +18,7 @@ from hybridx import _core
 from hybridx.config import Settings
 from hybridx.errors import HybridxError, IndexBusyError, NotIndexedError, UsageError
 from hybridx.layout import Layout
-from hybridx.types import ModelInfo, Status
+from hybridx.types import ModelInfo, Secrets, Status
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -246,6 +246,11 @@ class Index:
             pending=pending,
             skipped=totals.skipped,
             failed=totals.failed,
+            secrets=Secrets(
+                files=totals.redacted_files,
+                redactions=sum(totals.redactions.values()),
+                rules=totals.redactions,
+            ),
         )
 
     def skipped(self) -> list[tuple[str, str, str]]:
@@ -332,6 +337,8 @@ class Index:
             max_file_bytes=settings.max_file_bytes,
             exclude=[self._layout.folder],
             default_excludes=settings.default_excludes,
+            redact_secrets=settings.redact_secrets,
+            secrets_allow=settings.secrets_allow,
             cache=_core.StatCache.load(self._layout.stat_cache),
         )
 

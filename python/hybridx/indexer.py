@@ -41,9 +41,10 @@ class Request:
     """One step at a time, on one core: the same result, for debugging."""
 
 
-def fingerprint(model: Model) -> str:
+def fingerprint(model: Model, settings: Settings) -> str:
     """A digest of everything that decides what is stored for a given text."""
     parts = {**_core.versions(), "store": STORE_VERSION, "model": model.fingerprint}
+    parts["settings"] = [settings.redact_secrets, settings.secrets_allow]
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
@@ -131,6 +132,8 @@ class Update:
             max_file_bytes=settings.max_file_bytes,
             exclude=[self.layout.folder],
             default_excludes=settings.default_excludes,
+            redact_secrets=settings.redact_secrets,
+            secrets_allow=settings.secrets_allow,
             clock_folder=self.layout.folder,
             cache=_core.StatCache.load(self.layout.stat_cache),
             cancel=self.cancel,
@@ -142,7 +145,7 @@ class Update:
         One whose fingerprint is not the current one's is built beside it, and resumed if an
         earlier run did not finish it.
         """
-        wanted = self.layout.epoch(fingerprint(self.model))
+        wanted = self.layout.epoch(fingerprint(self.model, self.settings))
         twin = replace(wanted, folder=wanted.folder.with_name(wanted.folder.name + "-b"))
         current = self.layout.current()
         if self.request.full:
@@ -162,7 +165,7 @@ class Update:
             snapshot="",
             snapshot_digest="",
             merkle_root="",
-            fingerprint=fingerprint(self.model),
+            fingerprint=fingerprint(self.model, self.settings),
             build=secrets.token_hex(8),
             model=self.model.name,
             model_source=self.model.source,
@@ -216,6 +219,8 @@ class Update:
             tally.expected,
             jobs=jobs,
             max_file_bytes=settings.max_file_bytes,
+            redact_secrets=settings.redact_secrets,
+            secrets_allow=settings.secrets_allow,
             cancel=self.cancel,
         )
         embed = EmbedStep(self.model, settings, jobs, work.base, origins, tally)

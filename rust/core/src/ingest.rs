@@ -5,6 +5,7 @@
 //! that file.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -23,10 +24,11 @@ use crate::error::{Error, Result};
 use crate::language::Language;
 use crate::path;
 use crate::read;
+use crate::secrets::{Finding, Policy};
 use crate::snapshot::{Failure, FileRow, Outcome};
 
 /// How to ingest.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct IngestOptions {
     /// Threads; 0 for one a core.
     pub jobs: usize,
@@ -36,11 +38,19 @@ pub struct IngestOptions {
     pub batch_bytes: usize,
     /// Batches that may wait to be read before the threads pause.
     pub queue: usize,
+    /// Which files' texts are redacted.
+    pub secrets: Policy,
 }
 
 impl Default for IngestOptions {
     fn default() -> Self {
-        Self { jobs: 0, max_file_bytes: 4 << 20, batch_bytes: 1 << 20, queue: 4 }
+        Self {
+            jobs: 0,
+            max_file_bytes: 4 << 20,
+            batch_bytes: 1 << 20,
+            queue: 4,
+            secrets: Policy::default(),
+        }
     }
 }
 
@@ -192,10 +202,15 @@ impl<'a> Worker<'a> {
         }
         let bytes = scratch.file.len() as u64;
         self.bytes += bytes;
-        let text = match catch_unwind(|| read::decode(&scratch.file)) {
+        let decoded = match catch_unwind(|| read::decode(&scratch.file)) {
             Ok(Ok(text)) => text,
             Ok(Err(skip)) => return Ok(Outcome::Skipped(skip)),
             Err(panic) => return Ok(failed("read", &*panic)),
+        };
+        // From here on nobody sees the file's own text, neither a store nor a message.
+        let text = match catch_unwind(|| options.secrets.redact(path, &decoded.text)) {
+            Ok(text) => text,
+            Err(_) => return Ok(failed("redact", &"the search for secrets failed")),
         };
         let (terms, ends) = (&mut scratch.terms, &mut scratch.ends);
         // Nothing of a file reaches the builder before all of it is known to be good.
@@ -234,13 +249,23 @@ impl<'a> Worker<'a> {
             chunks: u32::try_from(chunks.len()).unwrap_or(u32::MAX),
             bytes,
             language: language.name().into(),
-            decoded_as: text.decoded_as.map(Box::from),
+            decoded_as: decoded.decoded_as.map(Box::from),
+            redactions: counted(&text.findings),
         }))
     }
 }
 
 /// Files of a batch at most, so that many tiny files still report progress.
 const MAX_BATCH_FILES: usize = 256;
+
+/// How often each rule found something, in the order of their names.
+fn counted(findings: &[Finding]) -> Box<[(Box<str>, u32)]> {
+    let mut counts = BTreeMap::new();
+    for finding in findings {
+        *counts.entry(finding.rule).or_insert(0) += 1;
+    }
+    counts.into_iter().map(|(rule, count)| (Box::from(rule), count)).collect()
+}
 
 /// The start of a text, for language detection.
 fn head(text: &str) -> &str {
@@ -337,7 +362,7 @@ mod tests {
             IngestOptions { jobs: 1, batch_bytes: 1, queue: 1, ..IngestOptions::default() };
         let start = |cancel: &Cancel| {
             let files = vec![Box::from("f.txt"); 500];
-            Ingest::start(folder.path().to_owned(), files, options, cancel.clone())
+            Ingest::start(folder.path().to_owned(), files, options.clone(), cancel.clone())
         };
         let cancel = Cancel::default();
         let stopped = start(&cancel).expect("started");

@@ -30,6 +30,8 @@ pub enum Reason {
     Special,
     /// It went away between the scan and the read.
     Vanished,
+    /// Its name says that it holds secrets; it was not read.
+    Sensitive,
 }
 
 impl Reason {
@@ -42,6 +44,7 @@ impl Reason {
             Self::Symlink => "symlink",
             Self::Special => "special",
             Self::Vanished => "vanished",
+            Self::Sensitive => "sensitive",
         }
     }
 }

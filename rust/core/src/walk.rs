@@ -20,6 +20,7 @@ use crate::merkle::{Leaf, MerkleTree, path_order};
 use crate::path;
 use crate::read::{self, Reason, Skip, Stat};
 use crate::sealed::Seal;
+use crate::secrets::Policy;
 
 /// The name of hybridx's own ignore files.
 pub const IGNORE_FILE: &str = ".hybridxignore";
@@ -46,6 +47,8 @@ pub struct ScanOptions {
     pub default_excludes: bool,
     /// A folder on the tree's file system to ask for that file system's time.
     pub clock_folder: Option<PathBuf>,
+    /// Which files are not read because their name says that they hold secrets.
+    pub secrets: Policy,
 }
 
 impl Default for ScanOptions {
@@ -56,6 +59,7 @@ impl Default for ScanOptions {
             exclude: Vec::new(),
             default_excludes: true,
             clock_folder: None,
+            secrets: Policy::default(),
         }
     }
 }
@@ -193,6 +197,9 @@ impl Worker<'_> {
         }
         if !kind.is_file() {
             return self.skip(path, None, Skip::new(Reason::Special, "not a regular file"));
+        }
+        if let Some(rule) = self.options.secrets.sensitive(&path) {
+            return self.skip(path, None, Skip::new(Reason::Sensitive, rule));
         }
         let stat = match entry.metadata() {
             Ok(metadata) => Stat::of(&metadata),

@@ -30,6 +30,7 @@ mod _core {
     use super::tokenize::{Encoder, Padded};
     #[pymodule_export]
     use super::tools::{
-        CancelToken, Lock, SyncedFolder, analyze, decode_path, encode_path, languages, versions,
+        CancelToken, Lock, SyncedFolder, analyze, decode_path, encode_path, languages, redact,
+        versions,
     };
 }

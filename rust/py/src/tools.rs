@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hybridx_core::cancel::Cancel;
-use hybridx_core::{analyzer, bm25, chunk, language, lock, path, read, sealed};
+use hybridx_core::{analyzer, bm25, chunk, language, lock, path, read, sealed, secrets};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -90,6 +90,15 @@ pub fn analyze(py: Python<'_>, text: &str) -> String {
 }
 
 #[pyfunction]
+pub fn redact(py: Python<'_>, path: &str, text: &str) -> (String, Vec<(u32, &'static str)>) {
+    py.detach(|| {
+        let redacted = secrets::redact(path, text);
+        let findings = redacted.findings.iter().map(|finding| (finding.line, finding.rule));
+        (redacted.text.into_owned(), findings.collect())
+    })
+}
+
+#[pyfunction]
 pub fn languages() -> Vec<&'static str> {
     language::Language::all().map(language::Language::name).collect()
 }
@@ -111,5 +120,7 @@ pub fn versions(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     versions.set_item("chunker", chunk::CHUNKER_VERSION)?;
     versions.set_item("analyzer", analyzer::ANALYZER_VERSION)?;
     versions.set_item("bm25", bm25::BM25_VERSION)?;
+    versions.set_item("secrets", secrets::SECRETS_VERSION)?;
+    versions.set_item("secret_rules", secrets::rules_digest().number())?;
     Ok(versions)
 }

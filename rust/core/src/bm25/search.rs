@@ -1,6 +1,6 @@
 //! Reading: the generation a searcher sees, and what it finds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use globset::GlobBuilder;
@@ -11,7 +11,7 @@ use tantivy::directory::MmapDirectory;
 use tantivy::query::{
     BooleanQuery, BoostQuery, ConstScoreQuery, EmptyQuery, Occur, Query, TermQuery, TermSetQuery,
 };
-use tantivy::schema::{Field, IndexRecordOption, Value};
+use tantivy::schema::{Field, FieldType, IndexRecordOption, Value};
 use tantivy::{DocAddress, DocSet, Index, ReloadPolicy, TERMINATED, TantivyDocument, Term};
 
 use crate::analyzer;
@@ -240,6 +240,45 @@ impl Searcher {
         }
         ids.sort_unstable();
         Ok(ids)
+    }
+
+    /// Every term of every text field of every segment, `(field, term)`; terms that only deleted
+    /// chunks have are among them. Made for looking at what the index really holds.
+    pub fn terms(&self) -> Result<Vec<(String, String)>> {
+        let schema = self.inner.schema();
+        let mut found = BTreeSet::new();
+        for segment in self.inner.segment_readers() {
+            for (field, entry) in schema.fields() {
+                if !entry.is_indexed() || !matches!(entry.field_type(), FieldType::Str(_)) {
+                    continue;
+                }
+                let inverted = segment.inverted_index(field)?;
+                let mut terms = inverted.terms().stream().map_err(Error::io("lexical index"))?;
+                while let Some((term, _)) = terms.next() {
+                    let term = String::from_utf8_lossy(term).into_owned();
+                    found.insert((entry.name().to_owned(), term));
+                }
+            }
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    /// Every stored text of every segment, `(field, text)`, of deleted chunks too. Made for
+    /// looking at what the index really holds.
+    pub fn texts(&self) -> Result<Vec<(String, String)>> {
+        let schema = self.inner.schema();
+        let mut found = Vec::new();
+        for (ord, segment) in (0_u32..).zip(self.inner.segment_readers()) {
+            for doc in 0..segment.max_doc() {
+                let document: TantivyDocument = self.inner.doc(DocAddress::new(ord, doc))?;
+                for (field, value) in document.field_values() {
+                    if let Some(text) = value.as_str() {
+                        found.push((schema.get_field_name(field).to_owned(), text.to_owned()));
+                    }
+                }
+            }
+        }
+        Ok(found)
     }
 
     fn locate(&self, id: u64) -> Result<Option<DocAddress>> {

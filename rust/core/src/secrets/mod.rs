@@ -7,14 +7,15 @@ mod values;
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
+
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use crate::digest::Digest;
+use crate::error::{Error, Result};
 
 use rules::{Keywords, RULES, TokenEnd};
 use shapes::SHAPES;
-
-pub use names::sensitive_name;
 
 /// Changes whenever the redactions of any text or the names that are left out change; part of the
 /// index fingerprint, as is [`rules_digest`].
@@ -50,6 +51,52 @@ static KEYWORDS: LazyLock<Keywords> = LazyLock::new(|| {
 /// A digest of all rules.
 pub fn rules_digest() -> Digest {
     Digest::of_fields("hybridx secret rules v1", rules::collections())
+}
+
+/// Which files are looked at for secrets: all, but for those somebody allows to be stored whole.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    off: bool,
+    allowed: Option<Arc<Gitignore>>,
+}
+
+impl Policy {
+    /// Looks at every file unless `redact` is false, except those that match `allow`, patterns as
+    /// in a `.gitignore` file at the root.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a pattern that does not parse.
+    pub fn new(redact: bool, allow: &[String]) -> Result<Self> {
+        let mut builder = GitignoreBuilder::new("");
+        for pattern in allow {
+            let added = builder.add_line(None, pattern);
+            added.map_err(|error| Error::Invalid(format!("secrets_allow: {pattern:?}: {error}")))?;
+        }
+        let allowed = builder.build();
+        let allowed = allowed.map_err(|error| Error::Invalid(format!("secrets_allow: {error}")))?;
+        Ok(Self { off: !redact, allowed: (!allowed.is_empty()).then(|| Arc::new(allowed)) })
+    }
+
+    fn looks_at(&self, path: &str) -> bool {
+        let allowed = self.allowed.as_ref().is_some_and(|allowed| {
+            allowed.matched_path_or_any_parents(path, false).is_ignore()
+        });
+        !self.off && !allowed
+    }
+
+    /// Why the file at `path` is never to be read, judged by its name alone.
+    pub fn sensitive(&self, path: &str) -> Option<&'static str> {
+        names::sensitive_name(path).filter(|_| self.looks_at(path))
+    }
+
+    /// The text of the file at `path` without its secrets.
+    pub fn redact<'a>(&self, path: &str, text: &'a str) -> Redacted<'a> {
+        if self.looks_at(path) {
+            redact(path, text)
+        } else {
+            Redacted { text: Cow::Borrowed(text), findings: Vec::new() }
+        }
+    }
 }
 
 /// Takes the secrets out of the text of the file at `path`.
@@ -149,7 +196,7 @@ fn joined(mut windows: Vec<(u16, Range<usize>)>) -> Vec<(u16, Range<usize>)> {
 
 /// The secrets in order, each as long as the token it is part of, those that touch as one.
 fn apart(text: &[u8], mut found: Vec<Secret>) -> Vec<Secret> {
-    let in_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-+/".contains(byte);
+    let in_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-+/=.~%".contains(byte);
     for secret in &mut found {
         // A rule that knows the first forty characters of a token is no reason to keep the rest.
         if text[secret.place.clone()].last().is_some_and(in_token) {

@@ -150,6 +150,9 @@ fn assigned(path: &str, text: &[u8], keyword: Range<usize>, password: bool) -> O
     }
     let value = match text[..found.end()].last()? {
         b'\\' | b'"' | b'\'' | b'`' if found.end() > keyword.end => quoted(text, found.end() - 1)?,
+        // Without quotes, the next argument of a call is as likely.
+        _ if text[found.range()].trim_ascii_end().ends_with(b",") => return None,
+        _ if text[found.range()].trim_ascii_end().ends_with(b"(") => return None,
         _ => bare(path, text, found.end(), password)?,
     };
     let secret = &text[value.clone()];
