@@ -160,12 +160,11 @@ def filtered(rule: dict[str, Any]) -> list[str]:
         elif term.startswith(f"tokenRatio({SECRET}) >="):
             lines.append("random")
         elif term.startswith((f"matchesAny({SECRET}, [", f"containsAny({SECRET}, [")):
-            for each in literals(term.partition(", ")[2]):
+            for each in map(translated, literals(term.partition(", ")[2])):
                 # No example key is worth a secret-looking text in this repository.
-                if re.fullmatch(r"AIza\S{30,}", each):
-                    continue
-                each = translated(each)
-                lines.append(f"except ^(?:{each})['\"]?$" if rule["id"] in LOOSE else f"except {each}")
+                if not re.fullmatch(r"AIza\S{30,}", each):
+                    whole = rule["id"] in LOOSE
+                    lines.append(f"except ^(?:{each})['\"]?$" if whole else f"except {each}")
         elif term.startswith(f"!matchesAny({SECRET}, ["):
             lines += [f"needs {translated(each)}" for each in literals(term.partition(", ")[2])]
         elif "findMatch" in term:

@@ -208,9 +208,8 @@ impl<'a> Worker<'a> {
             Err(panic) => return Ok(failed("read", &*panic)),
         };
         // From here on nobody sees the file's own text, neither a store nor a message.
-        let text = match catch_unwind(|| options.secrets.redact(path, &decoded.text)) {
-            Ok(text) => text,
-            Err(_) => return Ok(failed("redact", &"the search for secrets failed")),
+        let Ok(text) = catch_unwind(|| options.secrets.redact(path, &decoded.text)) else {
+            return Ok(failed("redact", &"the search for secrets failed"));
         };
         let (terms, ends) = (&mut scratch.terms, &mut scratch.ends);
         // Nothing of a file reaches the builder before all of it is known to be good.

@@ -1,4 +1,20 @@
 //! Secrets: files that are never read, and texts that are never stored.
+//!
+//! Files whose *name* says that they hold secrets are skipped by the scan (`names.rs`). The text of
+//! every other file is *redacted* before it is chunked, so that neither chunks nor symbols, terms
+//! or vectors ever see a secret. Three things find one:
+//!
+//! - the rules of Betterleaks (`rules/betterleaks.rules`): tokens that show by their form, or by
+//!   the name of a service beside them, what they are. They are data with licence and origin,
+//!   remade from a package by `tools/secret_rules.py`. The scanners that exist as crates were no
+//!   choice: `kingfisher-rules` needs Vectorscan, a tokenizer's vocabulary and a newer Rust, and
+//!   `ripsecrets` knows 30 kinds.
+//! - a few rules of our own in the same form (`rules/own.rules`);
+//! - shapes (`shapes.rs`): private keys, passwords in URLs, values given to names such as `api_key`.
+//!
+//! One pass of an automaton over the text finds the words by which rules and shapes are announced;
+//! only then, and only around such a word, an expression runs. Expressions are compiled when first
+//! needed. All take linear time, and what they may read in all is bounded by the text's length.
 
 mod names;
 mod rules;
@@ -45,7 +61,7 @@ pub struct Redacted<'a> {
 
 static KEYWORDS: LazyLock<Keywords> = LazyLock::new(|| {
     let shapes: Vec<&[&str]> = SHAPES.iter().map(|shape| shape.keywords).collect();
-    Keywords::of(&RULES.rules, &shapes)
+    Keywords::of(&RULES.all, &shapes)
 });
 
 /// A digest of all rules.
@@ -70,7 +86,8 @@ impl Policy {
         let mut builder = GitignoreBuilder::new("");
         for pattern in allow {
             let added = builder.add_line(None, pattern);
-            added.map_err(|error| Error::Invalid(format!("secrets_allow: {pattern:?}: {error}")))?;
+            added
+                .map_err(|error| Error::Invalid(format!("secrets_allow: {pattern:?}: {error}")))?;
         }
         let allowed = builder.build();
         let allowed = allowed.map_err(|error| Error::Invalid(format!("secrets_allow: {error}")))?;
@@ -78,9 +95,10 @@ impl Policy {
     }
 
     fn looks_at(&self, path: &str) -> bool {
-        let allowed = self.allowed.as_ref().is_some_and(|allowed| {
-            allowed.matched_path_or_any_parents(path, false).is_ignore()
-        });
+        let allowed = self
+            .allowed
+            .as_ref()
+            .is_some_and(|allowed| allowed.matched_path_or_any_parents(path, false).is_ignore());
         !self.off && !allowed
     }
 
@@ -144,7 +162,7 @@ fn find(path: &str, text: &[u8], work: &mut Work) -> Vec<Secret> {
     let mut found = Vec::new();
     let mut windows: Vec<(u16, Range<usize>)> = Vec::new();
     let mut token = TokenEnd::default();
-    let rules = &RULES.rules;
+    let rules = &RULES.all;
     for hit in KEYWORDS.automaton.find_overlapping_iter(text) {
         for &number in &KEYWORDS.waiting[hit.pattern().as_usize()] {
             match rules.get(usize::from(number)) {
@@ -211,7 +229,9 @@ fn apart(text: &[u8], mut found: Vec<Secret>) -> Vec<Secret> {
         }
     }
     found.retain(|secret| !is_only_marker(&text[secret.place.clone()]));
-    found.sort_by_key(|secret| (secret.place.start, usize::MAX - secret.place.end));
+    // The published rules say best what a secret is; they come after the shapes.
+    found.reverse();
+    found.sort_by_key(|secret| secret.place.start);
     let mut apart: Vec<Secret> = Vec::with_capacity(found.len());
     for secret in found {
         match apart.last_mut() {

@@ -133,11 +133,13 @@ const PLACES: [(&str, &str, &str); 17] = [
 /// Beginnings and ends of names of JSON files that clouds hand out.
 const JSON_STARTS: [&str; 5] =
     ["client_secret_", "firebase-adminsdk", "service-account", "service_account", "serviceaccount"];
-const JSON_ENDS: [&str; 3] = ["-service-account.json", "_service_account.json", "-credentials.json"];
+const JSON_ENDS: [&str; 3] =
+    ["-service-account.json", "_service_account.json", "-credentials.json"];
 
 /// Parts of a name that say that it is a pattern to be filled in.
 const PATTERNS: [&str; 10] = [
-    "default", "defaults", "dist", "example", "examples", "sample", "schema", "template", "tmpl", "tpl",
+    "default", "defaults", "dist", "example", "examples", "sample", "schema", "template", "tmpl",
+    "tpl",
 ];
 
 /// The rule by which the file at `path` is sensitive, as a person reads it; `None` for all others.
@@ -171,7 +173,8 @@ fn lowered<'a>(name: &str, buffer: &'a mut [u8; 64]) -> Option<&'a str> {
 fn environment(name: &str) -> Option<&'static str> {
     let rest = name.strip_prefix(".env").or_else(|| name.strip_prefix(".dev.vars"))?;
     let end = rest.rsplit_once('.').map_or("", |(_, end)| end);
-    let is_code = matches!(end, "ts" | "js" | "mjs" | "cjs" | "py" | "rb" | "go" | "rs" | "php" | "md");
+    let is_code =
+        matches!(end, "ts" | "js" | "mjs" | "cjs" | "py" | "rb" | "go" | "rs" | "php" | "md");
     let is_one = rest.is_empty() || rest.starts_with(['.', '-', '_']) || rest == "rc";
     (is_one && !is_code).then_some("an environment file")
 }
@@ -183,6 +186,10 @@ fn ending(name: &str) -> Option<&'static str> {
     look_up(&ENDINGS, end).or_else(|| look_up(&ENDINGS, long?))
 }
 
+fn extension(name: &str) -> Option<&str> {
+    name.rsplit_once('.').map(|(_, end)| end)
+}
+
 fn look_up(table: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
     table.iter().find(|(known, _)| *known == name).map(|(_, rule)| *rule)
 }
@@ -192,7 +199,8 @@ fn place(folders: &str, name: &str) -> Option<&'static str> {
     // Keys have any name there.
     if folder == ".ssh" {
         let public = ["config", "known_hosts", "known_hosts.old", "authorized_keys", "readme.md"];
-        return (!public.contains(&name) && !name.ends_with(".pub")).then_some("a private key");
+        let is_public = public.contains(&name) || extension(name) == Some("pub");
+        return (!is_public).then_some("a private key");
     }
     if name.starts_with("ssh_host_") && name.ends_with("_key") {
         return Some("a private key");
@@ -202,7 +210,7 @@ fn place(folders: &str, name: &str) -> Option<&'static str> {
 }
 
 fn json(name: &str) -> Option<&'static str> {
-    let is_json = name.ends_with(".json")
+    let is_json = extension(name) == Some("json")
         && (JSON_STARTS.iter().any(|start| name.starts_with(start))
             || JSON_ENDS.iter().any(|end| name.ends_with(end)));
     is_json.then_some("credentials of a cloud")
@@ -215,14 +223,42 @@ mod tests {
     #[test]
     fn files_that_hold_secrets_are_known_by_their_names() {
         for path in [
-            ".env", "a/.env.local", "a/.ENV", "prod.env", ".envrc", ".dev.vars", "id_rsa",
-            "x/server.key", "cert.PEM", "a.p12", "a.pfx", "a.jks", "a.keystore", "a.kdbx", ".netrc",
-            ".pgpass", ".pypirc", ".git-credentials", ".aws/credentials", "x/.aws/credentials",
-            ".docker/config.json", ".kube/config", "infra/terraform.tfstate",
-            "infra/terraform.tfstate.backup", "prod.auto.tfvars", "x.tfvars.json", ".htpasswd",
-            "my-project-service-account.json", "service-account.json", "client_secret_12.json",
-            "config/secrets.yml", "config/master.key", ".ssh/github", "etc/ssh/ssh_host_rsa_key",
-            "kubeconfig", "a-very-long-name-that-does-not-fit-into-sixty-four-bytes-at-all.naïve.key",
+            ".env",
+            "a/.env.local",
+            "a/.ENV",
+            "prod.env",
+            ".envrc",
+            ".dev.vars",
+            "id_rsa",
+            "x/server.key",
+            "cert.PEM",
+            "a.p12",
+            "a.pfx",
+            "a.jks",
+            "a.keystore",
+            "a.kdbx",
+            ".netrc",
+            ".pgpass",
+            ".pypirc",
+            ".git-credentials",
+            ".aws/credentials",
+            "x/.aws/credentials",
+            ".docker/config.json",
+            ".kube/config",
+            "infra/terraform.tfstate",
+            "infra/terraform.tfstate.backup",
+            "prod.auto.tfvars",
+            "x.tfvars.json",
+            ".htpasswd",
+            "my-project-service-account.json",
+            "service-account.json",
+            "client_secret_12.json",
+            "config/secrets.yml",
+            "config/master.key",
+            ".ssh/github",
+            "etc/ssh/ssh_host_rsa_key",
+            "kubeconfig",
+            "a-very-long-name-that-does-not-fit-into-sixty-four-bytes-at-all.naïve.key",
         ] {
             assert!(sensitive_name(path).is_some(), "{path} would be read");
         }
@@ -231,12 +267,38 @@ mod tests {
     #[test]
     fn code_and_patterns_to_fill_in_are_indexed() {
         for path in [
-            ".env.example", ".env.sample", ".env.template", ".env.local.example", "example.env",
-            ".env.d.ts", "env.py", "environment.ts", "key.py", "keys.rs", "secrets.rs", "secrets.py",
-            "password.ts", "credentials.go", "pem.rs", "id_rsa.pub", ".ssh/config", ".npmrc",
-            "config.json", ".kube/cache.go", "docker/config.json", "templates/secrets.yaml",
-            "credentials", "terraform.tfvars.example", "secret.yaml", "tokens.json", "netrc.py",
-            "keystore.java", "monkey", "a.keys", "locales/en/auth.json", "keyboard.key.rs",
+            ".env.example",
+            ".env.sample",
+            ".env.template",
+            ".env.local.example",
+            "example.env",
+            ".env.d.ts",
+            "env.py",
+            "environment.ts",
+            "key.py",
+            "keys.rs",
+            "secrets.rs",
+            "secrets.py",
+            "password.ts",
+            "credentials.go",
+            "pem.rs",
+            "id_rsa.pub",
+            ".ssh/config",
+            ".npmrc",
+            "config.json",
+            ".kube/cache.go",
+            "docker/config.json",
+            "templates/secrets.yaml",
+            "credentials",
+            "terraform.tfvars.example",
+            "secret.yaml",
+            "tokens.json",
+            "netrc.py",
+            "keystore.java",
+            "monkey",
+            "a.keys",
+            "locales/en/auth.json",
+            "keyboard.key.rs",
         ] {
             assert_eq!(sensitive_name(path), None, "{path} would not be indexed");
         }

@@ -71,7 +71,7 @@ struct Compiled {
 
 /// All rules, and the automaton of their keywords.
 pub(super) struct Rules {
-    pub rules: Vec<Rule>,
+    pub all: Vec<Rule>,
     /// No finding of any rule, whatever it says.
     except: OnceLock<Regex>,
     except_patterns: Vec<&'static str>,
@@ -99,7 +99,7 @@ impl Rules {
                 }
             }
         }
-        Self { rules, except: OnceLock::new(), except_patterns: every }
+        Self { all: rules, except: OnceLock::new(), except_patterns: every }
     }
 
     /// Whether a text is what no rule means.
@@ -136,12 +136,11 @@ impl Rule {
 
     /// Where around a keyword at `keyword` a match may lie.
     pub fn window(&self, text: &[u8], keyword: Range<usize>, token: &mut TokenEnd) -> Range<usize> {
-        let (back, end) = match self.compiled().longest {
-            Some(longest) => (longest, keyword.end + longest),
-            None => {
-                let token = token.of(text, keyword.end);
-                (REACH_BACK, (keyword.end + REACH).max(token + 2))
-            }
+        let (back, end) = if let Some(longest) = self.compiled().longest {
+            (longest, keyword.end + longest)
+        } else {
+            let token = token.of(text, keyword.end);
+            (REACH_BACK, (keyword.end + REACH).max(token + 2))
         };
         keyword.start.saturating_sub(back)..text.len().min(end)
     }
@@ -218,12 +217,11 @@ impl Keywords {
             let list: Vec<&str> = list;
             let number = u16::try_from(number).expect("there are a few hundred rules");
             for word in list {
-                match words.iter().position(|known| *known == word) {
-                    Some(at) => waiting[at].push(number),
-                    None => {
-                        words.push(word);
-                        waiting.push(vec![number]);
-                    }
+                if let Some(at) = words.iter().position(|known| *known == word) {
+                    waiting[at].push(number);
+                } else {
+                    words.push(word);
+                    waiting.push(vec![number]);
                 }
             }
         }
@@ -268,4 +266,39 @@ fn builder() -> regex_automata::meta::Builder {
             .dfa(false),
     );
     builder
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_has_keywords_and_compiles() {
+        assert!(RULES.all.len() > 400, "{} rules are left", RULES.all.len());
+        assert!(!RULES.is_excepted(b"Zx9Kq2Lm7Rt4Wv1Yb8Nc3Dh6Fj5Gp0Ts"));
+        assert!(RULES.is_excepted(b"${SECRET_NAME}"));
+        for rule in &RULES.all {
+            assert!(!rule.keywords.is_empty(), "{} has no keyword", rule.name);
+            assert!(rule.keywords.iter().all(|word| word.len() >= 3), "{}", rule.name);
+            assert!(!rule.pattern.is_empty(), "{} has no expression", rule.name);
+            rule.compiled();
+            rule.applies_to("any/path");
+        }
+    }
+
+    #[test]
+    fn no_line_of_a_collection_is_of_an_unknown_kind() {
+        let known = ["rule", "keywords", "regex", "path", "group", "entropy", "random", "except"];
+        for line in COLLECTIONS.iter().flat_map(|text| text.lines()) {
+            let key = line.split(' ').next().unwrap_or_default();
+            let is_known = known.contains(&key) || ["", "#", "needs", "every"].contains(&key);
+            assert!(is_known, "{line}");
+        }
+    }
+
+    #[test]
+    fn names_of_rules_are_unique() {
+        let names: std::collections::BTreeSet<_> = RULES.all.iter().map(|r| r.name).collect();
+        assert_eq!(names.len(), RULES.all.len());
+    }
 }

@@ -17,9 +17,11 @@ use super::values;
 pub(super) struct Shape {
     pub name: &'static str,
     pub keywords: &'static [&'static str],
-    /// Given the path, the text and the place of a keyword; the place of the secret.
-    pub find: fn(&str, &[u8], Range<usize>) -> Option<Range<usize>>,
+    pub find: Find,
 }
+
+/// Given the path, the text and the place of a keyword, the place of the secret.
+type Find = fn(&str, &[u8], Range<usize>) -> Option<Range<usize>>;
 
 /// All shapes.
 pub(super) const SHAPES: [Shape; 4] = [
@@ -33,11 +35,34 @@ pub(super) const SHAPES: [Shape; 4] = [
     Shape {
         name: "assigned-secret",
         keywords: &[
-            "secret", "token", "api_key", "apikey", "api-key", "api.key", "access_key",
-            "accesskey", "access-key", "private_key", "privatekey", "private-key", "auth_key",
-            "authkey", "auth-key", "encryption_key", "encryptionkey", "encryption-key",
-            "signing_key", "signingkey", "signing-key", "credential", "account_key", "accountkey",
-            "master_key", "masterkey", "shared_key", "sharedkey",
+            "secret",
+            "token",
+            "api_key",
+            "apikey",
+            "api-key",
+            "api.key",
+            "access_key",
+            "accesskey",
+            "access-key",
+            "private_key",
+            "privatekey",
+            "private-key",
+            "auth_key",
+            "authkey",
+            "auth-key",
+            "encryption_key",
+            "encryptionkey",
+            "encryption-key",
+            "signing_key",
+            "signingkey",
+            "signing-key",
+            "credential",
+            "account_key",
+            "accountkey",
+            "master_key",
+            "masterkey",
+            "shared_key",
+            "sharedkey",
         ],
         find: |path, text, at| assigned(path, text, at, false),
     },
@@ -53,9 +78,15 @@ const KEY_RUN: usize = 40;
 /// missing, to the end of the data.
 fn private_key(_: &str, text: &[u8], keyword: Range<usize>) -> Option<Range<usize>> {
     static HEADER: LazyLock<Regex> = LazyLock::new(|| {
-        bytes_regex(r"(?i)-----BEGIN[ A-Z0-9_-]{0,100}(?:PRIVATE KEY(?: BLOCK)?|STATIC KEY V1)-----")
+        bytes_regex(
+            r"(?i)-----BEGIN[ A-Z0-9_-]{0,100}(?:PRIVATE KEY(?: BLOCK)?|STATIC KEY V1)-----",
+        )
     });
-    let header = HEADER.find(Input::new(text).span(keyword.start..text.len().min(keyword.start + 160)).anchored(Anchored::Yes))?;
+    let header = HEADER.find(
+        Input::new(text)
+            .span(keyword.start..text.len().min(keyword.start + 160))
+            .anchored(Anchored::Yes),
+    )?;
     let limit = text.len().min(header.end() + MAX_PRIVATE_KEY);
     let body = &text[header.end()..limit];
     let end = memmem::find(body, b"-----");
@@ -85,10 +116,26 @@ fn private_key(_: &str, text: &[u8], keyword: Range<usize>) -> Option<Range<usiz
     Some(keyword.start..header.end() + stop)
 }
 
-/// How much of a cut-off key follows its last full line.
+/// How much of a cut-off key follows its last full line: the rest of that line and one more that
+/// is of the same characters.
 fn tail(rest: &[u8]) -> usize {
-    let more = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=\r\n\\".contains(byte);
-    rest.iter().take(2 * KEY_RUN).take_while(|byte| more(byte)).count()
+    let end_of_line = |from: usize| {
+        let found = memchr::memchr(b'\n', &rest[from..]);
+        found.map_or(rest.len(), |at| from + at + 1)
+    };
+    let is_data = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=\\\"',".contains(byte);
+    let own = rest.iter().take_while(|byte| is_data(byte)).count();
+    if rest.get(own).is_none_or(|byte| !byte.is_ascii_whitespace()) {
+        return own;
+    }
+    let start = end_of_line(own);
+    let next = rest[start..end_of_line(start)].trim_ascii();
+    let is_more = !next.is_empty() && next.iter().all(is_data);
+    if is_more {
+        start + rest[start..].iter().take_while(|byte| is_data(byte)).count()
+    } else {
+        own
+    }
 }
 
 /// The password of `scheme://user:password@host`.
@@ -115,19 +162,24 @@ fn url_password(_: &str, text: &[u8], keyword: Range<usize>) -> Option<Range<usi
 
 /// Passwords of URLs that show how a URL is written.
 const WORDS: [&str; 16] = [
-    "pass", "pwd", "pw", "test", "testing", "user", "username", "admin", "token", "bar", "baz", "foo",
-    "xxx", "password", "passwd", "hunter2",
+    "pass", "pwd", "pw", "test", "testing", "user", "username", "admin", "token", "bar", "baz",
+    "foo", "xxx", "password", "passwd", "hunter2",
 ];
 
 /// Names of things about a secret that are not the secret itself.
 const NOT_THE_SECRET: [&str; 14] = [
-    "id", "ids", "name", "names", "url", "uri", "path", "file", "filename", "type", "kind", "prefix",
-    "field", "header",
+    "id", "ids", "name", "names", "url", "uri", "path", "file", "filename", "type", "kind",
+    "prefix", "field", "header",
 ];
 
 /// The value that is given to a name which says that it is a secret: `api_key = "…"`,
 /// `"token": "…"`, `<password>…</password>`, `setSecret("…")`, `- name: TOKEN` / `value: …`.
-fn assigned(path: &str, text: &[u8], keyword: Range<usize>, password: bool) -> Option<Range<usize>> {
+fn assigned(
+    path: &str,
+    text: &[u8],
+    keyword: Range<usize>,
+    password: bool,
+) -> Option<Range<usize>> {
     // From the word to the value, over the rest of the name, what closes it, a type and the sign
     // of assignment.
     static TO_VALUE: LazyLock<Regex> = LazyLock::new(|| {
@@ -145,7 +197,7 @@ fn assigned(path: &str, text: &[u8], keyword: Range<usize>, password: bool) -> O
     TO_VALUE.search_captures(&Input::new(text).span(span).anchored(Anchored::Yes), &mut captures);
     let found = captures.get_match()?;
     let name = captures.get_group_by_name("name").map_or(&b""[..], |name| &text[name.range()]);
-    if last_word(name).is_some_and(|word| is_not_the_secret(word)) {
+    if last_word(name).is_some_and(is_not_the_secret) {
         return None;
     }
     let value = match text[..found.end()].last()? {
@@ -156,7 +208,8 @@ fn assigned(path: &str, text: &[u8], keyword: Range<usize>, password: bool) -> O
         _ => bare(path, text, found.end(), password)?,
     };
     let secret = &text[value.clone()];
-    let is_secret = values::is_random(secret) || password && values::is_password(secret) && !values::is_reference(secret);
+    let is_secret = values::is_random(secret)
+        || password && values::is_password(secret) && !values::is_reference(secret);
     (is_secret && !values::is_place_holder(secret)).then_some(value)
 }
 
@@ -219,7 +272,8 @@ fn bare(path: &str, text: &[u8], start: usize, password: bool) -> Option<Range<u
     let end = rest.iter().position(ends).unwrap_or(rest.len());
     let value = &rest[..end];
     // `key=0x1F…` is a number, and `a.b2.c` an expression.
-    let is_expression = !is_text && (value.len() < 20 || value.contains(&b'.') || value.starts_with(b"0x"));
+    let is_expression =
+        !is_text && (value.len() < 20 || value.contains(&b'.') || value.starts_with(b"0x"));
     (!is_expression && !value.is_empty()).then(|| start..start + end)
 }
 
@@ -230,16 +284,46 @@ fn is_settings(path: &str) -> bool {
     let end = end.to_ascii_lowercase();
     matches!(
         end.as_str(),
-        "yml" | "yaml" | "properties" | "ini" | "conf" | "cnf" | "cfg" | "config" | "env" | "toml"
-            | "sh" | "bash" | "zsh" | "fish" | "txt" | "md" | "rst" | "adoc" | "tf" | "hcl" | "example"
-            | "sample" | "template" | "dist" | "xml" | "plist" | "html" | "log" | "service" | "netrc"
-            | "npmrc" | "envrc" | "dockerfile"
+        "yml"
+            | "yaml"
+            | "properties"
+            | "ini"
+            | "conf"
+            | "cnf"
+            | "cfg"
+            | "config"
+            | "env"
+            | "toml"
+            | "sh"
+            | "bash"
+            | "zsh"
+            | "fish"
+            | "txt"
+            | "md"
+            | "rst"
+            | "adoc"
+            | "tf"
+            | "hcl"
+            | "example"
+            | "sample"
+            | "template"
+            | "dist"
+            | "xml"
+            | "plist"
+            | "html"
+            | "log"
+            | "service"
+            | "netrc"
+            | "npmrc"
+            | "envrc"
+            | "dockerfile"
     )
 }
 
 /// The values of a Kubernetes `Secret`, which need no name that says so.
 pub(super) fn kubernetes_secrets(path: &str, text: &[u8], mut found: impl FnMut(Range<usize>)) {
-    let is_yaml = path.len() > 4 && (path.ends_with(".yaml") || path.ends_with(".yml"));
+    let end = path.rsplit_once('.').map_or("", |(_, end)| end);
+    let is_yaml = end.eq_ignore_ascii_case("yaml") || end.eq_ignore_ascii_case("yml");
     if !is_yaml || memmem::find(text, b"Secret").is_none() {
         return;
     }
@@ -282,8 +366,13 @@ fn secrets_of(text: &[u8], lines: &[Range<usize>], found: &mut impl FnMut(Range<
             // A line without a key belongs to a value of several lines.
             let place = if key.is_empty() { trimmed(text, line) } else { value };
             let secret = &text[place.clone()];
-            let is_block = secret.first().is_some_and(|byte| b"|>".contains(byte)) && secret.len() <= 3;
-            if !secret.is_empty() && !is_block && !secret.starts_with(b"{{") && !matches!(secret, b"\"\"" | b"''") {
+            let is_block =
+                secret.first().is_some_and(|byte| b"|>".contains(byte)) && secret.len() <= 3;
+            if !secret.is_empty()
+                && !is_block
+                && !secret.starts_with(b"{{")
+                && !matches!(secret, b"\"\"" | b"''")
+            {
                 found(place);
             }
         }
@@ -294,7 +383,10 @@ fn secrets_of(text: &[u8], lines: &[Range<usize>], found: &mut impl FnMut(Range<
 fn key_and_value(text: &[u8], line: &Range<usize>) -> (Range<usize>, Range<usize>) {
     let bytes = &text[line.clone()];
     let colon = memchr::memchr(b':', bytes).filter(|at| {
-        bytes[..*at].trim_ascii().iter().all(|byte| byte.is_ascii_alphanumeric() || b"._-\"'".contains(byte))
+        bytes[..*at]
+            .trim_ascii()
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-\"'".contains(byte))
             && bytes.get(at + 1).is_none_or(u8::is_ascii_whitespace)
     });
     match colon {
@@ -316,5 +408,9 @@ fn trimmed(text: &[u8], place: &Range<usize>) -> Range<usize> {
 fn bytes_regex(pattern: &str) -> Regex {
     let syntax = regex_automata::util::syntax::Config::new().unicode(false).utf8(false);
     let config = regex_automata::meta::Config::new().utf8_empty(false);
-    Regex::builder().syntax(syntax).configure(config).build(pattern).expect("a test runs every shape")
+    Regex::builder()
+        .syntax(syntax)
+        .configure(config)
+        .build(pattern)
+        .expect("a test runs every shape")
 }

@@ -56,16 +56,17 @@ pub(super) fn reads_as_words(bytes: &[u8]) -> bool {
     turns(bytes) < 0.12
 }
 
-/// Whether a value is random as a generated key is: long, of letters and digits that take turns.
+/// Whether a value is random as a generated key is: long, of letters and digits that take turns,
+/// or else of small letters and about as many capitals, which no name has.
 pub(super) fn is_random(value: &[u8]) -> bool {
-    let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let letters = value.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
-    value.len() >= 16
-        && digits >= 2
-        && letters >= 2
-        && (digits + letters) * 4 >= value.len() * 3
+    let count = |kind| value.iter().filter(|byte| class(**byte) == kind).count();
+    let (lower, upper, digits) = (count(Class::Lower), count(Class::Upper), count(Class::Digit));
+    let letters = lower + upper;
+    let is_token = value.len() >= 16 && letters >= 2 && (digits + letters) * 4 >= value.len() * 3;
+    let is_mixed = value.len() >= 20 && lower.min(upper) * 100 >= letters * 28;
+    is_token
         && entropy(value) >= 3.0
-        && turns(value) >= 0.22
+        && (digits >= 2 && turns(value) >= 0.22 || is_mixed && turns(value) >= 0.3)
 }
 
 /// Whether a value may be a password that somebody made up: neither a word nor a number nor
@@ -83,9 +84,30 @@ pub(super) fn is_password(value: &[u8]) -> bool {
 
 /// Texts that are in no secret and in many place holders.
 const PLACE_HOLDERS: [&str; 24] = [
-    "changeme", "change_me", "change-me", "default", "dummy", "example", "fake", "insert", "invalid",
-    "mock", "passphrase", "passwd", "password", "placeholder", "redacted", "replace", "sample",
-    "secret", "todo", "xxxx", "your", "****", "....", "1234567",
+    "changeme",
+    "change_me",
+    "change-me",
+    "default",
+    "dummy",
+    "example",
+    "fake",
+    "insert",
+    "invalid",
+    "mock",
+    "passphrase",
+    "passwd",
+    "password",
+    "placeholder",
+    "redacted",
+    "replace",
+    "sample",
+    "secret",
+    "todo",
+    "xxxx",
+    "your",
+    "****",
+    "....",
+    "1234567",
 ];
 
 /// Whether a value begins as a variable, a path or an option does.
@@ -102,4 +124,40 @@ pub(super) fn is_place_holder(value: &[u8]) -> bool {
     }
     let lower = value.to_ascii_lowercase();
     PLACE_HOLDERS.iter().any(|word| memchr::memmem::find(&lower, word.as_bytes()).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_text_is_told_from_names() {
+        for random in [
+            "9f86d081884c7d659a2feaa0c55ad015",
+            "Zx9Kq2Lm7Rt4Wv1Yb8Nc",
+            "k3j4h5g6f7d8s9a0q1w2e3r4",
+            "b7Yt/2mQ9+xLk4Rv8sWz1A==",
+        ] {
+            assert!(is_random(random.as_bytes()), "{random}");
+            assert!(!reads_as_words(random.as_bytes()), "{random}");
+        }
+        for name in [
+            "get_user_by_id_v2_or_none",
+            "AWSEntityResolutionConsoleFullAccess",
+            "application/json; charset=utf8",
+            "2024-02-29T12:00:00.000Z",
+            "sentence-transformers-v2",
+            "aaaaaaaaaaaaaaaaaaaaaaaa",
+            "1234567890123456789012345",
+        ] {
+            assert!(!is_random(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn entropy_is_that_of_bytes() {
+        assert!(entropy(b"aaaa").abs() < 1e-6);
+        assert!((entropy(b"abcd") - 2.0).abs() < 1e-6);
+        assert!(entropy(b"").abs() < 1e-6);
+    }
 }
