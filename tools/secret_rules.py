@@ -50,6 +50,37 @@ SECRET_PARTS = {
     "polymarket-passphrase",
 }
 
+INSIDE = {
+    # Every match holds a keyword, though the expression does not spell it out.
+    "authress-service-client-access-key",
+    "azure-ad-client-secret",
+    "azure-storage-account-key",
+    "box-api-access-token",
+    "cloudflare-api-key.2",
+    "facebook-page-access-token",
+    "github-app-token",
+    "harness-api-key",
+    "jwt",
+    "linkedin-client-id",
+    "linkedin-client-secret",
+    "lob-api-key",
+    "lob-pub-api-key",
+    "messagebird-api-token",
+    "messagebird-client-id",
+    "midtrans-production-server-client-key",
+    "mongodb-connection-string",
+    "onesignal-rich-authentication-token",
+    "privateai-api-token",
+    "slack-config-access-token",
+    "slack-legacy-token",
+    "slack-legacy-workspace-token",
+    "slack-user-token",
+    "snowflake-programmatic-access-token.1",
+    "stripe-access-token",
+    "wakatime-api-key.1",
+    "woocommerce-consumer-secret.1",
+}
+
 LOOSE = {"curl-auth-user"}
 """Their exceptions would also hold for secrets that merely contain such a text."""
 
@@ -182,6 +213,8 @@ def converted(rules: list[dict[str, Any]]) -> list[str]:
         if name in OWN or (rule.get("skipReport") and name not in SECRET_PARTS):
             continue
         lines += ["", f"rule {name}", f"keywords {' '.join(map(escaped, rule['keywords']))}"]
+        if name not in INSIDE and not spelled_out(rule):
+            lines.append("anywhere")
         if "path" in rule:
             lines.append(f"path {translated(rule['path'])}")
         if "valueGroup" in rule:
@@ -191,6 +224,12 @@ def converted(rules: list[dict[str, Any]]) -> list[str]:
     if any("\n" in line for line in lines):
         sys.exit("an expression holds a line break")
     return lines
+
+
+def spelled_out(rule: dict[str, Any]) -> bool:
+    """Whether the expression names every keyword; else a keyword may be far from the match."""
+    plain = re.sub(r"\\(.)", r"\1", rule["regex"]).lower()
+    return all(keyword.lower() in plain for keyword in rule["keywords"])
 
 
 def escaped(keyword: str) -> str:

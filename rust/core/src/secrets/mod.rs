@@ -30,7 +30,7 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 
-use rules::{Keywords, RULES, TokenEnd};
+use rules::{Keywords, RULES, Token};
 use shapes::SHAPES;
 
 /// Changes whenever the redactions of any text or the names that are left out change; part of the
@@ -161,7 +161,7 @@ struct Secret {
 fn find(path: &str, text: &[u8], work: &mut Work) -> Vec<Secret> {
     let mut found = Vec::new();
     let mut windows: Vec<(u16, Range<usize>)> = Vec::new();
-    let mut token = TokenEnd::default();
+    let mut token = Token::default();
     let rules = &RULES.all;
     for hit in KEYWORDS.automaton.find_overlapping_iter(text) {
         for &number in &KEYWORDS.waiting[hit.pattern().as_usize()] {

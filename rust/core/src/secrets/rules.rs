@@ -26,18 +26,21 @@ const REACH: usize = 1024;
 /// How far back the start of such a match may lie.
 const REACH_BACK: usize = 300;
 
-/// Where the text without a space ends in which a keyword stands: a token may be long.
+/// The text without a space in which a keyword stands: a token may be long.
 #[derive(Debug, Default)]
-pub(super) struct TokenEnd(usize);
+pub(super) struct Token(Range<usize>);
 
-impl TokenEnd {
-    /// The end of the token at `at`. Asked in order, it reads the text once.
-    fn of(&mut self, text: &[u8], at: usize) -> usize {
-        if self.0 <= at {
-            let rest = &text[at..];
-            self.0 = at + rest.iter().position(u8::is_ascii_whitespace).unwrap_or(rest.len());
+impl Token {
+    /// The token around `at`. Asked in order, it reads the text twice at most.
+    fn around(&mut self, text: &[u8], at: usize) -> Range<usize> {
+        if self.0.is_empty() || !self.0.contains(&at) {
+            let before = self.0.end.min(at);
+            let start = text[before..at].iter().rposition(u8::is_ascii_whitespace);
+            let end = text[at..].iter().position(u8::is_ascii_whitespace);
+            self.0 = start.map_or(before, |start| before + start + 1)
+                ..end.map_or(text.len(), |end| at + end);
         }
-        self.0
+        self.0.clone()
     }
 }
 
@@ -51,6 +54,7 @@ pub(super) struct Rule {
     group: Option<usize>,
     entropy: f32,
     random: bool,
+    anywhere: bool,
     except: Vec<&'static str>,
     needs: Vec<&'static str>,
     compiled: OnceLock<Compiled>,
@@ -121,6 +125,7 @@ impl Rule {
             "group" => self.group = value.parse().ok(),
             "entropy" => self.entropy = value.parse().unwrap_or_default(),
             "random" => self.random = true,
+            "anywhere" => self.anywhere = true,
             "except" => self.except.push(value),
             "needs" => self.needs.push(value),
             _ => {}
@@ -135,14 +140,18 @@ impl Rule {
     }
 
     /// Where around a keyword at `keyword` a match may lie.
-    pub fn window(&self, text: &[u8], keyword: Range<usize>, token: &mut TokenEnd) -> Range<usize> {
-        let (back, end) = if let Some(longest) = self.compiled().longest {
-            (longest, keyword.end + longest)
+    pub fn window(&self, text: &[u8], keyword: Range<usize>, token: &mut Token) -> Range<usize> {
+        if self.anywhere {
+            return 0..text.len();
+        }
+        let (start, end) = if let Some(longest) = self.compiled().longest {
+            (keyword.start.saturating_sub(longest), keyword.end + longest)
         } else {
-            let token = token.of(text, keyword.end);
-            (REACH_BACK, (keyword.end + REACH).max(token + 2))
+            let token = token.around(text, keyword.start);
+            let start = keyword.start.saturating_sub(REACH_BACK).min(token.start);
+            (start, (keyword.end + REACH).max(token.end + 2))
         };
-        keyword.start.saturating_sub(back)..text.len().min(end)
+        start..text.len().min(end)
     }
 
     /// The first secret that begins in `window` at or after `from`: its place, and from where to
@@ -288,7 +297,9 @@ mod tests {
 
     #[test]
     fn no_line_of_a_collection_is_of_an_unknown_kind() {
-        let known = ["rule", "keywords", "regex", "path", "group", "entropy", "random", "except"];
+        let known = [
+            "rule", "keywords", "anywhere", "regex", "path", "group", "entropy", "random", "except",
+        ];
         for line in COLLECTIONS.iter().flat_map(|text| text.lines()) {
             let key = line.split(' ').next().unwrap_or_default();
             let is_known = known.contains(&key) || ["", "#", "needs", "every"].contains(&key);
