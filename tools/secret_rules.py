@@ -167,7 +167,7 @@ def conditions(filter_: str) -> list[str]:
     for at, char in enumerate(filter_):
         if quote:
             quote = "" if char == quote and filter_[at - 1] != "\\" else quote
-        elif char in "`\"":
+        elif char in '`"':
             quote = char
         elif char in "([":
             depth += 1
