@@ -11,7 +11,6 @@ from support import (
     MODES,
     PROJECT,
     Tree,
-    check_same,
     check_whole,
     chunks,
     generation,
@@ -33,26 +32,6 @@ def clean_build(tree: Tree) -> Index:
             updated(index)
             return index
     raise AssertionError("no place for a clean build")
-
-
-def test_a_run_torn_inside_the_lexical_commit_is_written_anew(project: Tree) -> None:
-    """All files of the lexical store are there, but for the last one, which makes them count."""
-    index = open_index(project)
-    updated(index)
-    before = chunks(index)
-    # Keeps its snapshot, which only a commit lets go.
-    held = generation(index)
-    meta = held.epoch.bm25 / "meta.json"
-    old = meta.read_bytes()
-    project.write("src/retry.py", "def changed():\n    return 1\n")
-    project.delete("web/app.js")
-    updated(index)
-    meta.write_bytes(old)
-    assert check_whole(index).manifest.generation == 1
-    assert chunks(index) == before
-    # The same work again gives its files the same names.
-    assert updated(index).generation == 2
-    check_same(index, clean_build(project))
 
 
 def test_a_reader_keeps_its_generation(project: Tree) -> None:

@@ -15,7 +15,7 @@ PYTHON_ROOMS = [
     {"_core"},
     {"errors", "types"},
     {"config", "layout", "fusion", "budget"},
-    {"embed", "store"},
+    {"embed", "store", "scan"},
     {"commit"},
     {"tally"},
     {"pipeline"},
@@ -30,7 +30,7 @@ PYTHON_ROOMS = [
 RUST_ROOMS = [
     {"error"},
     {"path", "digest", "cancel", "guard", "analyzer", "memory"},
-    {"sealed", "lock"},
+    {"sealed", "lock", "secrets"},
     {"inventory", "lease"},
     {"read", "merkle"},
     {"language"},

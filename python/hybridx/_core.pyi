@@ -38,6 +38,7 @@ __all__ = [
     "ingest",
     "languages",
     "path_patterns",
+    "redact",
     "release_memory",
     "scan",
     "versions",
@@ -145,6 +146,8 @@ def scan(
     max_file_bytes: int = ...,
     exclude: Sequence[_Path] = ...,
     default_excludes: bool = True,
+    redact_secrets: bool = True,
+    secrets_allow: Sequence[str] = ...,
     clock_folder: _Path | None = None,
     cache: StatCache | None = None,
     cancel: CancelToken | None = None,
@@ -154,7 +157,9 @@ def scan(
     `exclude` are absolute folders never entered; `clock_folder` is a writable folder whose file
     system's time decides which files are too fresh to trust their times. Raises `OSError` if
     `root` cannot be listed and `Cancelled`; anything wrong below `root` is a skip,
-    and so is a file of more than `max_file_bytes` (4 MiB).
+    and so is a file of more than `max_file_bytes` (4 MiB). With `redact_secrets`, so is one whose
+    name says that it holds secrets, unless a pattern of `secrets_allow` matches it. Raises
+    `UsageError` for a pattern that does not parse.
     """
 
 @final
@@ -203,6 +208,8 @@ def explain(
     max_file_bytes: int = ...,
     exclude: Sequence[_Path] = ...,
     default_excludes: bool = True,
+    redact_secrets: bool = True,
+    secrets_allow: Sequence[str] = ...,
 ) -> Explanation:
     """Explains one path below `root`, by the rules of `scan`.
 
@@ -279,6 +286,14 @@ class Totals:
     def skipped(self) -> dict[str, int]:
         """Files by reason."""
 
+    @property
+    def redacted_files(self) -> int:
+        """Indexed files that had a secret in them."""
+
+    @property
+    def redactions(self) -> dict[str, int]:
+        """Redacted secrets by rule."""
+
 @final
 class Draft:
     """The next snapshot in the making: the current one's files, with what was written since."""
@@ -351,9 +366,14 @@ def ingest(
     batch_bytes: int = ...,
     queue: int = 4,
     memory_bytes: int = ...,
+    redact_secrets: bool = True,
+    secrets_allow: Sequence[str] = ...,
     cancel: CancelToken | None = None,
 ) -> IngestStream:
-    """Reads, chunks and analyses files in parallel.
+    """Reads, chunks and analyses files in parallel, their secrets redacted.
+
+    Files that match a pattern of `secrets_allow` are taken as they are, and with `redact_secrets`
+    false all are. Raises `UsageError` for a pattern that does not parse.
 
     At most `queue` batches of about `batch_bytes` (1 MiB) wait to be read; files of more than
     `max_file_bytes` (4 MiB) are skipped. Files that are worked on at once take about
@@ -492,6 +512,12 @@ class Bm25Searcher:
     def ids(self) -> list[int]:
         """The ids of all chunks, ascending."""
 
+    def terms(self) -> list[tuple[str, str]]:
+        """Every `(field, term)` of the text fields, those of deleted chunks included."""
+
+    def texts(self) -> list[tuple[str, str]]:
+        """Every stored `(field, text)`, those of deleted chunks included."""
+
     def __len__(self) -> int: ...
 
 @final
@@ -547,6 +573,12 @@ class Inventory:
 
 def analyze(text: str) -> str:
     """The encoded terms of a text: separated by spaces, compounds marked by a leading `+`."""
+
+def redact(path: str, text: str) -> tuple[str, list[tuple[int, str]]]:
+    """The text of the file at `path` without its secrets, and `(line, rule)` of each.
+
+    Lines are counted from 1 and stay what they are.
+    """
 
 def release_memory() -> None:
     """Returns freed memory to the operating system, where the allocator keeps it otherwise."""

@@ -18,7 +18,8 @@ from hybridx import _core
 from hybridx.config import Settings
 from hybridx.errors import HybridxError, NotIndexedError, UsageError
 from hybridx.layout import Layout
-from hybridx.types import ModelInfo, Status
+from hybridx.scan import scan_tree
+from hybridx.types import ModelInfo, Secrets, Status
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Sequence
@@ -191,7 +192,7 @@ class Index:
         """
         start = time.perf_counter()
         generation = self._generation()
-        scan = self._scan()
+        scan = scan_tree(self._layout, self.settings)
         changes = scan.tree.diff(generation.snapshot.tree)
         old = generation.manifest.merkle_root
         return DiffReport(old, scan.tree.root, changes, time.perf_counter() - start)
@@ -255,6 +256,11 @@ class Index:
             pending=pending,
             skipped=totals.skipped,
             failed=totals.failed,
+            secrets=Secrets(
+                files=totals.redacted_files,
+                redactions=sum(totals.redactions.values()),
+                rules=totals.redactions,
+            ),
         )
 
     def skipped(self) -> list[tuple[str, str, str]]:
@@ -413,19 +419,8 @@ class Index:
             self._models[name] = load_model(name)
         return self._models[name]
 
-    def _scan(self) -> _core.Scan:
-        settings = self.settings
-        return _core.scan(
-            self.root,
-            jobs=settings.jobs,
-            max_file_bytes=settings.max_file_bytes,
-            exclude=[self._layout.folder],
-            default_excludes=settings.default_excludes,
-            cache=_core.StatCache.load(self._layout.stat_cache),
-        )
-
     def _pending(self, generation: Generation) -> int:
-        changes = self._scan().tree.diff(generation.snapshot.tree)
+        changes = scan_tree(self._layout, self.settings).tree.diff(generation.snapshot.tree)
         alone = (changes.added, changes.modified, changes.removed)
         return sum(map(len, alone)) + len(changes.moved)
 

@@ -5,7 +5,9 @@ The project's file is `hybridx.toml` in the root that is indexed, or else the ta
 `[tool.hybridx]` of its `pyproject.toml`; with both, `hybridx.toml` alone counts.
 
 A project's file comes with the tree, so it may be a stranger's: it may not say where on this
-machine things are written (`cache_dir`, `index_parent`, an `index_dir` outside the root).
+machine things are written (`cache_dir`, `index_parent`, an `index_dir` outside the root), and it
+may not switch the redaction of secrets off. It may name files of its own that are to be stored as
+they are (`secrets_allow`): which keys are there for the tests' sake, only the project knows.
 
 `HYBRIDX_INDEX_DIR` is `index_parent`, a folder with one index per root in it; `index_dir`, the
 place of one index, has no variable. Of these two the one from the later source counts.
@@ -81,6 +83,11 @@ class Settings:
     default_excludes: bool = field(default=True, metadata=_must(bool))
     """Leave out folders of dependencies and caches: `node_modules`, `__pycache__`, virtual
     environments and their like."""
+    redact_secrets: bool = field(default=True, metadata=_must(bool, in_project=False))
+    """Skip files whose name says that they hold secrets, and redact secrets in all others."""
+    secrets_allow: tuple[str, ...] = field(default=(), metadata=_must(tuple))
+    """Files that are stored as they are: patterns as in a `.gitignore` at the root. In a variable
+    they are separated by commas, or by line breaks if there is one."""
     memory_limit_mb: int | None = field(
         default=None, metadata=_must(int, low=1, high=2**40, flag="--memory-limit")
     )
@@ -176,7 +183,13 @@ _RULES: dict[str, _Rule] = {
 
 _RIVALS = {"index_dir": "index_parent", "index_parent": "index_dir"}
 
-_TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+_TYPE_NAMES = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    tuple: "a list of texts",
+}
 
 _Found = tuple[str, Any, str]
 """A valid value: its key, the value and its origin."""
@@ -287,6 +300,9 @@ def _parsed(where: str, kind: type, text: str) -> object:
         words = {"1": True, "true": True, "yes": True, "on": True}
         words |= {"0": False, "false": False, "no": False, "off": False}
         return words.get(text.strip().lower(), text)
+    if kind is tuple:
+        parts = text.split("\n" if "\n" in text.strip() else ",")
+        return [part.strip() for part in parts if part.strip()]
     if kind in (int, float):
         try:
             return kind(text)
@@ -305,6 +321,8 @@ def _checked(where: str, rule: _Rule, value: object, base: Path | None = None) -
         if not isinstance(text, str) or not text or "\0" in text:
             raise UsageError(f"{where}: must be a path, not {value!r}")
         return _absolute(text, base)
+    if rule.kind is tuple:
+        return _texts(where, value)
     if rule.kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     # A bool is an int for `isinstance`.
@@ -323,6 +341,18 @@ def _checked(where: str, rule: _Rule, value: object, base: Path | None = None) -
         bound = f"between {rule.low:,} and {rule.high:,}"
         raise UsageError(f"{where}: must be {bound}, not {value:,}")
     return value
+
+
+def _texts(where: str, value: object) -> tuple[str, ...]:
+    """A list of texts, none of them empty, as a tuple."""
+    if not isinstance(value, (list, tuple)):
+        raise UsageError(f"{where}: must be {_TYPE_NAMES[tuple]}, not {value!r}")
+    texts = []
+    for each in value:
+        if not isinstance(each, str) or not each.strip() or "\0" in each or "\n" in each:
+            raise UsageError(f"{where}: must be {_TYPE_NAMES[tuple]}, and {each!r} is none")
+        texts.append(each)
+    return tuple(texts)
 
 
 def _absolute(path: str, base: Path | None) -> Path:

@@ -17,6 +17,7 @@ from hybridx import _core
 from hybridx.budget import Budget
 from hybridx.commit import MANIFEST_FORMAT, Generation, Manifest, Writer
 from hybridx.pipeline import EmbedStep, StoreStep, call, sequentially, side_by_side
+from hybridx.scan import scan_tree
 from hybridx.store import STORE_VERSION
 from hybridx.tally import Tally
 
@@ -43,13 +44,14 @@ class Request:
     """Files whose rows in the stores are wrong: what is there goes, and is made anew."""
 
 
-def fingerprint(model: Model) -> str:
+def fingerprint(model: Model, settings: Settings) -> str:
     """A digest of everything that decides what is stored for a given text."""
     parts = {
         **_core.versions(),
         "manifest": MANIFEST_FORMAT,
         "store": STORE_VERSION,
         "model": model.fingerprint,
+        "secrets": [settings.redact_secrets, settings.secrets_allow],
     }
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
@@ -123,16 +125,9 @@ class Update:
         return tally.report(self.layout.root, scan, manifest, *chunks)
 
     def _scan(self) -> _core.Scan:
-        settings = self.settings
-        return _core.scan(
-            self.layout.root,
-            jobs=self._jobs,
-            max_file_bytes=settings.max_file_bytes,
-            exclude=[self.layout.folder],
-            default_excludes=settings.default_excludes,
-            clock_folder=self.layout.folder,
-            cache=_core.StatCache.load(self.layout.stat_cache),
-            cancel=self.cancel,
+        folder = self.layout.folder
+        return scan_tree(
+            self.layout, self.settings, jobs=self._jobs, clock_folder=folder, cancel=self.cancel
         )
 
     def _choose_epoch(self) -> tuple[Epoch, Generation | None]:
@@ -141,7 +136,7 @@ class Update:
         One whose fingerprint is not the current one's is built beside it, and resumed if an
         earlier run did not finish it.
         """
-        wanted = self.layout.epoch(fingerprint(self.model))
+        wanted = self.layout.epoch(fingerprint(self.model, self.settings))
         twin = replace(wanted, folder=wanted.folder.with_name(wanted.folder.name + "-b"))
         current = self.layout.current()
         if self.request.full:
@@ -162,7 +157,7 @@ class Update:
             snapshot="",
             snapshot_digest="",
             merkle_root="",
-            fingerprint=fingerprint(self.model),
+            fingerprint=fingerprint(self.model, self.settings),
             build=secrets.token_hex(8),
             model=self.model.name,
             model_source=self.model.source,
@@ -225,6 +220,8 @@ class Update:
             max_file_bytes=settings.max_file_bytes,
             queue=budget.queue,
             memory_bytes=budget.ingest_bytes,
+            redact_secrets=settings.redact_secrets,
+            secrets_allow=settings.secrets_allow,
             cancel=self.cancel,
         )
         mend = self.request.mend

@@ -180,6 +180,20 @@ class ModelInfo(_Value):
 
 
 @dataclass(frozen=True, slots=True)
+class Secrets(_Value):
+    """Secrets that were redacted before anything was stored.
+
+    Files that were not read for their name's sake are among the skipped ones, as `sensitive`.
+    """
+
+    files: int = 0
+    """Indexed files that had one."""
+    redactions: int = 0
+    rules: Mapping[str, int] = field(default_factory=dict)
+    """Redactions by the rule that found them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Status(_Value):
     """What an index holds."""
 
@@ -204,6 +218,8 @@ class Status(_Value):
     skipped: Mapping[str, int]
     """Skipped files by reason."""
     failed: int = 0
+    secrets: Secrets = field(default_factory=Secrets)
+    """What was taken out of the indexed texts."""
 
 
 @dataclass(frozen=True, slots=True)

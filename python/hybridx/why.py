@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hybridx import _core
+from hybridx import _core, scan
 from hybridx.types import Rule, Why
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def explain(layout: Layout, settings: Settings, generation: Generation | None, p
         UsageError: it is not below the root.
         OSError: there is no such root.
     """
-    now = _now(layout, settings, path) if path else None
+    now = scan.explain_path(layout, settings, path) if path else None
     snapshot = generation.snapshot if generation else _core.Snapshot()
     why = Why(
         path=path,
@@ -46,16 +46,6 @@ def explain(layout: Layout, settings: Settings, generation: Generation | None, p
         verdict: Verdict = "ignored" if why.cause else "skipped" if why.reason else "folder"
         return replace(why, verdict=verdict, below=_below(snapshot, path) if generation else None)
     return _absent(why, now, snapshot)
-
-
-def _now(layout: Layout, settings: Settings, path: str) -> _core.Explanation:
-    return _core.explain(
-        layout.root,
-        path,
-        max_file_bytes=settings.max_file_bytes,
-        exclude=[layout.folder],
-        default_excludes=settings.default_excludes,
-    )
 
 
 def _indexed(why: Why, now: _core.Explanation | None, row: Row) -> Why:

@@ -72,6 +72,9 @@ def table(found: Status) -> list[tuple[str, ...]]:
         rows.append(("languages" if at == 0 else "", said))
     skips = [f"{visible(reason)} {count:,}" for reason, count in sorted(found.skipped.items())]
     rows.append(("skipped", ", ".join(skips) or "0"))
+    if found.secrets.redactions:
+        secrets = plural(found.secrets.redactions, "secret")
+        rows.append(("redacted", f"{secrets} in {plural(found.secrets.files, 'file')}"))
     if found.failed:
         rows.append(("failed", f"{found.failed:,} (each run tries them again)"))
     return rows

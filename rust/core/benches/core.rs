@@ -18,6 +18,7 @@ use hybridx_core::cancel::Cancel;
 use hybridx_core::chunk::{Chunk, chunk};
 use hybridx_core::ingest::{Ingest, IngestOptions};
 use hybridx_core::language::Language;
+use hybridx_core::secrets::redact;
 use hybridx_core::walk::{Scan, ScanOptions, StatCache, scan};
 use tempfile::TempDir;
 
@@ -189,6 +190,21 @@ fn terms(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// The search for secrets.
+fn secrets(criterion: &mut Criterion) {
+    let all = sources();
+    let mut group = criterion.benchmark_group(name("secrets"));
+    group.sample_size(10);
+    group.throughput(Throughput::Bytes(bytes(all)));
+    group.bench_function("redact", |bencher| {
+        bencher.iter(|| {
+            let found = all.iter().map(|source| redact(&source.path, &source.text).findings.len());
+            found.sum::<usize>()
+        });
+    });
+    group.finish();
+}
+
 /// All chunks of the sources as one batch.
 fn batch_of(sources: &[Source]) -> RecordBatch {
     let mut builder = BatchBuilder::default();
@@ -254,5 +270,5 @@ fn bm25(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, trees, chunks, terms, bm25);
+criterion_group!(benches, trees, chunks, terms, secrets, bm25);
 criterion_main!(benches);

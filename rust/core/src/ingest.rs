@@ -4,6 +4,7 @@
 //! batch may record. A file that cannot be ingested is an outcome too; a panic in one file costs
 //! that file.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,10 +22,11 @@ use crate::language::Language;
 use crate::path;
 use crate::read::{self, Retry, Unread};
 use crate::schedule::Schedule;
+use crate::secrets::{Finding, Policy};
 use crate::snapshot::{Failure, FileRow, Outcome};
 
 /// How to ingest.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct IngestOptions {
     /// Threads; 0 for one a core.
     pub jobs: usize,
@@ -36,6 +38,8 @@ pub struct IngestOptions {
     pub queue: usize,
     /// Memory that files being worked on may take together. A file beyond it is worked on alone.
     pub memory_bytes: u64,
+    /// Which files' texts are redacted.
+    pub secrets: Policy,
 }
 
 impl Default for IngestOptions {
@@ -46,6 +50,7 @@ impl Default for IngestOptions {
             batch_bytes: 1 << 20,
             queue: 4,
             memory_bytes: 256 << 20,
+            secrets: Policy::default(),
         }
     }
 }
@@ -200,10 +205,14 @@ impl<'a> Worker<'a> {
         }
         let bytes = scratch.file.len() as u64;
         self.bytes += bytes;
-        let text = match guarded(|| read::decode(&scratch.file)) {
+        let decoded = match guarded(|| read::decode(&scratch.file)) {
             Ok(Ok(text)) => text,
             Ok(Err(skip)) => return Ok(Outcome::Skipped(skip)),
             Err(message) => return Ok(failed("read", &message)),
+        };
+        // From here on nobody sees the file's own text, neither a store nor a message.
+        let Ok(text) = guarded(|| options.secrets.redact(path, &decoded.text)) else {
+            return Ok(failed("redact", "the search for secrets failed"));
         };
         let (terms, ends) = (&mut scratch.terms, &mut scratch.ends);
         // Nothing of a file reaches the builder before all of it is known to be good.
@@ -245,13 +254,23 @@ impl<'a> Worker<'a> {
             chunks: u32::try_from(chunks.len()).unwrap_or(u32::MAX),
             bytes,
             language: language.name().into(),
-            decoded_as: text.decoded_as.map(Box::from),
+            decoded_as: decoded.decoded_as.map(Box::from),
+            redactions: counted(&text.findings),
         }))
     }
 }
 
 /// Files of a batch at most, so that many tiny files still report progress.
 const MAX_BATCH_FILES: usize = 256;
+
+/// How often each rule found something, in the order of their names.
+fn counted(findings: &[Finding]) -> Box<[(Box<str>, u32)]> {
+    let mut counts = BTreeMap::new();
+    for finding in findings {
+        *counts.entry(finding.rule).or_insert(0) += 1;
+    }
+    counts.into_iter().map(|(rule, count)| (Box::from(rule), count)).collect()
+}
 
 /// The start of a text, for language detection.
 fn head(text: &str) -> &str {
@@ -359,7 +378,7 @@ mod tests {
             IngestOptions { jobs: 1, batch_bytes: 1, queue: 1, ..IngestOptions::default() };
         let start = |cancel: &Cancel| {
             let files = vec![Box::from("f.txt"); 500];
-            Ingest::start(folder.path().to_owned(), files, options, cancel.clone())
+            Ingest::start(folder.path().to_owned(), files, options.clone(), cancel.clone())
         };
         let cancel = Cancel::default();
         let stopped = start(&cancel).expect("started");

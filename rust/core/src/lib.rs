@@ -20,6 +20,7 @@ pub mod read;
 pub mod rules;
 mod schedule;
 pub mod sealed;
+pub mod secrets;
 pub mod snapshot;
 pub mod tokenize;
 pub mod walk;

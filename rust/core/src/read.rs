@@ -34,6 +34,8 @@ pub enum Reason {
     Special,
     /// It went away between the scan and the read.
     Vanished,
+    /// Its name says that it holds secrets; it was not read.
+    Sensitive,
 }
 
 impl Reason {
@@ -46,6 +48,7 @@ impl Reason {
             Self::Symlink => "symlink",
             Self::Special => "special",
             Self::Vanished => "vanished",
+            Self::Sensitive => "sensitive",
         }
     }
 }
@@ -82,6 +85,11 @@ impl Skip {
     pub fn symlink(path: &Path) -> Self {
         let target = std::fs::read_link(path).map(|target| target.display().to_string());
         Self::new(Reason::Symlink, target.unwrap_or_default())
+    }
+
+    /// The skip for a file whose name says that it holds secrets, by the rule that knows it.
+    pub fn sensitive(rule: &str) -> Self {
+        Self::new(Reason::Sensitive, rule)
     }
 
     /// The skip for what is neither file, folder nor link.

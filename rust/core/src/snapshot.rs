@@ -37,6 +37,8 @@ pub struct FileRow {
     pub language: Box<str>,
     /// The encoding, where it is not UTF-8.
     pub decoded_as: Option<Box<str>>,
+    /// Secrets taken out of its text, by rule.
+    pub redactions: Box<[(Box<str>, u32)]>,
 }
 
 /// A file that ought to be indexed and could not be.
@@ -95,6 +97,10 @@ pub struct Totals {
     pub skipped: BTreeMap<&'static str, u64>,
     /// Failed files.
     pub failed: u64,
+    /// Files with a redacted text.
+    pub redacted_files: u64,
+    /// Redactions by rule.
+    pub redactions: BTreeMap<Box<str>, u64>,
 }
 
 impl Snapshot {
@@ -166,6 +172,10 @@ impl Snapshot {
             totals.files += 1;
             totals.chunks += chunks;
             totals.bytes += row.bytes;
+            totals.redacted_files += u64::from(!row.redactions.is_empty());
+            for (rule, count) in &row.redactions {
+                *totals.redactions.entry(rule.clone()).or_default() += u64::from(*count);
+            }
             match totals.languages.get_mut(&row.language) {
                 Some(language) => *language = (language.0 + 1, language.1 + chunks),
                 None => {
@@ -242,6 +252,7 @@ mod tests {
             bytes: content.len() as u64,
             language: language.into(),
             decoded_as: None,
+            redactions: Box::default(),
         })
     }
 

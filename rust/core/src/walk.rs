@@ -21,6 +21,7 @@ use crate::path;
 use crate::read::{self, Reason, Retry, Skip, Stat, Unread};
 use crate::rules::{Decision, Folder, Names, Rules};
 use crate::sealed::Seal;
+use crate::secrets::Policy;
 
 /// How to scan.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub struct ScanOptions {
     pub default_excludes: bool,
     /// A folder on the tree's file system to ask for that file system's time.
     pub clock_folder: Option<PathBuf>,
+    /// Which files are not read because their name says that they hold secrets.
+    pub secrets: Policy,
 }
 
 impl Default for ScanOptions {
@@ -45,6 +48,7 @@ impl Default for ScanOptions {
             exclude: Vec::new(),
             default_excludes: true,
             clock_folder: None,
+            secrets: Policy::default(),
         }
     }
 }
@@ -232,6 +236,9 @@ impl Walk<'_> {
         }
         if !kind.is_file() {
             return tell(None, Verdict::Skip(Skip::special()));
+        }
+        if let Some(rule) = self.options.secrets.sensitive(&path) {
+            return tell(None, Verdict::Skip(Skip::sensitive(rule)));
         }
         let stat = match self.retry.run(|| fs::symlink_metadata(file)) {
             Ok(metadata) => Stat::of(&metadata),

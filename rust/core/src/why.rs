@@ -214,6 +214,10 @@ impl Target<'_> {
     }
 
     fn read(&self, found: &mut Explanation) {
+        if let Some(rule) = self.options.secrets.sensitive(&found.decided_at) {
+            found.skip = Some(Skip::sensitive(rule));
+            return;
+        }
         let mut bytes = Vec::new();
         let read = read::read_into(self.path, self.options.max_file_bytes, self.retry, &mut bytes);
         let text = read.map_err(Unread::into_skip).and_then(|_| read::decode(&bytes));

@@ -138,6 +138,16 @@ impl Bm25Searcher {
         Ok(py.detach(|| self.0.ids())?)
     }
 
+    /// Every term of every text field, those of deleted chunks included.
+    fn terms(&self, py: Python<'_>) -> Result<Vec<(String, String)>> {
+        Ok(py.detach(|| self.0.terms())?)
+    }
+
+    /// Every stored text, those of deleted chunks included.
+    fn texts(&self, py: Python<'_>) -> Result<Vec<(String, String)>> {
+        Ok(py.detach(|| self.0.texts())?)
+    }
+
     fn __len__(&self) -> usize {
         usize::try_from(self.0.len()).unwrap_or(usize::MAX)
     }

@@ -7,6 +7,7 @@ use arrow_array::{RecordBatch, StructArray};
 use hybridx_core::cancel::Cancel;
 use hybridx_core::ingest as core;
 use hybridx_core::ingest::{Ingest, IngestOptions};
+use hybridx_core::secrets::Policy;
 use hybridx_core::snapshot::Outcome;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyTuple};
@@ -110,7 +111,7 @@ impl IngestStream {
 #[pyfunction]
 #[pyo3(signature = (
     root, paths, *, jobs = 0, max_file_bytes = 4 << 20, batch_bytes = 1 << 20, queue = 4,
-    memory_bytes = 256 << 20, cancel = None
+    memory_bytes = 256 << 20, redact_secrets = true, secrets_allow = Vec::new(), cancel = None
 ))]
 pub fn ingest(
     py: Python<'_>,
@@ -121,9 +122,12 @@ pub fn ingest(
     batch_bytes: usize,
     queue: usize,
     memory_bytes: u64,
+    redact_secrets: bool,
+    secrets_allow: Vec<String>,
     cancel: Option<&Bound<'_, CancelToken>>,
 ) -> Result<IngestStream> {
-    let options = IngestOptions { jobs, max_file_bytes, batch_bytes, queue, memory_bytes };
+    let secrets = Policy::new(redact_secrets, &secrets_allow)?;
+    let options = IngestOptions { jobs, max_file_bytes, batch_bytes, queue, memory_bytes, secrets };
     let cancel = cancel_of(cancel);
     let stream = py.detach(|| {
         let paths = paths.into_iter().map(String::into_boxed_str).collect();

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use hybridx_core::secrets::Policy;
 use hybridx_core::walk::{self, ScanOptions};
 use hybridx_core::{error::Error, merkle, why};
 use pyo3::prelude::*;
@@ -171,7 +172,8 @@ impl Scan {
 #[pyfunction]
 #[pyo3(signature = (
     root, *, jobs = 0, max_file_bytes = 4 << 20, exclude = Vec::new(), default_excludes = true,
-    clock_folder = None, cache = None, cancel = None
+    redact_secrets = true, secrets_allow = Vec::new(), clock_folder = None, cache = None,
+    cancel = None
 ))]
 pub fn scan(
     py: Python<'_>,
@@ -180,11 +182,15 @@ pub fn scan(
     max_file_bytes: u64,
     exclude: Vec<PathBuf>,
     default_excludes: bool,
+    redact_secrets: bool,
+    secrets_allow: Vec<String>,
     clock_folder: Option<PathBuf>,
     cache: Option<&Bound<'_, StatCache>>,
     cancel: Option<&Bound<'_, CancelToken>>,
 ) -> Result<Scan> {
-    let options = ScanOptions { jobs, max_file_bytes, exclude, default_excludes, clock_folder };
+    let secrets = Policy::new(redact_secrets, &secrets_allow)?;
+    let options =
+        ScanOptions { jobs, max_file_bytes, exclude, default_excludes, clock_folder, secrets };
     let cache = cache.map(|cache| cache.get().0.clone()).unwrap_or_default();
     let cancel = cancel_of(cancel);
     let found = py.detach(|| {
@@ -213,7 +219,8 @@ pub struct Explanation {
 
 #[pyfunction]
 #[pyo3(signature = (
-    root, path, *, max_file_bytes = 4 << 20, exclude = Vec::new(), default_excludes = true
+    root, path, *, max_file_bytes = 4 << 20, exclude = Vec::new(), default_excludes = true,
+    redact_secrets = true, secrets_allow = Vec::new()
 ))]
 pub fn explain(
     py: Python<'_>,
@@ -222,9 +229,17 @@ pub fn explain(
     max_file_bytes: u64,
     exclude: Vec<PathBuf>,
     default_excludes: bool,
+    redact_secrets: bool,
+    secrets_allow: Vec<String>,
 ) -> Result<Explanation> {
-    let options =
-        ScanOptions { max_file_bytes, exclude, default_excludes, ..ScanOptions::default() };
+    let secrets = Policy::new(redact_secrets, &secrets_allow)?;
+    let options = ScanOptions {
+        max_file_bytes,
+        exclude,
+        default_excludes,
+        secrets,
+        ..ScanOptions::default()
+    };
     let why = py.detach(|| why::explain(&root, &options, path))?;
     let cause = why.cause.as_ref().map(why::Cause::name);
     let rule = match why.cause {

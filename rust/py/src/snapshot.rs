@@ -99,7 +99,13 @@ impl Snapshot {
         for (reason, count) in &totals.skipped {
             skipped.set_item(reason, count)?;
         }
+        let redactions = PyDict::new(py);
+        for (rule, count) in &totals.redactions {
+            redactions.set_item(&**rule, count)?;
+        }
         Ok(Totals {
+            redacted_files: totals.redacted_files,
+            redactions: redactions.unbind(),
             files: totals.files,
             chunks: totals.chunks,
             bytes: totals.bytes,
@@ -123,6 +129,8 @@ pub struct Totals {
     failed: u64,
     languages: Py<PyDict>,
     skipped: Py<PyDict>,
+    redacted_files: u64,
+    redactions: Py<PyDict>,
 }
 
 /// The next snapshot in the making.

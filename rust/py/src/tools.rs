@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hybridx_core::cancel::Cancel;
 use hybridx_core::{
-    analyzer, bm25, chunk, inventory, language, lease, lock, memory, path, read, snapshot,
+    analyzer, bm25, chunk, inventory, language, lease, lock, memory, path, read, secrets, snapshot,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -143,6 +143,15 @@ pub fn analyze(py: Python<'_>, text: &str) -> String {
 }
 
 #[pyfunction]
+pub fn redact(py: Python<'_>, path: &str, text: &str) -> (String, Vec<(u32, &'static str)>) {
+    py.detach(|| {
+        let redacted = secrets::redact(path, text);
+        let findings = redacted.findings.iter().map(|finding| (finding.line, finding.rule));
+        (redacted.text.into_owned(), findings.collect())
+    })
+}
+
+#[pyfunction]
 pub fn languages() -> Vec<&'static str> {
     language::Language::all().map(language::Language::name).collect()
 }
@@ -165,5 +174,7 @@ pub fn versions(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     versions.set_item("analyzer", analyzer::ANALYZER_VERSION)?;
     versions.set_item("bm25", bm25::BM25_VERSION)?;
     versions.set_item("snapshot", snapshot::SNAPSHOT_FORMAT)?;
+    versions.set_item("secrets", secrets::SECRETS_VERSION)?;
+    versions.set_item("secret_rules", secrets::rules_digest().number())?;
     Ok(versions)
 }

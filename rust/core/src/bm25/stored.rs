@@ -1,5 +1,6 @@
 //! What is stored of chunks: read back, and checked.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
@@ -7,7 +8,7 @@ use arrow_array::builder::{BooleanBuilder, FixedSizeBinaryBuilder, StringBuilder
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, Field as ArrowField, Schema, SchemaRef};
 use rayon::prelude::*;
-use tantivy::schema::{Field, IndexRecordOption, Value};
+use tantivy::schema::{Field, FieldType, IndexRecordOption, Value};
 use tantivy::{DocAddress, DocSet, SegmentReader, TERMINATED, TantivyDocument, Term};
 
 use crate::batch::ChunkRow;
@@ -168,6 +169,50 @@ impl Searcher {
             Arc::new(sound.finish()),
         ];
         Ok(RecordBatch::try_new(ROWS_SCHEMA.clone(), columns)?)
+    }
+
+    /// Every term of every text field of every segment, `(field, term)`; terms that only deleted
+    /// chunks have are among them. Made for looking at what the index really holds.
+    pub fn terms(&self) -> Result<Vec<(String, String)>> {
+        self.guarded(|| {
+            let schema = self.inner.schema();
+            let mut found = BTreeSet::new();
+            for segment in self.inner.segment_readers() {
+                for (field, entry) in schema.fields() {
+                    if !entry.is_indexed() || !matches!(entry.field_type(), FieldType::Str(_)) {
+                        continue;
+                    }
+                    let inverted = segment.inverted_index(field)?;
+                    let mut terms =
+                        inverted.terms().stream().map_err(Error::io("lexical index"))?;
+                    while let Some((term, _)) = terms.next() {
+                        let term = String::from_utf8_lossy(term).into_owned();
+                        found.insert((entry.name().to_owned(), term));
+                    }
+                }
+            }
+            Ok(found.into_iter().collect())
+        })
+    }
+
+    /// Every stored text of every segment, `(field, text)`, of deleted chunks too. Made for
+    /// looking at what the index really holds.
+    pub fn texts(&self) -> Result<Vec<(String, String)>> {
+        self.guarded(|| {
+            let schema = self.inner.schema();
+            let mut found = Vec::new();
+            for (ord, segment) in (0_u32..).zip(self.inner.segment_readers()) {
+                for doc in 0..segment.max_doc() {
+                    let document: TantivyDocument = self.inner.doc(DocAddress::new(ord, doc))?;
+                    for (field, value) in document.field_values() {
+                        if let Some(text) = value.as_str() {
+                            found.push((schema.get_field_name(field).to_owned(), text.to_owned()));
+                        }
+                    }
+                }
+            }
+            Ok(found)
+        })
     }
 
     /// The files of the last commit that do not hold what was written, with what is wrong.

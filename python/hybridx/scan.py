@@ -1,0 +1,74 @@
+"""What a tree holds, read as the settings say: all of it for a run, one path for `why`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+from hybridx import _core
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from hybridx.config import Settings
+    from hybridx.layout import Layout
+
+
+class _Rules(TypedDict):
+    """What decides about a file whoever asks."""
+
+    max_file_bytes: int
+    exclude: Sequence[Path]
+    default_excludes: bool
+    redact_secrets: bool
+    secrets_allow: Sequence[str]
+
+
+def _rules(layout: Layout, settings: Settings) -> _Rules:
+    return {
+        "max_file_bytes": settings.max_file_bytes,
+        "exclude": [layout.folder],
+        "default_excludes": settings.default_excludes,
+        "redact_secrets": settings.redact_secrets,
+        "secrets_allow": settings.secrets_allow,
+    }
+
+
+def scan_tree(
+    layout: Layout,
+    settings: Settings,
+    *,
+    jobs: int | None = None,
+    clock_folder: Path | None = None,
+    cancel: _core.CancelToken | None = None,
+) -> _core.Scan:
+    """Scans the tree, helped by the stat cache. It writes nothing but to `clock_folder`.
+
+    Args:
+        layout: of the index; its own folder is left out.
+        settings: what is left out besides.
+        jobs: threads, if not as the settings say.
+        clock_folder: see `_core.scan`; without one no new stat cache comes of it.
+        cancel: ends it with `Cancelled` when set.
+
+    Raises:
+        OSError: the root cannot be listed.
+    """
+    return _core.scan(
+        layout.root,
+        jobs=settings.jobs if jobs is None else jobs,
+        clock_folder=clock_folder,
+        cache=_core.StatCache.load(layout.stat_cache),
+        cancel=cancel,
+        **_rules(layout, settings),
+    )
+
+
+def explain_path(layout: Layout, settings: Settings, path: str) -> _core.Explanation:
+    """What a scan would make of the file or folder at `path`, relative to the root.
+
+    Raises:
+        UsageError: it is not below the root.
+        OSError: there is no such root.
+    """
+    return _core.explain(layout.root, path, **_rules(layout, settings))
