@@ -80,10 +80,11 @@ def pieces(index: Index) -> dict[str, int]:
     generation = Generation.current(index._layout)
     assert generation is not None
     store = generation.vectors()
-    table = generation.epoch.vectors / "chunks.lance"
+    table = generation.epoch.vectors / f"chunks-{generation.manifest.vectors_table}.lance"
     files = {part.name: sum(1 for _ in part.iterdir()) for part in table.iterdir()}
     return {
         "segments": len({path.stem for path in generation.epoch.bm25.glob("*.store")}),
+        "vector_table": generation.manifest.vectors_table,
         "vector_versions": files.get("_versions", 0),
         "vector_files": files.get("data", 0),
         "deletion_files": files.get("_deletions", 0),
