@@ -46,7 +46,7 @@ SETTLED_ROWS = 8192
 
 _GARBAGE = 0.2
 """Share of the vector store that superseded rows and versions may take, beyond `_SLACK`."""
-_SLACK = 8 << 20
+_SLACK = 128 << 10
 _ROW_BYTES = 96
 """What a row takes beside its vector, on average: path, digest, id."""
 
