@@ -182,8 +182,8 @@ class StoreStep:
             snapshot = self.draft.finish()
             # A file that fails in every run must not make a generation of every run.
             if self.writer.template.generation == 0 or self.writer.changed or snapshot != self.last:
-                self.writer.commit(snapshot, last=last)
                 self.last = snapshot
+                self.writer.commit(snapshot, last=last)
             self.on_commit()
             if not last:
                 _core.release_memory()

@@ -61,7 +61,7 @@ pub struct IngestBatch {
     /// Rows of [`crate::batch::CHUNK_SCHEMA`].
     pub chunks: RecordBatch,
     /// The files, those without chunks included.
-    pub outcomes: Vec<(Box<str>, Outcome)>,
+    pub outcomes: Vec<(Arc<str>, Outcome)>,
     /// Bytes read.
     pub bytes: u64,
 }
@@ -81,7 +81,7 @@ impl Ingest {
     /// Starts to ingest `files`, paths below `root`.
     pub fn start(
         root: PathBuf,
-        files: Vec<Box<str>>,
+        files: Vec<Arc<str>>,
         options: IngestOptions,
         cancel: Cancel,
     ) -> Result<Self> {
@@ -129,7 +129,7 @@ struct Worker<'a> {
     shared: &'a Shared,
     sender: Sender<Result<IngestBatch>>,
     builder: BatchBuilder,
-    outcomes: Vec<(Box<str>, Outcome)>,
+    outcomes: Vec<(Arc<str>, Outcome)>,
     bytes: u64,
     scratch: Scratch,
 }
@@ -168,7 +168,7 @@ impl<'a> Worker<'a> {
         let shared = self.shared;
         while let Some(task) = shared.schedule.take(&shared.stop) {
             let outcome = self.file(task.path)?;
-            self.outcomes.push((task.path.into(), outcome));
+            self.outcomes.push((task.path.clone(), outcome));
             drop(task);
             let full = self.builder.bytes() >= self.shared.options.batch_bytes
                 || self.outcomes.len() >= MAX_BATCH_FILES;
@@ -249,14 +249,14 @@ impl<'a> Worker<'a> {
             })?;
             start = *end;
         }
-        Ok(Outcome::Indexed(FileRow {
+        Ok(Outcome::Indexed(Arc::new(FileRow {
             digest: Digest::of(&scratch.file),
             chunks: u32::try_from(chunks.len()).unwrap_or(u32::MAX),
             bytes,
             language: language.name().into(),
             decoded_as: decoded.decoded_as.map(Box::from),
             redactions: counted(&text.findings),
-        }))
+        })))
     }
 }
 
@@ -293,7 +293,7 @@ mod tests {
     }
 
     fn run(root: &std::path::Path, files: &[&str], options: IngestOptions) -> Vec<IngestBatch> {
-        let files = files.iter().map(|file| Box::from(*file)).collect();
+        let files = files.iter().map(|file| Arc::from(*file)).collect();
         Ingest::start(root.to_owned(), files, options, Cancel::default())
             .expect("started")
             .map(|batch| batch.expect("a batch"))
@@ -361,7 +361,7 @@ mod tests {
     fn dropping_a_stream_ends_its_threads() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(folder.path().join("f.txt"), "word\n".repeat(2_000)).expect("written");
-        let files = vec![Box::from("f.txt"); 500];
+        let files = vec![Arc::from("f.txt"); 500];
         let options =
             IngestOptions { jobs: 2, batch_bytes: 1, queue: 1, ..IngestOptions::default() };
         let mut stream = Ingest::start(folder.path().to_owned(), files, options, Cancel::default())
@@ -377,7 +377,7 @@ mod tests {
         let options =
             IngestOptions { jobs: 1, batch_bytes: 1, queue: 1, ..IngestOptions::default() };
         let start = |cancel: &Cancel| {
-            let files = vec![Box::from("f.txt"); 500];
+            let files = vec![Arc::from("f.txt"); 500];
             Ingest::start(folder.path().to_owned(), files, options.clone(), cancel.clone())
         };
         let cancel = Cancel::default();

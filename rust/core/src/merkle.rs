@@ -6,6 +6,7 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
@@ -18,7 +19,7 @@ const DOMAIN: &str = "hybridx merkle folder v1";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leaf {
     /// The path as [`crate::path`] spells it.
-    pub path: Box<str>,
+    pub path: Arc<str>,
     /// The digest of the file's bytes.
     pub digest: Digest,
 }
@@ -45,9 +46,9 @@ struct Folder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Move {
     /// Where the file was.
-    pub from: Box<str>,
+    pub from: Arc<str>,
     /// Where it is now.
-    pub to: Box<str>,
+    pub to: Arc<str>,
 }
 
 /// What happened between two trees. Every list is in path order, and no path is in two of them
@@ -55,11 +56,11 @@ pub struct Move {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Files only the new tree has.
-    pub added: Vec<Box<str>>,
+    pub added: Vec<Arc<str>>,
     /// Files with other content.
-    pub modified: Vec<Box<str>>,
+    pub modified: Vec<Arc<str>>,
     /// Files only the old tree had.
-    pub removed: Vec<Box<str>>,
+    pub removed: Vec<Arc<str>>,
     /// Files with the same content under another name, in the order of their new names.
     pub moved: Vec<Move>,
 }
@@ -277,14 +278,14 @@ fn pair_moves(changes: &mut Changes, old: &MerkleTree, new: &MerkleTree) {
         return;
     }
     let empty = Digest::of(b"");
-    let mut sources: HashMap<Digest, Vec<Box<str>>> = HashMap::new();
+    let mut sources: HashMap<Digest, Vec<Arc<str>>> = HashMap::new();
     for path in &changes.removed {
         if let Some(digest) = old.get(path).filter(|digest| *digest != empty) {
             sources.entry(digest).or_default().push(path.clone());
         }
     }
     let base = |path: &str| path.rfind('/').map_or(0, |at| at + 1);
-    let mut taken: FxHashMap<Box<str>, Box<str>> = FxHashMap::default();
+    let mut taken: FxHashMap<Arc<str>, Arc<str>> = FxHashMap::default();
     for same_name in [true, false] {
         for to in &changes.added {
             if taken.contains_key(to) {
@@ -303,7 +304,7 @@ fn pair_moves(changes: &mut Changes, old: &MerkleTree, new: &MerkleTree) {
     if taken.is_empty() {
         return;
     }
-    let gone: rustc_hash::FxHashSet<Box<str>> = taken.values().cloned().collect();
+    let gone: rustc_hash::FxHashSet<Arc<str>> = taken.values().cloned().collect();
     changes.removed.retain(|path| !gone.contains(path));
     let added = std::mem::take(&mut changes.added);
     for to in added {

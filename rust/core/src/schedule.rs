@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::cancel::Cancel;
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(crate) struct Schedule {
     root: PathBuf,
-    files: Vec<Box<str>>,
+    files: Vec<Arc<str>>,
     windows: Vec<OnceLock<Vec<(u32, u64)>>>,
     next: AtomicUsize,
     budget: u64,
@@ -39,14 +39,14 @@ pub(crate) struct Schedule {
 #[derive(Debug)]
 pub(crate) struct Task<'a> {
     /// The file.
-    pub path: &'a str,
+    pub path: &'a Arc<str>,
     cost: u64,
     schedule: &'a Schedule,
 }
 
 impl Schedule {
     /// A schedule for `files`, paths below `root`, that takes up to `budget` bytes of memory.
-    pub fn new(root: PathBuf, files: Vec<Box<str>>, budget: u64) -> Self {
+    pub fn new(root: PathBuf, files: Vec<Arc<str>>, budget: u64) -> Self {
         let windows = files.len().div_ceil(WINDOW);
         Self {
             root,
@@ -128,12 +128,12 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    fn tree(sizes: &[(&str, usize)]) -> (tempfile::TempDir, Vec<Box<str>>) {
+    fn tree(sizes: &[(&str, usize)]) -> (tempfile::TempDir, Vec<Arc<str>>) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         for (name, size) in sizes {
             std::fs::write(folder.path().join(name), vec![b'x'; *size]).expect("written");
         }
-        let files = sizes.iter().map(|(name, _)| Box::from(*name)).collect();
+        let files = sizes.iter().map(|(name, _)| Arc::from(*name)).collect();
         (folder, files)
     }
 
@@ -177,7 +177,7 @@ mod tests {
         let schedule = Schedule::new(folder.path().to_owned(), files, 100);
         let stop = Cancel::default();
         let first = schedule.take(&stop).expect("a file");
-        assert_eq!(first.path, "huge");
+        assert_eq!(&**first.path, "huge");
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| schedule.take(&stop).is_none());
             std::thread::sleep(PATIENCE);

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -54,7 +55,7 @@ pub struct Failure {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Its chunks are in the stores.
-    Indexed(FileRow),
+    Indexed(Arc<FileRow>),
     /// It was left out.
     Skipped(Skip),
     /// It could not be indexed; it will be tried again.
@@ -63,12 +64,13 @@ pub enum Outcome {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Rows {
-    files: Vec<(Box<str>, FileRow)>,
-    skipped: Vec<(Box<str>, Skip)>,
-    failed: Vec<(Box<str>, Failure)>,
+    files: Vec<(Arc<str>, Arc<FileRow>)>,
+    skipped: Vec<(Arc<str>, Skip)>,
+    failed: Vec<(Arc<str>, Failure)>,
 }
 
-/// The immutable record of one generation.
+/// The immutable record of one generation. Paths and rows are shared with the generations before
+/// and after it: a run over many files has several at once.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     rows: Rows,
@@ -144,17 +146,17 @@ impl Snapshot {
     }
 
     /// The indexed files in path order.
-    pub fn files(&self) -> &[(Box<str>, FileRow)] {
+    pub fn files(&self) -> &[(Arc<str>, Arc<FileRow>)] {
         &self.rows.files
     }
 
     /// The skipped files in path order.
-    pub fn skipped(&self) -> &[(Box<str>, Skip)] {
+    pub fn skipped(&self) -> &[(Arc<str>, Skip)] {
         &self.rows.skipped
     }
 
     /// The failed files in path order.
-    pub fn failed(&self) -> &[(Box<str>, Failure)] {
+    pub fn failed(&self) -> &[(Arc<str>, Failure)] {
         &self.rows.failed
     }
 
@@ -193,7 +195,7 @@ impl Snapshot {
 /// A snapshot in the making: the last generation's, with what has been written since.
 #[derive(Clone, Debug)]
 pub struct Draft {
-    outcomes: FxHashMap<Box<str>, Outcome>,
+    outcomes: FxHashMap<Arc<str>, Outcome>,
 }
 
 impl Draft {
@@ -207,13 +209,13 @@ impl Draft {
     }
 
     /// Records what became of a file.
-    pub fn set(&mut self, path: &str, outcome: Outcome) {
+    pub fn set(&mut self, path: impl Into<Arc<str>>, outcome: Outcome) {
         self.outcomes.insert(path.into(), outcome);
     }
 
     /// Records what a scan left out, but for files that are still in the index: an update of some
     /// files leaves the others as they are, until they are removed in their turn.
-    pub fn skip(&mut self, path: &str, skip: Skip) {
+    pub fn skip(&mut self, path: impl Into<Arc<str>>, skip: Skip) {
         let row = self.outcomes.entry(path.into());
         if !matches!(&row, Entry::Occupied(row) if matches!(row.get(), Outcome::Indexed(_))) {
             row.insert_entry(Outcome::Skipped(skip));
@@ -246,14 +248,14 @@ mod tests {
     use crate::read::Reason;
 
     fn row(content: &str, language: &str, chunks: u32) -> Outcome {
-        Outcome::Indexed(FileRow {
+        Outcome::Indexed(Arc::new(FileRow {
             digest: Digest::of(content.as_bytes()),
             chunks,
             bytes: content.len() as u64,
             language: language.into(),
             decoded_as: None,
             redactions: Box::default(),
-        })
+        }))
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub struct Scan {
     /// The tree of all files that are text.
     pub tree: MerkleTree,
     /// Everything seen and left out, in path order.
-    pub skipped: Vec<(Box<str>, Skip)>,
+    pub skipped: Vec<(Arc<str>, Skip)>,
     /// What the next scan may reuse; `None` if that is what this one was given.
     pub cache: Option<StatCache>,
     /// Bytes read to compute digests.
@@ -77,7 +77,7 @@ pub struct StatCache {
     /// calls it, and read again.
     scanned_at_ns: i64,
     max_file_bytes: u64,
-    rows: FxHashMap<Box<str>, (Stat, Verdict)>,
+    rows: FxHashMap<Arc<str>, (Stat, Verdict)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,7 +140,7 @@ pub fn scan(
 /// What one thread found.
 #[derive(Default)]
 struct Found {
-    files: Vec<(Box<str>, Option<Stat>, Verdict)>,
+    files: Vec<(Arc<str>, Option<Stat>, Verdict)>,
     bytes_hashed: u64,
     reused: usize,
 }

@@ -118,7 +118,7 @@ fn scanned(root: &Path) -> BTreeSet<String> {
     let options = ScanOptions { jobs: 2, ..ScanOptions::default() };
     let scan = scan(root, &options, &StatCache::default(), &Cancel::default()).expect("scanned");
     let leaves = scan.tree.leaves().iter().map(|leaf| leaf.path.to_string());
-    leaves.chain(scan.skipped.into_iter().map(|(path, _)| path.into())).collect()
+    leaves.chain(scan.skipped.into_iter().map(|(path, _)| path.to_string())).collect()
 }
 
 proptest! {

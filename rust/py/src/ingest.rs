@@ -1,7 +1,7 @@
 //! The stream of chunk batches.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::{RecordBatch, StructArray};
 use hybridx_core::cancel::Cancel;
@@ -24,7 +24,7 @@ use crate::tools::{CancelToken, cancel_of};
 pub struct IngestBatch {
     chunks: RecordBatch,
     /// The files, those without chunks included.
-    pub outcomes: Vec<(Box<str>, Outcome)>,
+    pub outcomes: Vec<(Arc<str>, Outcome)>,
     #[pyo3(get)]
     bytes: u64,
 }
@@ -130,7 +130,7 @@ pub fn ingest(
     let options = IngestOptions { jobs, max_file_bytes, batch_bytes, queue, memory_bytes, secrets };
     let cancel = cancel_of(cancel);
     let stream = py.detach(|| {
-        let paths = paths.into_iter().map(String::into_boxed_str).collect();
+        let paths = paths.into_iter().map(Arc::from).collect();
         Ingest::start(root, paths, options, cancel)
     })?;
     Ok(IngestStream { stop: stream.stopper(), inner: Mutex::new(Some(stream)) })

@@ -143,7 +143,7 @@ pub struct Scan {
     tree: Arc<merkle::MerkleTree>,
     cache: Option<Arc<walk::StatCache>>,
     /// Rows of the skip ledger.
-    pub skipped: Vec<(Box<str>, hybridx_core::read::Skip)>,
+    pub skipped: Vec<(Arc<str>, hybridx_core::read::Skip)>,
     #[pyo3(get)]
     bytes_hashed: u64,
 }

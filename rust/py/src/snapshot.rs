@@ -155,7 +155,7 @@ impl Draft {
     fn record(&self, batch: &IngestBatch, failed: Vec<(String, String, String)>) {
         let mut draft = self.lock();
         for (path, outcome) in &batch.outcomes {
-            draft.set(path, outcome.clone());
+            draft.set(path.clone(), outcome.clone());
         }
         drop(draft);
         self.fail(failed);
@@ -164,7 +164,7 @@ impl Draft {
     fn skip(&self, scan: &Scan) {
         let mut draft = self.lock();
         for (path, skip) in &scan.skipped {
-            draft.skip(path, skip.clone());
+            draft.skip(path.clone(), skip.clone());
         }
     }
 
@@ -172,7 +172,7 @@ impl Draft {
         let mut draft = self.lock();
         for (path, stage, message) in failed {
             let failure = Failure { stage: stage.into(), message: message.into() };
-            draft.set(&path, Outcome::Failed(failure));
+            draft.set(path, Outcome::Failed(failure));
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod directory;
 mod filter;
+mod merges;
 mod schema;
 mod search;
 mod stored;

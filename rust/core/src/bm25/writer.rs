@@ -10,6 +10,7 @@ use crate::batch::ChunkColumns;
 use crate::error::Result;
 
 use super::directory::{Trouble, WriteDirectory};
+use super::merges::Merges;
 use super::schema::{Fields, register, schema};
 
 /// The one writer of a lexical index. Nothing it does is seen before [`Writer::commit`].
@@ -34,6 +35,7 @@ impl Writer {
         let threads = threads.clamp(1, (heap_bytes / least).max(1));
         let heap = heap_bytes.max(threads * least);
         let inner = index.writer_with_num_threads(threads, heap).map_err(explain)?;
+        inner.set_merge_policy(Box::new(Merges::default()));
         // A writer that died left files behind. The same work again would give some of its files
         // the same names, and Tantivy never writes over one.
         inner.garbage_collect_files().wait().map_err(explain)?;

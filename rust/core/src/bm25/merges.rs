@@ -1,0 +1,43 @@
+//! When segments are made one: few enough for searches, with bounded memory and little waste.
+
+use tantivy::SegmentMeta;
+use tantivy::index::SegmentId;
+use tantivy::indexer::{LogMergePolicy, MergeCandidate, MergePolicy};
+
+/// A larger segment is merged with no other: what a merge holds in memory grows with its chunks,
+/// and what one run may hold does not grow with the tree.
+const LARGE: usize = 100_000;
+
+/// A smaller segment is merged with others soon, and leaves its deleted chunks behind then.
+const SMALL: u32 = 10_000;
+
+/// The share of deleted chunks at which a segment is written anew, by itself. Tantivy's own policy
+/// looks at deletions only together with a segment's equals, and by default not at all.
+const WASTE: f64 = 0.2;
+
+/// Merges segments of like size, eight at a time, and purges those with many deleted chunks.
+#[derive(Debug)]
+pub(super) struct Merges(LogMergePolicy);
+
+impl Default for Merges {
+    fn default() -> Self {
+        let mut policy = LogMergePolicy::default();
+        policy.set_max_docs_before_merge(LARGE);
+        policy.set_min_layer_size(SMALL);
+        Self(policy)
+    }
+}
+
+impl MergePolicy for Merges {
+    fn compute_merge_candidates(&self, segments: &[SegmentMeta]) -> Vec<MergeCandidate> {
+        let mut candidates = self.0.compute_merge_candidates(segments);
+        let merged: Vec<SegmentId> = candidates.iter().flat_map(|merge| merge.0.clone()).collect();
+        let wasteful = segments.iter().filter(|segment| {
+            segment.max_doc() >= SMALL
+                && f64::from(segment.num_deleted_docs()) > WASTE * f64::from(segment.max_doc())
+                && !merged.contains(&segment.id())
+        });
+        candidates.extend(wasteful.map(|segment| MergeCandidate(vec![segment.id()])));
+        candidates
+    }
+}
