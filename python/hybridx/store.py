@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import shutil
+import tempfile
 import weakref
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -34,6 +35,9 @@ _PATHS_PER_FILTER = 1000
 
 _PLAIN = re.compile(r"[A-Za-z0-9_/ .,+@=~-]+")
 
+_VERSIONS = "_versions"
+_LAST_VERSION = (1 << 64) - 1
+
 REWRITTEN = ("latest_version_hint.json",)
 """What LanceDB writes again and again; all its other files are written once."""
 
@@ -54,26 +58,25 @@ class VectorStore:
     dimension: int
     number: int = 1
     _table: Any = field(default=None, init=False, repr=False)
-    _descriptor: int | None = field(default=None, init=False, repr=False)
 
     @cached_property
     def _database(self) -> Any:
         import lancedb
 
-        return lancedb.connect(self._address())
+        return lancedb.connect(self._address(self.folder))
 
-    def _address(self) -> str:
+    def _address(self, place: Path) -> str:
         """The folder as LanceDB can take it.
 
         It reads paths as URLs here and there, and only in UTF-8. Where that could mean something
         else than the folder, it is named through a descriptor, which stays open with this store.
         """
-        folder = str(self.folder)
+        folder = str(place)
         if _PLAIN.fullmatch(folder) or not Path("/proc/self/fd").is_dir():
             return folder
-        self._descriptor = os.open(self.folder, os.O_RDONLY)
-        weakref.finalize(self, os.close, self._descriptor)
-        return f"/proc/self/fd/{self._descriptor}"
+        descriptor = os.open(place, os.O_RDONLY)
+        weakref.finalize(self, os.close, descriptor)
+        return f"/proc/self/fd/{descriptor}"
 
     def open(self, version: int | None = None) -> None:
         """Opens the table, made if there is none, at its newest or the given version.
@@ -83,13 +86,49 @@ class VectorStore:
         """
         with _translated(f"{self.folder} cannot be opened", CorruptIndexError):
             if self._name in self._database.list_tables().tables:
-                self._table = self._database.open_table(self._name)
-                if version is not None:
-                    self._table.checkout(version)
+                self._table = self._opened(version)
             elif version is None:
                 self._table = self._database.create_table(self._name, schema=self._schema())
             else:
                 raise CorruptIndexError(f"{self.folder}: the table of vectors is missing")
+
+    def _opened(self, version: int | None) -> Any:
+        try:
+            table = self._database.open_table(self._name)
+            if version is not None:
+                table.checkout(version)
+        except Exception:
+            if version is None or not self._manifest(version).is_file():
+                raise
+            return self._opened_alone(version)
+        return table
+
+    def _opened_alone(self, version: int) -> Any:
+        """The table as if `version` were its newest.
+
+        LanceDB opens the newest version on the way to any other. It makes none durable: without
+        power one that was never committed may be left as an empty file.
+        """
+        import lancedb
+
+        place = Path(tempfile.mkdtemp(prefix="hybridx-"))
+        weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
+        table, view = self._table_folder, place / self._table_folder.name
+        (view / _VERSIONS).mkdir(parents=True)
+        for part in table.iterdir():
+            if part.name != _VERSIONS:
+                (view / part.name).symlink_to(part.absolute(), target_is_directory=True)
+        manifest = self._manifest(version)
+        shutil.copyfile(manifest, view / _VERSIONS / manifest.name)
+        return lancedb.connect(self._address(place)).open_table(self._name)
+
+    @property
+    def _table_folder(self) -> Path:
+        return self.folder / f"{self._name}.lance"
+
+    def _manifest(self, version: int) -> Path:
+        """The file of a version. They are numbered downwards, so that the newest sorts first."""
+        return self._table_folder / _VERSIONS / f"{_LAST_VERSION - version:020}.manifest"
 
     def restore(self, version: int) -> None:
         """Goes back to the rows of `version`; a torn write after it is forgotten.
@@ -101,10 +140,14 @@ class VectorStore:
                 self._database.drop_table(self._name, ignore_missing=True)
                 self._table = self._database.create_table(self._name, schema=self._schema())
                 return
+            last = self._manifest(version)
+            if not last.is_file():
+                raise CorruptIndexError(f"{self.folder}: {last.name} is missing")
+            # Not by LanceDB: without power they may be empty, or zeros, and could not be opened.
+            for path in last.parent.glob(f"*{last.suffix}"):
+                if path.name < last.name:
+                    path.unlink()
             self.open()
-            if self._table.version != version:
-                self._table.checkout(version)
-                self._table.restore()
 
     @property
     def _name(self) -> str:
