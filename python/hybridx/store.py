@@ -45,7 +45,8 @@ _UNIT = 1e-3
 """How far the length of a vector may be from one; a float32 sum of squares is closer by far."""
 
 _MACHINE = {
-    getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO", "EMFILE", "ENFILE")
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "EMFILE", "ENFILE")
 }
 """Errors of the machine: they say nothing about the table."""
 
@@ -84,7 +85,7 @@ class VectorStore:
         Raises:
             CorruptIndexError: the table or that version of it cannot be opened.
         """
-        with _translated(f"{self.folder} cannot be opened", CorruptIndexError):
+        with _translated(self.folder, "opened", CorruptIndexError):
             if self._name in self._database.list_tables().tables:
                 self._table = self._opened(version)
             elif version is None:
@@ -135,7 +136,7 @@ class VectorStore:
 
         Version 0 is the table before its first commit: empty.
         """
-        with _translated(f"{self.folder} cannot be restored", StoreError):
+        with _translated(self.folder, "restored", StoreError):
             if version == 0:
                 self._database.drop_table(self._name, ignore_missing=True)
                 self._table = self._database.create_table(self._name, schema=self._schema())
@@ -162,12 +163,12 @@ class VectorStore:
         """Adds the rows of batches made by `rows`, as one version."""
         import pyarrow as pa
 
-        with _translated("vectors cannot be written", StoreError):
+        with _translated(self.folder, "written", StoreError):
             self._table.add(pa.Table.from_batches(batches))
 
     def delete(self, paths: Sequence[str]) -> None:
         """Deletes the rows of these files."""
-        with _translated("vectors cannot be deleted", StoreError):
+        with _translated(self.folder, "deleted", StoreError):
             for some in _portions(paths):
                 self._table.delete(_any_path(some))
 
@@ -183,7 +184,7 @@ class VectorStore:
     def vectors_of(self, paths: Sequence[str]) -> dict[bytes, NDArray[np.float32]]:
         """The vectors of these files' chunks by the digest of their text."""
         found: dict[bytes, NDArray[np.float32]] = {}
-        with _translated("vectors cannot be read", StoreError):
+        with _translated(self.folder, "read", StoreError):
             for some in _portions(paths):
                 query = self._table.search().where(_any_path(some))
                 rows = query.select(["text_digest", "vector"]).limit(None).to_arrow()
@@ -196,7 +197,7 @@ class VectorStore:
         self, vector: NDArray[np.float32], limit: int, where: str | None
     ) -> list[tuple[int, float]]:
         """`(id, cosine similarity)` of the `limit` nearest rows that satisfy `where`."""
-        with _translated("vectors cannot be searched", StoreError):
+        with _translated(self.folder, "searched", StoreError):
             query = self._table.search(vector, vector_column_name="vector").distance_type("dot")
             if where:
                 query = query.where(where, prefilter=True)
@@ -213,7 +214,7 @@ class VectorStore:
 
     def ids(self) -> list[int]:
         """The ids of all rows, ascending."""
-        with _translated("vectors cannot be read", StoreError):
+        with _translated(self.folder, "read", StoreError):
             rows = self._table.search().select(["id"]).limit(None).to_arrow()
         return sorted(rows.column("id").to_pylist())
 
@@ -224,7 +225,7 @@ class VectorStore:
 
         columns = ["id", "path", "text_digest"]
         batches = []
-        with _translated("vectors cannot be read", StoreError):
+        with _translated(self.folder, "read", StoreError):
             for batch in self._table.search().select([*columns, "vector"]).limit(None).to_batches():
                 matrix = batch.column("vector").flatten().to_numpy().reshape(-1, self.dimension)
                 lengths = np.linalg.norm(matrix, axis=1)
@@ -250,7 +251,7 @@ class VectorStore:
         A fragment is what one `add` wrote. Unlike `rewritten` this leaves the others alone, so it
         costs what the small ones hold. Returns how many rows that were.
         """
-        with _translated("vectors cannot be folded", StoreError):
+        with _translated(self.folder, "folded", StoreError):
             young = f"_rowid >= {first << _FRAGMENT_SHIFT}"
             rows = self._table.search().where(young).limit(None).to_arrow()
             self._table.delete(young)
@@ -260,7 +261,7 @@ class VectorStore:
 
     def next_fragment(self, first: int) -> int:
         """The number that follows the last fragment's; no later one is below `first`."""
-        with _translated("vectors cannot be read", StoreError):
+        with _translated(self.folder, "read", StoreError):
             query = self._table.search().with_row_id(True).select(["id"])
             rows = query.where(f"_rowid >= {first << _FRAGMENT_SHIFT}").limit(None).to_arrow()
         numbers = rows.column("_rowid").to_numpy()
@@ -276,7 +277,7 @@ class VectorStore:
 
         fresh = VectorStore(self.folder, self.dimension, self.number + 1)
         fresh.restore(0)
-        with _translated("vectors cannot be rewritten", StoreError):
+        with _translated(self.folder, "rewritten", StoreError):
             schema = self._schema()
             rows = self._table.search().limit(None).to_batches()
             batches = (batch.select(schema.names).cast(schema) for batch in rows)
@@ -335,7 +336,7 @@ def _portions(paths: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 @contextlib.contextmanager
-def _translated(what: str, error_type: type[Exception]) -> Iterator[None]:
+def _translated(folder: Path, done: str, error_type: type[Exception]) -> Iterator[None]:
     """LanceDB raises whatever its layers raise; here it becomes one of ours."""
     try:
         yield
@@ -344,13 +345,13 @@ def _translated(what: str, error_type: type[Exception]) -> Iterator[None]:
     except Exception as error:
         number = _machine_error(error)
         if number is not None:
-            raise OSError(number, f"{what}: {os.strerror(number)}") from error
+            raise OSError(number, os.strerror(number), str(folder)) from error
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise error_type(f"{what}: {first}") from error
+        raise error_type(f"{folder} cannot be {done}: {first}") from error
 
 
 def _machine_error(error: Exception) -> int | None:
-    """The error number of the operating system that LanceDB quotes, if it is one of the machine."""
+    """The error number of the operating system, which LanceDB quotes, if it is the machine's."""
     found = re.search(r"\(os error (\d+)\)", str(error))
-    number = int(found[1]) if found else None
+    number = int(found[1]) if found else getattr(error, "errno", None)
     return number if number in _MACHINE else None
