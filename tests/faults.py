@@ -379,7 +379,6 @@ def _serve(path: str) -> None:
     # What the program loads when it runs, so that a child need not. None of it has done anything
     # yet, and LanceDB knows how to be forked in that state.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import lancedb  # noqa: F401
     import onnxruntime  # noqa: F401
     import pyarrow as pa  # noqa: F401
 
@@ -388,7 +387,9 @@ def _serve(path: str) -> None:
     import hybridx.embed.embedder
     import hybridx.indexer
     import hybridx.search  # noqa: F401
+    from hybridx.store import load_lancedb
 
+    load_lancedb()
     faults = ctypes.CDLL(path)
     trial = os.fork()
     if trial == 0:

@@ -21,6 +21,8 @@ from support import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hybridx import Index
 
 
@@ -116,7 +118,7 @@ def test_whoever_reads_while_another_writes_sees_whole_generations(project: Tree
 def test_a_full_build_equals_what_was_there(project: Tree, rounds: int) -> None:
     index = open_index(project)
     updated(index)
-    before, folder = chunks(index), generation(index).epoch.folder
+    before = chunks(index)
     for mode in MODES:
         assert index.search("retry", mode=mode).hits
     for _ in range(rounds):
@@ -125,9 +127,55 @@ def test_a_full_build_equals_what_was_there(project: Tree, rounds: int) -> None:
         assert report.chunks.embedded == report.chunks.total
         assert updated(index).files.unchanged == len(PROJECT) - 1
     assert chunks(index) == before
-    assert not folder.exists() or rounds % 2 == 0, "the old stores stay for ever"
     for mode in MODES:
         assert index.search("retry", mode=mode).hits, f"{mode} sees what is gone"
+    updated(index)
+    epoch = generation(index).epoch.folder
+    assert list(epoch.parent.iterdir()) == [epoch], "the old stores stay for ever"
+
+
+def test_what_a_reader_has_open_outlives_full_builds(project: Tree) -> None:
+    index = open_index(project)
+    updated(index)
+    reader = generation(index)
+    before = chunks(reader)
+    for _ in range(3):
+        updated(index, full=True)
+        updated(index)
+        # Of what the reader has it has opened no vectors yet.
+        assert generation(index).epoch != reader.epoch
+    check_whole(reader)
+    assert chunks(reader) == before
+    assert len(list(reader.epoch.folder.parent.iterdir())) == 2, "what nobody reads is left"
+    old = reader.epoch.folder
+    del reader
+    updated(index)
+    assert not old.exists(), "what nobody reads any more is left"
+
+
+def test_a_removal_of_old_stores_that_was_cut_short_is_no_damage(
+    project: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = open_index(project)
+    updated(index)
+    old = generation(index).epoch
+    updated(index, full=True)
+
+    def torn(folder: Path, *_: object, **__: object) -> None:
+        if folder == old.folder:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.rename", torn)
+        with pytest.raises(KeyboardInterrupt):
+            old.discard()
+    assert old.folder.exists()
+    # As if this were the epoch of another model, to which somebody now goes back.
+    (index._layout.folder / "CURRENT").write_text("0000000000000000\n")
+    (index._layout.folder / "epochs/0000000000000000").mkdir()
+    updated(index)
+    check_whole(index)
+    assert index.verify().ok
 
 
 def test_an_open_index_survives_a_full_build(project: Tree) -> None:

@@ -18,6 +18,7 @@ from hybridx.errors import CorruptIndexError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
+    from types import ModuleType
 
     import numpy as np
     import pyarrow as pa
@@ -51,6 +52,15 @@ _MACHINE = {
 """Errors of the machine: they say nothing about the table."""
 
 
+def load_lancedb() -> ModuleType:
+    """LanceDB, told to keep its warnings to itself: what matters comes as an error."""
+    os.environ.setdefault("LANCEDB_LOG", "off")
+    import lancedb
+
+    module: ModuleType = lancedb
+    return module
+
+
 @dataclass(eq=False)
 class VectorStore:
     """Table `number` in `folder`. LanceDB is loaded when it is first needed."""
@@ -62,9 +72,7 @@ class VectorStore:
 
     @cached_property
     def _database(self) -> Any:
-        import lancedb
-
-        return lancedb.connect(self._address(self.folder))
+        return load_lancedb().connect(self._address(self.folder))
 
     def _address(self, place: Path) -> str:
         """The folder as LanceDB can take it.
@@ -110,8 +118,6 @@ class VectorStore:
         LanceDB opens the newest version on the way to any other. It makes none durable: without
         power one that was never committed may be left as an empty file.
         """
-        import lancedb
-
         place = Path(tempfile.mkdtemp(prefix="hybridx-"))
         weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
         table, view = self._table_folder, place / self._table_folder.name
@@ -121,7 +127,7 @@ class VectorStore:
                 (view / part.name).symlink_to(part.absolute(), target_is_directory=True)
         manifest = self._manifest(version)
         shutil.copyfile(manifest, view / _VERSIONS / manifest.name)
-        return lancedb.connect(self._address(place)).open_table(self._name)
+        return load_lancedb().connect(self._address(place)).open_table(self._name)
 
     @property
     def _table_folder(self) -> Path:
@@ -244,6 +250,29 @@ class VectorStore:
 
     def __len__(self) -> int:
         return int(self._table.count_rows())
+
+    def read_back(self, rows: int) -> None:
+        """Reads what was written as another process would; there must be so many rows.
+
+        LanceDB does not hear of an error in the last bytes of a file, and goes on with one that
+        was cut short. Every file of rows is opened: some milliseconds for a million of them.
+
+        Raises:
+            StoreError: it cannot be read.
+            CorruptIndexError: the number of rows is another.
+        """
+        fresh = VectorStore(self.folder, self.dimension, self.number)
+        try:
+            fresh.open(self.version)
+            with _translated(self.folder, "read", CorruptIndexError):
+                # A filter, or LanceDB would answer from its manifest alone.
+                found = fresh._table.count_rows("id >= 0")
+        except CorruptIndexError as error:
+            raise StoreError(
+                f"{self.folder}: what was written cannot be read back; is the disk full or failing?"
+            ) from error
+        if found != rows:
+            raise CorruptIndexError(f"{self.folder} holds {found} rows, not {rows}")
 
     def fold(self, first: int) -> int:
         """Writes the rows of fragment `first` and all later ones as one fragment.
