@@ -3,7 +3,7 @@
 The one atomic point is the commit of the lexical store: its payload is the manifest, which names
 the version of the vector store and the snapshot that belong to it. Both are durable before it.
 
-    1. write the vectors, arriving at version n; make the new files durable
+    1. write the vectors, arriving at version n; make the new files durable; read the rows back
     2. write the snapshot of generation g, durably
     3. commit the lexical store with the manifest {g, n, snapshot, ...}: the switch
 
