@@ -164,7 +164,8 @@ def steps(changes: Iterable[Change]) -> list[str]:
             stage = ""
         if stage == "commit" and change.op == "mkdir" and name.endswith(".lance"):
             fresh = name  # a new table, into which the rows of the old one go
-        if stage == "commit" and part == ["vectors"] and change.op != "sync":
+        ordering = part == ["vectors"] and change.op != "sync" and "_hint" not in name
+        if stage == "commit" and ordering:
             into = fresh and name.startswith(fresh)
             found.append("commit: vectors rewritten" if into else "commit: vectors folded")
         else:
