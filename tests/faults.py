@@ -134,9 +134,12 @@ STEPS = (
     "old epochs removed",
     "folders",
     "lexical files",
+    "torn vectors removed",
     "vectors: data",
     "vectors: manifest",
     "commit: vectors made durable",
+    "commit: vectors folded",
+    "commit: vectors rewritten",
     "commit: snapshot",
     "commit: lexical files",
     "commit: meta.json",
@@ -151,7 +154,7 @@ def steps(changes: Iterable[Change]) -> list[str]:
     """The step that each counted change of a run belongs to."""
     found = []
     # A commit goes from the first thing made durable for it to the end of its cleaning up.
-    stage = ""
+    stage, fresh = "", ""
     for change in changes:
         if not change.count:
             continue
@@ -159,7 +162,14 @@ def steps(changes: Iterable[Change]) -> list[str]:
         part = name.split("/")[2:3] if name.startswith("epochs/") else []
         if stage == "committed" and part == ["vectors"] and change.op == "create":
             stage = ""
-        found.append(_step(change, name, part, stage))
+        if stage == "commit" and change.op == "mkdir" and name.endswith(".lance"):
+            fresh = name  # a new table, into which the rows of the old one go
+        ordering = part == ["vectors"] and change.op != "sync" and "_hint" not in name
+        if stage == "commit" and ordering:
+            into = fresh and name.startswith(fresh)
+            found.append("commit: vectors rewritten" if into else "commit: vectors folded")
+        else:
+            found.append(_step(change, name, part, stage))
         if (part, change.op) in _FIRST_OF_COMMIT and stage != "committed":
             stage = "commit"
         elif name.endswith("/bm25/meta.json") and change.done and stage:
@@ -178,8 +188,12 @@ def _step(change: Change, name: str, part: list[str], stage: str) -> str:
         return "commit: CURRENT"
     if top != "epochs":
         return "lock and scan"
-    if change.op in ("unlink", "rmdir") and part != ["vectors"]:
-        return "commit: what it supersedes removed" if stage else "old epochs removed"
+    if change.op in ("unlink", "rmdir"):
+        # LanceDB removes the temporary files of what it writes.
+        if stage == "committed" or part != ["vectors"]:
+            return "commit: what it supersedes removed" if stage else "old epochs removed"
+        if ".tmp" not in name and "#" not in name:
+            return "torn vectors removed"
     if change.op == "mkdir" and len(name.split("/")) < 4:
         return "folders"
     if part == ["vectors"] and change.op == "sync":
@@ -268,8 +282,11 @@ class Faults:
         env: Mapping[str, str] | None = None,
         keep: bool = False,
         kill_after: float | None = None,
+        constants: Mapping[str, Any] | None = None,
     ) -> Run:
         """Runs `hybridx ARGS...`, whose index lies in the folder `index`.
+
+        `constants` are values of the program, `module.NAME`, that are others in this run.
 
         With `kill_after` the process is killed from outside, that many seconds after it took the
         writer's lock, wherever it is then.
@@ -287,6 +304,7 @@ class Faults:
             "plan": asdict(plan or Plan()),
             "env": dict(env or {}),
             "kill_after": kill_after,
+            "constants": dict(constants or {}),
         }
         assert self._server.stdin is not None
         for _ in range(3):
@@ -362,7 +380,6 @@ def _serve(path: str) -> None:
     # What the program loads when it runs, so that a child need not. None of it has done anything
     # yet, and LanceDB knows how to be forked in that state.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import lancedb  # noqa: F401
     import onnxruntime  # noqa: F401
     import pyarrow as pa  # noqa: F401
 
@@ -371,7 +388,9 @@ def _serve(path: str) -> None:
     import hybridx.embed.embedder
     import hybridx.indexer
     import hybridx.search  # noqa: F401
+    from hybridx.store import load_lancedb
 
+    load_lancedb()
     faults = ctypes.CDLL(path)
     trial = os.fork()
     if trial == 0:
@@ -430,6 +449,10 @@ def _become(faults: ctypes.CDLL, request: Mapping[str, Any]) -> None:
     code = 99
     try:
         sys.argv = ["hybridx", *request["args"]]
+        for name, value in request["constants"].items():
+            module, _, attribute = name.rpartition(".")
+            assert hasattr(sys.modules[module], attribute), name
+            setattr(sys.modules[module], attribute, value)
         if install(faults, request) == 0:
             from hybridx.cli import main
 

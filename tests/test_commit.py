@@ -11,6 +11,7 @@ from support import (
     MODES,
     PROJECT,
     Tree,
+    check_same,
     check_whole,
     chunks,
     generation,
@@ -20,6 +21,8 @@ from support import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hybridx import Index
 
 
@@ -32,6 +35,27 @@ def clean_build(tree: Tree) -> Index:
             updated(index)
             return index
     raise AssertionError("no place for a clean build")
+
+
+def test_a_run_torn_inside_the_lexical_commit_is_written_anew(project: Tree) -> None:
+    """All files of the lexical store are there, but for the last one, which makes them count."""
+    # One thread makes one segment, and so few are not merged: the old files stay.
+    index = open_index(project, jobs=1)
+    updated(index)
+    before = chunks(index)
+    # Keeps its snapshot, which only a commit lets go.
+    held = generation(index)
+    meta = held.epoch.bm25 / "meta.json"
+    old = meta.read_bytes()
+    project.write("src/retry.py", "def changed():\n    return 1\n")
+    project.delete("web/app.js")
+    updated(index)
+    meta.write_bytes(old)
+    assert check_whole(index).manifest.generation == 1
+    assert chunks(index) == before
+    # The same work again gives its files the same names.
+    assert updated(index).generation == 2
+    check_same(index, clean_build(project))
 
 
 def test_a_reader_keeps_its_generation(project: Tree) -> None:
@@ -95,7 +119,7 @@ def test_whoever_reads_while_another_writes_sees_whole_generations(project: Tree
 def test_a_full_build_equals_what_was_there(project: Tree, rounds: int) -> None:
     index = open_index(project)
     updated(index)
-    before, folder = chunks(index), generation(index).epoch.folder
+    before = chunks(index)
     for mode in MODES:
         assert index.search("retry", mode=mode).hits
     for _ in range(rounds):
@@ -104,9 +128,55 @@ def test_a_full_build_equals_what_was_there(project: Tree, rounds: int) -> None:
         assert report.chunks.embedded == report.chunks.total
         assert updated(index).files.unchanged == len(PROJECT) - 1
     assert chunks(index) == before
-    assert not folder.exists() or rounds % 2 == 0, "the old stores stay for ever"
     for mode in MODES:
         assert index.search("retry", mode=mode).hits, f"{mode} sees what is gone"
+    updated(index)
+    epoch = generation(index).epoch.folder
+    assert list(epoch.parent.iterdir()) == [epoch], "the old stores stay for ever"
+
+
+def test_what_a_reader_has_open_outlives_full_builds(project: Tree) -> None:
+    index = open_index(project)
+    updated(index)
+    reader = generation(index)
+    before = chunks(reader)
+    for _ in range(3):
+        updated(index, full=True)
+        updated(index)
+        # Of what the reader has it has opened no vectors yet.
+        assert generation(index).epoch != reader.epoch
+    check_whole(reader)
+    assert chunks(reader) == before
+    assert len(list(reader.epoch.folder.parent.iterdir())) == 2, "what nobody reads is left"
+    old = reader.epoch.folder
+    del reader
+    updated(index)
+    assert not old.exists(), "what nobody reads any more is left"
+
+
+def test_a_removal_of_old_stores_that_was_cut_short_is_no_damage(
+    project: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = open_index(project)
+    updated(index)
+    old = generation(index).epoch
+    updated(index, full=True)
+
+    def torn(folder: Path, *_: object, **__: object) -> None:
+        if folder == old.folder:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.rename", torn)
+        with pytest.raises(KeyboardInterrupt):
+            old.discard()
+    assert old.folder.exists()
+    # As if this were the epoch of another model, to which somebody now goes back.
+    (index._layout.folder / "CURRENT").write_text("0000000000000000\n")
+    (index._layout.folder / "epochs/0000000000000000").mkdir()
+    updated(index)
+    check_whole(index)
+    assert index.verify().ok
 
 
 def test_an_open_index_survives_a_full_build(project: Tree) -> None:

@@ -6,6 +6,7 @@ from outside at some moment; `faults.py` says how. The tree changes between all 
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import shutil
@@ -28,6 +29,7 @@ from faults import (
     steps,
 )
 from hybridx.commit import Generation
+from hybridx.verify import verify
 from support import (
     ALL,
     MODES,
@@ -38,6 +40,7 @@ from support import (
     chunks,
     ids,
     open_index,
+    run_cli,
     updated,
 )
 
@@ -73,6 +76,14 @@ def text(path: str, number: int) -> str:
         )
     body = f"    return {COMMON}(word_{number})\n" * (1 + number % 60)
     return f"def {COMMON}_{number}():\n{body}\n\nclass {COMMON.title()}:\n    {COMMON} = {number}\n"
+
+
+ORDERLY = (
+    {"hybridx.commit.FOLD_EVERY": 2},
+    {"hybridx.commit.FOLD_EVERY": 2, "hybridx.commit.SETTLED_ROWS": 8},
+    {"hybridx.commit._SLACK": 0},
+)
+"""By these the vector store of a small tree is folded, or written anew, every few runs."""
 
 
 @dataclass
@@ -111,8 +122,15 @@ class Harness:
         env = {"HYBRIDX_COMMIT_FILES": str(self.chance.choice([1, 2, 10_000]))}
         if self.chance.random() < 0.2:
             flags = (*flags, "--sequential")
-        args = ("index", "--quiet", *flags, str(self.tree.root))
-        return self.faults.run(self.folder, *args, plan=plan, env=env, kill_after=more.get("after"))
+        tight = self.chance.random() < 0.4
+        return self.faults.run(
+            self.folder,
+            *("index", "--quiet", *flags, str(self.tree.root)),
+            plan=plan,
+            env=env,
+            kill_after=more.get("after"),
+            constants=self.chance.choice(ORDERLY) if tight else None,
+        )
 
     def _write(self, name: str) -> None:
         self.edits += 1
@@ -164,6 +182,7 @@ class Harness:
             assert before is None, f"{label}: the index is gone"
             return
         check_whole(seen)
+        self.check_verified(label)
         held = chunks(seen)
         if before is not None and seen.manifest == before.manifest:
             assert held == chunks(before), (
@@ -175,6 +194,13 @@ class Harness:
             for path, rows in _by_path(held).items():
                 assert rows in (old.get(path), new.get(path)), f"{label}: {path} is neither"
         self.check_search(held, label)
+
+    def check_verified(self, label: str) -> None:
+        """The cross-check of everything finds nothing."""
+        found = verify(self.index._layout)
+        assert found is not None, f"{label}: there is nothing to verify"
+        assert found.ok, f"{label}: {found.problems}"
+        assert found.checked["chunks"] == found.checked["vectors"]
 
     def check_search(self, held: Mapping[int, Chunk], label: str) -> None:
         """A search finds exactly the chunks of the generation."""
@@ -188,6 +214,7 @@ class Harness:
 
     def finish(self, label: str, *flags: str) -> Run:
         """The next run: the index must then be the one of a clean build, and nothing else left."""
+        gc.collect()  # indexes that nobody closed still hold what they read
         run = self.run(*flags)
         if run.killed:  # nobody asked for it: see `Run.killed`
             run = self.run(*flags)
@@ -199,10 +226,14 @@ class Harness:
         held = chunks(seen)
         assert held == chunks(clean), f"{label}: {held.keys() ^ clean_ids(clean)}"
         self.check_search(held, label)
+        self.check_verified(label)
         # Where there was nothing to write the stores were not opened.
         wrote = any("/bm25/meta.json" in change.other for change in run.changes)
         left = [name for name in leftovers(self.folder) if wrote or "/" not in name]
         assert not left, f"{label}: {left}"
+        if any("/vectors/" in change.path for change in run.counted):
+            tables = [path.name for path in seen.epoch.vectors.iterdir()]
+            assert tables == [f"chunks-{seen.manifest.vectors_table}.lance"], f"{label}: {tables}"
         self.committed = files
         if len(run.counted) > 60:  # or there was nothing to write
             self.longest = min(len(run.counted), 300)
@@ -234,6 +265,7 @@ class Harness:
         else:
             assert run.code == 0, f"{label}: it failed by itself: {run.stderr}"
         self.check_after_kill(before, label)
+        del before  # or it would hold what it consists of
         what = self.chance.random()
         if self.committed and what < 0.4:
             self.revert()
@@ -274,6 +306,8 @@ def hammer(harness: Harness, kills: int) -> None:
         harness.round(rounds)
         assert rounds < 3 * kills + 20, f"only {len(harness.hit)} of {rounds} runs could be killed"
     print("\n" + histogram(harness.hit))
+    result = run_cli("verify", harness.tree.root)
+    assert result.returncode == 0, result.stderr.decode()
     inside = sum(step.startswith("commit") for step in harness.hit)
     assert inside * 3 >= kills, f"only {inside} of {kills} kills were inside the commit"
 
@@ -281,7 +315,7 @@ def hammer(harness: Harness, kills: int) -> None:
 def test_killed_at_random_moments_nothing_is_lost_doubled_or_left(
     tmp_path: Path, faults: Faults
 ) -> None:
-    hammer(Harness(tmp_path, faults, random.Random(11)), kills=25)
+    hammer(Harness(tmp_path, faults, random.Random(11)), kills=16)
 
 
 @pytest.mark.slow
@@ -322,6 +356,7 @@ class Scene:
     prepare: Callable[[Tree], None]
     """What happens to the tree before the run."""
     indexed: bool = True
+    constants: Mapping[str, int] | None = None
     copies: int = 0
     old: dict[int, Chunk] = field(default_factory=dict)
     new: dict[int, Chunk] = field(default_factory=dict)
@@ -355,7 +390,8 @@ class Scene:
 
     def run(self, tree: Tree, plan: Plan) -> Run:
         args = ("index", "--quiet", *self.flags, str(tree.root))
-        return self.faults.run(tree.root / ".hybridx", *args, plan=plan)
+        folder = tree.root / ".hybridx"
+        return self.faults.run(folder, *args, plan=plan, constants=self.constants)
 
     def killed(self, plan: Plan, *, reverted: bool) -> str:
         """Kills a run, looks, and runs again; the step in which it died."""
@@ -373,6 +409,10 @@ class Scene:
             assert {hit.text for hit in hits} <= {row[6] for row in chunks(seen).values()}
         if reverted:
             take_back(tree)
+        if seen is not None:
+            found = verify(index._layout)
+            assert found is not None
+            assert found.ok, f"{label}: {found.problems}"
         after = self.run(tree, Plan())
         assert after.code == 0, f"{label}: {after.stderr}"
         seen = check_whole(index)
@@ -381,6 +421,7 @@ class Scene:
         assert chunks(seen) == want, f"{label}: {chunks(seen).keys() ^ want.keys()}"
         assert ids(seen) == (sorted(want), sorted(want)), label
         assert seen.manifest.merkle_root == self.roots[not reverted], label
+        assert index.verify().ok, f"{label}: {index.verify().problems}"
         shutil.rmtree(tree.root)
         return steps(run.changes)[-1] if run.killed else ""
 
@@ -391,6 +432,28 @@ def test_killed_in_each_step_and_taken_back_it_is_as_before(tmp_path: Path, faul
     assert len(there) >= 9, f"an update takes only the steps {there}"
     for step in there:
         scene.killed(kill(middle(scene.whole, step)), reverted=True)
+
+
+@pytest.mark.parametrize(
+    ("step", "constants"),
+    [
+        ("commit: vectors folded", {"hybridx.commit.FOLD_EVERY": 1}),
+        ("commit: vectors rewritten", {"hybridx.commit._SLACK": 0}),
+    ],
+)
+def test_killed_while_the_vectors_are_put_in_order_it_is_as_before(
+    tmp_path: Path, faults: Faults, step: str, constants: Mapping[str, int]
+) -> None:
+    scene = Scene(tmp_path, faults, (), change, constants=constants)
+    names = steps(scene.whole.changes)
+    numbers = [number for number, name in enumerate(names, 1) if name == step]
+    assert len(numbers) > 5, f"nothing is put in order: {sorted(set(names))}"
+    hit = [
+        scene.killed(kill(at, KILL_INSIDE), reverted=True)
+        for at in (numbers[0], numbers[len(numbers) // 2], numbers[-1], len(names) - 2)
+    ]
+    hit.append(scene.killed(kill(numbers[-1], KILL_AFTER), reverted=False))
+    assert hit.count(step) >= 3, hit
 
 
 def test_a_first_build_killed_in_each_step_starts_again(tmp_path: Path, faults: Faults) -> None:

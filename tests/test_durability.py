@@ -7,6 +7,8 @@ files as they were when they were last made durable, names as they were when the
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import re
 import shutil
@@ -18,10 +20,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hybridx.commit import Generation
+from hybridx.errors import CorruptIndexError
+from hybridx.store import VectorStore
 from support import (
     ALL,
     PROJECT,
     Tree,
+    check_same,
     check_whole,
     chunks,
     open_index,
@@ -313,6 +318,49 @@ def test_a_disk_that_forgets_is_noticed(tmp_path: Path, faults: Faults) -> None:
         check_whole(open_index(root))
 
 
+@pytest.mark.parametrize("how", ["empty", "half", "zeros"])
+@pytest.mark.parametrize("hint", ["", '{"version":1}', '{"version":99}'])
+@pytest.mark.parametrize("place", ["plain", "a name: 100 %"])
+def test_a_version_that_was_never_committed_may_be_torn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, hint: str, place: str
+) -> None:
+    """LanceDB makes no version durable, and opens the newest on the way to any other."""
+    views = tmp_path / place
+    views.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(views))
+    tree = Tree(tmp_path / "tree", PROJECT)
+    updated(open_index(tree))
+    held = chunks(open_index(tree))
+    seen = Generation.current(open_index(tree)._layout)
+    assert seen is not None
+    store = VectorStore(seen.epoch.vectors, seen.manifest.dimension, seen.manifest.vectors_table)
+    store.open()
+    store.delete(["src/retry.py"])
+    assert store.version > seen.manifest.vectors_version
+    versions = store._table_folder / "_versions"
+    newest = min(versions.glob("*.manifest"))
+    whole = newest.read_bytes()
+    newest.write_bytes({"empty": b"", "half": whole[: len(whole) // 2]}.get(how, bytes(len(whole))))
+    (versions / "latest_version_hint.json").write_text(hint)
+    index = open_index(tree)
+    with contextlib.suppress(CorruptIndexError):
+        VectorStore(store.folder, store.dimension, store.number).open()
+        assert how == "zeros", "a torn version could be opened: this tests nothing"
+    check_whole(index)
+    hits = index.search("call again after a failure", ALL, mode="semantic").hits
+    assert {hit.text for hit in hits} == {row[6] for row in held.values()}
+    assert index.verify().ok
+    tree.write("src/retry.py", "def once():\n    return 1\n")
+    updated(index)
+    assert index.verify().ok
+    clean = open_index(Tree(tmp_path / "clean", tree.files()))
+    updated(clean)
+    check_same(index, clean)
+    del index, seen, store
+    gc.collect()
+    assert not list(views.iterdir()), "what was opened aside is still there"
+
+
 def test_nothing_escapes_the_record(tmp_path: Path, faults: Faults) -> None:
     """What strace sees below the index's folder, the record has."""
     if shutil.which("strace") is None:
@@ -324,7 +372,9 @@ def test_nothing_escapes_the_record(tmp_path: Path, faults: Faults) -> None:
     shutil.copytree(tree.root, twin.root, dirs_exist_ok=True)
     calls = tmp_path / "calls"
     strace = ["strace", "-f", "-y", "-qq", "-s", "300", "-e", "trace=%file,%desc,%memory"]
-    program = [sys.executable, "-m", "hybridx", "index", "--quiet", str(tree.root)]
+    # One thread writes one segment: how many would share the chunks depends on the moment.
+    args = ["index", "--quiet", "--jobs", "1"]
+    program = [sys.executable, "-m", "hybridx", *args, str(tree.root)]
     watched = subprocess.run(
         [*strace, "-o", str(calls), *program],
         capture_output=True,
@@ -334,7 +384,7 @@ def test_nothing_escapes_the_record(tmp_path: Path, faults: Faults) -> None:
     if not calls.exists() or "PTRACE" in watched.stderr.decode() or not calls.stat().st_size:
         pytest.skip(f"strace may not trace here: {watched.stderr.decode()}")
     assert watched.returncode == 0, watched.stderr.decode()
-    run = faults.run(twin.root / ".hybridx", "index", "--quiet", twin.root)
+    run = faults.run(twin.root / ".hybridx", *args, twin.root)
     assert run.code == 0, run.stderr
     ours = f"{tree.root}/.hybridx"
     seen: dict[str, int] = {}
@@ -354,10 +404,10 @@ def test_nothing_escapes_the_record(tmp_path: Path, faults: Faults) -> None:
     for each in run.changes:
         kind = "open" if each.op in ("create", "open") else each.op
         have[kind] = have.get(kind, 0) + 1
-    # How threads take turns varies a little what a run does, and so how often it does it.
+    # Whether a merge is over by the end varies a little what a run does.
     assert seen.keys() <= {*have, "flock"}
     for kind in ("rename", "link", "sync", "write"):
-        assert 0.7 <= seen[kind] / have[kind] <= 1.4, (kind, seen, have)
+        assert 0.85 <= seen[kind] / have[kind] <= 1.2, (kind, seen, have)
 
 
 WRITING = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC")

@@ -63,11 +63,15 @@ def test_another_model_builds_a_new_epoch_and_then_switches(
     assert set(serving) == {first.manifest.model}, "it switched before the build was done"
     assert chunks(new) == before, "the same text has other ids"
     assert new.status().model.name == "other"
-    assert generation(new).epoch != first.epoch
+    epoch = first.epoch
+    assert generation(new).epoch != epoch
     for mode in MODES:
         assert new.search("retry", mode=mode).hits
     assert updated(new).generation == report.generation
-    assert not first.epoch.folder.exists(), "the old epoch stays for ever"
+    assert epoch.folder.exists(), "somebody was reading it"
+    del first
+    updated(new)
+    assert not epoch.folder.exists(), "the old epoch stays for ever"
 
 
 def test_an_index_keeps_the_model_it_was_made_with(project: Tree, other_model: Path) -> None:

@@ -3,7 +3,7 @@
 The one atomic point is the commit of the lexical store: its payload is the manifest, which names
 the version of the vector store and the snapshot that belong to it. Both are durable before it.
 
-    1. write the vectors, arriving at version n; make the new files durable
+    1. write the vectors, arriving at version n; make the new files durable; read the rows back
     2. write the snapshot of generation g, durably
     3. commit the lexical store with the manifest {g, n, snapshot, ...}: the switch
 
@@ -133,13 +133,15 @@ class Generation:
             epoch = layout.current()
             if epoch is None:
                 return None
+            # It may have been superseded and removed while it was being opened.
             try:
-                return cls.of(epoch)
+                found = cls.of(epoch)
+                if found is None or found.lease or layout.current() == epoch:
+                    return found
             except Exception:
-                # The epoch may have been superseded and removed while it was being opened.
                 if attempt == 4 or layout.current() == epoch:  # noqa: PLR2004
                     raise
-                time.sleep(0.01)
+            time.sleep(0.01)
         return None
 
     @classmethod
@@ -284,6 +286,7 @@ class Writer:
             manifest = self._rewritten(manifest) if due else self._folded(manifest)
             manifest = dataclasses.replace(manifest, vectors_version=self._vectors.version)
             self.vector_files.sync(self.epoch.vectors, rewritten=REWRITTEN)
+            self._vectors.read_back(manifest.chunks)
         path = self.epoch.snapshot(manifest.generation, manifest.vectors_table)
         digest = snapshot.save(path, self.vector_files)
         manifest = dataclasses.replace(manifest, snapshot=path.name, snapshot_digest=digest)

@@ -9,7 +9,7 @@ import os
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -137,17 +137,19 @@ class Update:
         earlier run did not finish it.
         """
         wanted = self.layout.epoch(fingerprint(self.model, self.settings))
-        twin = replace(wanted, folder=wanted.folder.with_name(wanted.folder.name + "-b"))
         current = self.layout.current()
+        free = (each for each in wanted.twins() if each != current and each.discard())
         if self.request.full:
-            fresh = twin if current == wanted else wanted
-            fresh.discard()
-            return fresh, None
-        if current == twin:
-            wanted = twin
+            return next(free), None
+        if current and current.is_twin_of(wanted):
+            wanted = current
         if current == wanted:
             self.layout.drop_other_epochs(wanted)
-        return wanted, Generation.of(wanted, trusting=bool(self.request.mend))
+        base = Generation.of(wanted, trusting=bool(self.request.mend))
+        if base and not base.lease and current != wanted:
+            # It was being removed, and that was cut short.
+            return next(free), None
+        return wanted, base
 
     def _first_manifest(self) -> Manifest:
         return Manifest(

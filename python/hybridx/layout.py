@@ -21,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import itertools
 import os
 import re
 import shutil
@@ -31,7 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hybridx import _core
-from hybridx.errors import IndexBusyError, UsageError
+from hybridx.errors import HybridxError, IndexBusyError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -96,13 +97,32 @@ class Epoch:
         _remove(self.vectors.glob("*/*/.tmp*"))
         _remove(self.vectors.glob("*/_versions/*.manifest#*"))
 
-    def discard(self) -> None:
-        """Removes the epoch; at once, so that no half of it is ever found."""
+    def twins(self) -> Iterator[Epoch]:
+        """This one, and then others of the same fingerprint."""
+        yield self
+        for number in itertools.count(2):
+            yield Epoch(self.folder.with_name(f"{self.folder.name}-{number}"))
+
+    def is_twin_of(self, other: Epoch) -> bool:
+        """Whether both are of the same fingerprint."""
+        return self.folder.name.partition("-")[0] == other.folder.name.partition("-")[0]
+
+    def discard(self) -> bool:
+        """Removes the epoch unless somebody reads it; whether it is gone.
+
+        At once, so that no half of it is ever found.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            # Whoever comes later finds no snapshot, and sees that there is another epoch.
+            free = [_core.Lease.remove_unless_held(path) for path in self.snapshots.iterdir()]
+            if not all(free):
+                return False
         gone = self.folder.with_name(f"removed.{os.getpid()}")
         shutil.rmtree(gone, ignore_errors=True)
         with contextlib.suppress(FileNotFoundError):
             self.folder.rename(gone)
             shutil.rmtree(gone)
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,11 +278,13 @@ class Layout:
         _sync(self.folder)
 
     def drop_other_epochs(self, keep: Epoch) -> None:
-        """Removes what earlier fingerprints left behind."""
-        with contextlib.suppress(FileNotFoundError):
+        """Removes what earlier fingerprints left behind, and nobody reads any more."""
+        with contextlib.suppress(OSError):
             for folder in (self.folder / "epochs").iterdir():
                 if folder != keep.folder:
-                    shutil.rmtree(folder, ignore_errors=True)
+                    # What is not gone now goes another time.
+                    with contextlib.suppress(OSError, HybridxError):
+                        Epoch(folder).discard()
 
     def remove(self) -> None:
         """Removes the index. The caller holds the lock, whose file goes last.

@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import shutil
+import tempfile
 import weakref
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +18,7 @@ from hybridx.errors import CorruptIndexError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
+    from types import ModuleType
 
     import numpy as np
     import pyarrow as pa
@@ -34,6 +36,9 @@ _PATHS_PER_FILTER = 1000
 
 _PLAIN = re.compile(r"[A-Za-z0-9_/ .,+@=~-]+")
 
+_VERSIONS = "_versions"
+_LAST_VERSION = (1 << 64) - 1
+
 REWRITTEN = ("latest_version_hint.json",)
 """What LanceDB writes again and again; all its other files are written once."""
 
@@ -41,9 +46,19 @@ _UNIT = 1e-3
 """How far the length of a vector may be from one; a float32 sum of squares is closer by far."""
 
 _MACHINE = {
-    getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO", "EMFILE", "ENFILE")
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "EMFILE", "ENFILE")
 }
 """Errors of the machine: they say nothing about the table."""
+
+
+def load_lancedb() -> ModuleType:
+    """LanceDB, told to keep its warnings to itself: what matters comes as an error."""
+    os.environ.setdefault("LANCEDB_LOG", "off")
+    import lancedb
+
+    module: ModuleType = lancedb
+    return module
 
 
 @dataclass(eq=False)
@@ -54,26 +69,23 @@ class VectorStore:
     dimension: int
     number: int = 1
     _table: Any = field(default=None, init=False, repr=False)
-    _descriptor: int | None = field(default=None, init=False, repr=False)
 
     @cached_property
     def _database(self) -> Any:
-        import lancedb
+        return load_lancedb().connect(self._address(self.folder))
 
-        return lancedb.connect(self._address())
-
-    def _address(self) -> str:
+    def _address(self, place: Path) -> str:
         """The folder as LanceDB can take it.
 
         It reads paths as URLs here and there, and only in UTF-8. Where that could mean something
         else than the folder, it is named through a descriptor, which stays open with this store.
         """
-        folder = str(self.folder)
+        folder = str(place)
         if _PLAIN.fullmatch(folder) or not Path("/proc/self/fd").is_dir():
             return folder
-        self._descriptor = os.open(self.folder, os.O_RDONLY)
-        weakref.finalize(self, os.close, self._descriptor)
-        return f"/proc/self/fd/{self._descriptor}"
+        descriptor = os.open(place, os.O_RDONLY)
+        weakref.finalize(self, os.close, descriptor)
+        return f"/proc/self/fd/{descriptor}"
 
     def open(self, version: int | None = None) -> None:
         """Opens the table, made if there is none, at its newest or the given version.
@@ -81,30 +93,68 @@ class VectorStore:
         Raises:
             CorruptIndexError: the table or that version of it cannot be opened.
         """
-        with _translated(f"{self.folder} cannot be opened", CorruptIndexError):
+        with _translated(self.folder, "opened", CorruptIndexError):
             if self._name in self._database.list_tables().tables:
-                self._table = self._database.open_table(self._name)
-                if version is not None:
-                    self._table.checkout(version)
+                self._table = self._opened(version)
             elif version is None:
                 self._table = self._database.create_table(self._name, schema=self._schema())
             else:
                 raise CorruptIndexError(f"{self.folder}: the table of vectors is missing")
+
+    def _opened(self, version: int | None) -> Any:
+        try:
+            table = self._database.open_table(self._name)
+            if version is not None:
+                table.checkout(version)
+        except Exception:
+            if version is None or not self._manifest(version).is_file():
+                raise
+            return self._opened_alone(version)
+        return table
+
+    def _opened_alone(self, version: int) -> Any:
+        """The table as if `version` were its newest.
+
+        LanceDB opens the newest version on the way to any other. It makes none durable: without
+        power one that was never committed may be left as an empty file.
+        """
+        place = Path(tempfile.mkdtemp(prefix="hybridx-"))
+        weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
+        table, view = self._table_folder, place / self._table_folder.name
+        (view / _VERSIONS).mkdir(parents=True)
+        for part in table.iterdir():
+            if part.name != _VERSIONS:
+                (view / part.name).symlink_to(part.absolute(), target_is_directory=True)
+        manifest = self._manifest(version)
+        shutil.copyfile(manifest, view / _VERSIONS / manifest.name)
+        return load_lancedb().connect(self._address(place)).open_table(self._name)
+
+    @property
+    def _table_folder(self) -> Path:
+        return self.folder / f"{self._name}.lance"
+
+    def _manifest(self, version: int) -> Path:
+        """The file of a version. They are numbered downwards, so that the newest sorts first."""
+        return self._table_folder / _VERSIONS / f"{_LAST_VERSION - version:020}.manifest"
 
     def restore(self, version: int) -> None:
         """Goes back to the rows of `version`; a torn write after it is forgotten.
 
         Version 0 is the table before its first commit: empty.
         """
-        with _translated(f"{self.folder} cannot be restored", StoreError):
+        with _translated(self.folder, "restored", StoreError):
             if version == 0:
                 self._database.drop_table(self._name, ignore_missing=True)
                 self._table = self._database.create_table(self._name, schema=self._schema())
                 return
+            last = self._manifest(version)
+            if not last.is_file():
+                raise CorruptIndexError(f"{self.folder}: {last.name} is missing")
+            # Not by LanceDB: without power they may be empty, or zeros, and could not be opened.
+            for path in last.parent.glob(f"*{last.suffix}"):
+                if path.name < last.name:
+                    path.unlink()
             self.open()
-            if self._table.version != version:
-                self._table.checkout(version)
-                self._table.restore()
 
     @property
     def _name(self) -> str:
@@ -119,12 +169,12 @@ class VectorStore:
         """Adds the rows of batches made by `rows`, as one version."""
         import pyarrow as pa
 
-        with _translated("vectors cannot be written", StoreError):
+        with _translated(self.folder, "written", StoreError):
             self._table.add(pa.Table.from_batches(batches))
 
     def delete(self, paths: Sequence[str]) -> None:
         """Deletes the rows of these files."""
-        with _translated("vectors cannot be deleted", StoreError):
+        with _translated(self.folder, "deleted", StoreError):
             for some in _portions(paths):
                 self._table.delete(_any_path(some))
 
@@ -140,7 +190,7 @@ class VectorStore:
     def vectors_of(self, paths: Sequence[str]) -> dict[bytes, NDArray[np.float32]]:
         """The vectors of these files' chunks by the digest of their text."""
         found: dict[bytes, NDArray[np.float32]] = {}
-        with _translated("vectors cannot be read", StoreError):
+        with _translated(self.folder, "read", StoreError):
             for some in _portions(paths):
                 query = self._table.search().where(_any_path(some))
                 rows = query.select(["text_digest", "vector"]).limit(None).to_arrow()
@@ -153,7 +203,7 @@ class VectorStore:
         self, vector: NDArray[np.float32], limit: int, where: str | None
     ) -> list[tuple[int, float]]:
         """`(id, cosine similarity)` of the `limit` nearest rows that satisfy `where`."""
-        with _translated("vectors cannot be searched", StoreError):
+        with _translated(self.folder, "searched", StoreError):
             query = self._table.search(vector, vector_column_name="vector").distance_type("dot")
             if where:
                 query = query.where(where, prefilter=True)
@@ -170,7 +220,7 @@ class VectorStore:
 
     def ids(self) -> list[int]:
         """The ids of all rows, ascending."""
-        with _translated("vectors cannot be read", StoreError):
+        with _translated(self.folder, "read", StoreError):
             rows = self._table.search().select(["id"]).limit(None).to_arrow()
         return sorted(rows.column("id").to_pylist())
 
@@ -181,7 +231,7 @@ class VectorStore:
 
         columns = ["id", "path", "text_digest"]
         batches = []
-        with _translated("vectors cannot be read", StoreError):
+        with _translated(self.folder, "read", StoreError):
             for batch in self._table.search().select([*columns, "vector"]).limit(None).to_batches():
                 matrix = batch.column("vector").flatten().to_numpy().reshape(-1, self.dimension)
                 lengths = np.linalg.norm(matrix, axis=1)
@@ -201,13 +251,36 @@ class VectorStore:
     def __len__(self) -> int:
         return int(self._table.count_rows())
 
+    def read_back(self, rows: int) -> None:
+        """Reads what was written as another process would; there must be so many rows.
+
+        LanceDB does not hear of an error in the last bytes of a file, and goes on with one that
+        was cut short. Every file of rows is opened: some milliseconds for a million of them.
+
+        Raises:
+            StoreError: it cannot be read.
+            CorruptIndexError: the number of rows is another.
+        """
+        fresh = VectorStore(self.folder, self.dimension, self.number)
+        try:
+            fresh.open(self.version)
+            with _translated(self.folder, "read", CorruptIndexError):
+                # A filter, or LanceDB would answer from its manifest alone.
+                found = fresh._table.count_rows("id >= 0")
+        except CorruptIndexError as error:
+            raise StoreError(
+                f"{self.folder}: what was written cannot be read back; is the disk full or failing?"
+            ) from error
+        if found != rows:
+            raise CorruptIndexError(f"{self.folder} holds {found} rows, not {rows}")
+
     def fold(self, first: int) -> int:
         """Writes the rows of fragment `first` and all later ones as one fragment.
 
         A fragment is what one `add` wrote. Unlike `rewritten` this leaves the others alone, so it
         costs what the small ones hold. Returns how many rows that were.
         """
-        with _translated("vectors cannot be folded", StoreError):
+        with _translated(self.folder, "folded", StoreError):
             young = f"_rowid >= {first << _FRAGMENT_SHIFT}"
             rows = self._table.search().where(young).limit(None).to_arrow()
             self._table.delete(young)
@@ -217,7 +290,7 @@ class VectorStore:
 
     def next_fragment(self, first: int) -> int:
         """The number that follows the last fragment's; no later one is below `first`."""
-        with _translated("vectors cannot be read", StoreError):
+        with _translated(self.folder, "read", StoreError):
             query = self._table.search().with_row_id(True).select(["id"])
             rows = query.where(f"_rowid >= {first << _FRAGMENT_SHIFT}").limit(None).to_arrow()
         numbers = rows.column("_rowid").to_numpy()
@@ -233,7 +306,7 @@ class VectorStore:
 
         fresh = VectorStore(self.folder, self.dimension, self.number + 1)
         fresh.restore(0)
-        with _translated("vectors cannot be rewritten", StoreError):
+        with _translated(self.folder, "rewritten", StoreError):
             schema = self._schema()
             rows = self._table.search().limit(None).to_batches()
             batches = (batch.select(schema.names).cast(schema) for batch in rows)
@@ -292,7 +365,7 @@ def _portions(paths: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 @contextlib.contextmanager
-def _translated(what: str, error_type: type[Exception]) -> Iterator[None]:
+def _translated(folder: Path, done: str, error_type: type[Exception]) -> Iterator[None]:
     """LanceDB raises whatever its layers raise; here it becomes one of ours."""
     try:
         yield
@@ -301,13 +374,13 @@ def _translated(what: str, error_type: type[Exception]) -> Iterator[None]:
     except Exception as error:
         number = _machine_error(error)
         if number is not None:
-            raise OSError(number, f"{what}: {os.strerror(number)}") from error
+            raise OSError(number, os.strerror(number), str(folder)) from error
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise error_type(f"{what}: {first}") from error
+        raise error_type(f"{folder} cannot be {done}: {first}") from error
 
 
 def _machine_error(error: Exception) -> int | None:
-    """The error number of the operating system that LanceDB quotes, if it is one of the machine."""
+    """The error number of the operating system, which LanceDB quotes, if it is the machine's."""
     found = re.search(r"\(os error (\d+)\)", str(error))
-    number = int(found[1]) if found else None
+    number = int(found[1]) if found else getattr(error, "errno", None)
     return number if number in _MACHINE else None

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-GRACE = 1.7
-"""Seconds that cancelled work has to end; then it is left behind."""
+GRACE = 1.4
+"""Seconds that cancelled work has to end; then it is left behind.
+
+Python may take half a second more to end itself, and the promise is two.
+"""
 
 _TICK = 0.5
 """Seconds between looks at the clock; not every system wakes a waiting thread for a signal."""

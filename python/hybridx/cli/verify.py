@@ -50,7 +50,8 @@ def verify(
         with progress_bar(quiet=quiet or not repair) as progress, opened(path, flags) as index:
             return index.verify(repair=repair, progress=progress, cancel=cancel)
 
-    found = interruptible(work, cancel)
+    # A check alone can be left behind at any moment; it would not heed the token either.
+    found = interruptible(work, cancel if repair else None, kept=repair)
     if as_json:
         print_json(found.to_json())
     else:

@@ -70,6 +70,18 @@ unsafe fn answer(number: i64, arguments: [u64; 5]) -> i64 {
     if !ours(&request.one) && !ours(&request.two) {
         return plain();
     }
+    if request.op == Op::Lock {
+        // It may wait for a thread that has changes to make.
+        let result = plain();
+        let taken = result == 0 && arguments[1] & libc::LOCK_EX as u64 != 0;
+        if taken && request.one.get() == watch.lock {
+            let _alone = Alone::enter();
+            LOCK.store(arguments[0].cast_signed(), Ordering::Relaxed);
+            filter::add_close(arguments[0]);
+            log::write(watch, 0, Op::Lock, Some(0), &request.one, &request.two);
+        }
+        return result;
+    }
     let _alone = Alone::enter();
     unsafe { carry_out(watch, &request) }
 }
@@ -167,14 +179,6 @@ unsafe fn carry_out(watch: &Watch, request: &Request) -> i64 {
         }
     }
     let result = carry();
-    if op == Op::Lock {
-        if result == 0 && one.get() == watch.lock && arguments[1] & libc::LOCK_EX as u64 != 0 {
-            LOCK.store(arguments[0].cast_signed(), Ordering::Relaxed);
-            filter::add_close(arguments[0]);
-            log::write(watch, 0, op, Some(0), one, two);
-        }
-        return result;
-    }
     let line = log::write(watch, count, op, Some(result), one, two);
     if op == Op::Sync
         && result == 0
