@@ -222,17 +222,19 @@ class Layout:
 
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:
-        """Says of a disk that takes no more that it is the one with the index."""
+        """Says of a disk that takes no more, or fails, that it is the one with the index."""
         try:
             yield
         except OSError as error:
-            if error.errno not in _NO_ROOM or not self._holds(error.filename):
+            full = error.errno in _NO_ROOM
+            if error.errno is None or not self._holds(error.filename):
                 raise
-            raise OSError(
-                error.errno,
-                f"{os.strerror(error.errno)}; the index stays at its last generation",
-                str(self.folder),
-            ) from error
+            if error.filename and not full:
+                raise
+            reason = os.strerror(error.errno)
+            if full:
+                reason += "; the index stays at its last generation"
+            raise OSError(error.errno, reason, str(self.folder)) from error
 
     def _holds(self, name: str | bytes | None) -> bool:
         """Whether an error is about a file of the index; one that names none is."""

@@ -26,7 +26,7 @@ const MANAGED: &str = ".managed.json";
 /// Opens files as [`MmapDirectory`] does, but goes on where a lock file cannot be made.
 ///
 /// Tantivy's readers take a lock so that a writer does not remove files while they open them. On
-/// a read-only folder there is no writer; and [`super::Searcher::open`] checks for itself that
+/// a folder that is read-only, or on a failing disk, there is no writer; and [`super::Searcher::open`] checks for itself that
 /// what it opened is one commit.
 #[derive(Clone, Debug)]
 pub(super) struct ReadDirectory(MmapDirectory);
@@ -75,11 +75,8 @@ impl Directory for ReadDirectory {
     }
 
     fn acquire_lock(&self, lock: &Lock) -> Result<DirectoryLock, LockError> {
-        let denied = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem];
         match self.0.acquire_lock(lock) {
-            Err(LockError::IoError(error)) if denied.contains(&error.kind()) => {
-                Ok(DirectoryLock::from(Box::new(())))
-            }
+            Err(LockError::IoError(_)) => Ok(DirectoryLock::from(Box::new(()))),
             result => result,
         }
     }
