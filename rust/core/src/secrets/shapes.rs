@@ -24,7 +24,7 @@ pub(super) struct Shape {
 type Find = fn(&str, &[u8], Range<usize>) -> Option<Range<usize>>;
 
 /// All shapes.
-pub(super) const SHAPES: [Shape; 6] = [
+pub(super) const SHAPES: [Shape; 7] = [
     Shape { name: "private-key", keywords: &["-----begin"], find: keys::private_key },
     Shape {
         name: "encoded-private-key",
@@ -32,6 +32,7 @@ pub(super) const SHAPES: [Shape; 6] = [
         find: keys::encoded_private_key,
     },
     Shape { name: "url-password", keywords: &["://"], find: url_password },
+    Shape { name: "airtable-token", keywords: &["pat"], find: airtable },
     Shape {
         name: "assigned-key",
         keywords: &["key\"", "key'", "key =", "key=", "key:"],
@@ -92,6 +93,18 @@ pub(super) const SHAPES: [Shape; 6] = [
         find: |path, text, at| assigned(path, text, at, false),
     },
 ];
+
+/// A token of Airtable. What announces it is in every "path", so it is looked at by hand.
+fn airtable(_: &str, text: &[u8], keyword: Range<usize>) -> Option<Range<usize>> {
+    let dot = keyword.end + 14;
+    if text.get(dot) != Some(&b'.') || !text[keyword.start..].starts_with(b"pat") {
+        return None;
+    }
+    let digits = text.get(dot + 1..dot + 65)?;
+    let is_token = text[keyword.end..dot].iter().all(u8::is_ascii_alphanumeric)
+        && digits.iter().all(u8::is_ascii_hexdigit);
+    is_token.then(|| keyword.start..dot + 65)
+}
 
 /// The password of `scheme://user:password@host`.
 fn url_password(_: &str, text: &[u8], keyword: Range<usize>) -> Option<Range<usize>> {
