@@ -181,12 +181,13 @@ def test_secrets_of_many_kinds_are_found() -> None:
 
 @pytest.mark.parametrize("path", ["src/a.ts", "conf/app.yml", "README.md", "Makefile"])
 def test_where_a_token_stands_does_not_matter(path: str) -> None:
-    maker = Maker(5)
+    maker, left = Maker(5), missed()
     for kind, form in BY_FORM.items():
         secret = made(maker, form)
         text = f"a: 1\nsome text and {secret} in it\nb: 2\n"
         redacted, found = _core.redact(path, text)
-        if kind not in missed():
+        if kind not in left:
             assert secret not in redacted, kind
             assert [line for line, _ in found] == [2], kind
-            assert redacted.startswith("a: 1\n") and redacted.endswith("b: 2\n"), kind
+            assert redacted.startswith("a: 1\n"), kind
+            assert redacted.endswith("b: 2\n"), kind

@@ -304,7 +304,9 @@ fn looking_for_secrets_takes_time_in_proportion_to_the_text() {
     let keywords =
         rules.lines().filter_map(|line| line.strip_prefix("keywords ")).collect::<Vec<_>>();
     let every = keywords.join(" ");
-    for text in [every.repeat(60), "eyJ".repeat(100_000), "token=".repeat(50_000)] {
+    let key = base64("-----BEGIN PRIVATE KEY-----\n") + "\n";
+    for text in [every.repeat(60), "eyJ".repeat(100_000), "token=".repeat(50_000), key.repeat(5000)]
+    {
         let start = std::time::Instant::now();
         check("a.py", &text);
         assert!(start.elapsed().as_secs() < 20, "{} bytes took {:?}", text.len(), start.elapsed());

@@ -65,8 +65,12 @@ pub(super) fn encoded_private_key(
     text: &[u8],
     keyword: Range<usize>,
 ) -> Option<Range<usize>> {
-    let rest = &text[keyword.start..text.len().min(keyword.start + 2 * MAX_PRIVATE_KEY)];
     let is_data = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
+    // What is inside of other data is no beginning; so each stretch is read once.
+    if text[..keyword.start].last().is_some_and(is_data) {
+        return None;
+    }
+    let rest = &text[keyword.start..text.len().min(keyword.start + 2 * MAX_PRIVATE_KEY)];
     let first = values::from_base64(&rest[..rest.len().min(100)]);
     memmem::find(&first, b"PRIVATE KEY")?;
     // It goes on in the next line if that holds nothing but data.
@@ -75,7 +79,8 @@ pub(super) fn encoded_private_key(
         let indent = line.iter().take_while(|byte| b" \t".contains(byte)).count();
         let data = line[indent..].iter().take_while(|byte| is_data(byte)).count();
         let after = line.get(indent + data);
-        if data == 0 || after.is_some_and(|byte| !byte.is_ascii_whitespace()) {
+        let is_next = line[indent..].starts_with(&text[keyword.clone()]);
+        if data == 0 || is_next || after.is_some_and(|byte| !byte.is_ascii_whitespace()) {
             break;
         }
         end = rest.len() - line.len() + indent + data;
