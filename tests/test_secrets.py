@@ -300,8 +300,8 @@ def test_no_command_prints_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert result.exit_code in (0, 1), result.output
         said.append(result.output.encode())
     tree.write("py/cloud.py", tree.path("py/cloud.py").read_bytes() + b"\nX = 1\n")
-    result = run_cli("diff", tree.root)
-    said.append(result.stdout + result.stderr)
+    process = run_cli("diff", tree.root)
+    said.append(process.stdout + process.stderr)
     whole = b"\n".join(said).decode()
     assert b"[redacted]" in said[3]
     assert not [secret for secret in secrets if secret in whole]
