@@ -258,6 +258,36 @@ def plant(seed: int) -> list[Planted]:
         "",
         escape=True,
     )
+    lines = make.pem_lines()
+    joined = "".join(f'"{line}\\r\\n"\n' for line in pem(lines, "EC ").split("\n"))
+    found.append(Planted("c/key.c", f"const char key[] =\n{joined};\n".encode(), lines))
+    lines = make.pem_lines()
+    text = f"It is:\n{pem(lines)}\nand no more.\n".replace("\n", "\r\n")
+    found.append(Planted("crlf/key.txt", text.encode(), lines))
+    lines = make.pem_lines()
+    cell = json.dumps({"cells": [{"source": [pem(lines)]}]})
+    found.append(Planted("nb/key.ipynb", cell.encode(), lines))
+    lines = make.pem_lines()
+    remark = "".join(f"# {line}\n" for line in pem(lines).split("\n"))
+    found.append(Planted("py/remark.py", f"x = 1\n{remark}y = 2\n".encode(), lines))
+    encoded = base64.b64encode(pem(make.pem_lines()).encode()).decode()
+    pieces = [encoded[at : at + 60] for at in range(60, len(encoded) - 60, 60)]
+    found.append(Planted("k8s/config", f"client-key-data: {encoded}\nx: 1\n".encode(), pieces))
+    one("conf/app.env.example", "API_KEY=@@\nDB_PASS=@@\n", make.key, make.password)
+    one(
+        "conf/spring.yml",
+        "spring:\n  datasource:\n    password: @@\n  jwt:\n    secret: '@@'\n",
+        make.password,
+        make.key,
+    )
+    one("docker/old.Dockerfile", "FROM x\nENV DB_PASSWORD @@\n", make.password)
+    one("sh/run.sh", "export DB_PASS='@@'\nmysql -u a -p@@ b\n", make.password, make.password)
+    one(
+        "tf/vars.tf",
+        'variable "db_password" {\n  default = "@@"\n}\n',
+        make.password,
+    )
+
     keyed("docs/ssh.txt", "Put this into a file:\n\n@@\n\nand call ssh.\n", "OPENSSH ")
 
     # One at every border between chunks, wherever those are.

@@ -137,6 +137,11 @@ def translated(expression: str) -> str:
             at += 2
             continue
         if in_class:
+            named = re.compile(r"\[:\^?[a-z]+:\]").match(expression, at)
+            if named:
+                out.append(named[0])
+                at = named.end()
+                continue
             if char == "[":
                 char = "\\["
             in_class = char != "]"

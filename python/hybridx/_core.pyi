@@ -253,10 +253,11 @@ class Snapshot:
     def chunk_counts(self) -> list[tuple[str, int]]:
         """`(path, number of chunks)` of every indexed file, in path order."""
 
-    def file(self, path: str) -> tuple[str, int, int, str, str | None] | None:
-        """`(digest, bytes, chunks, language, decoded_as)` of an indexed file.
+    def file(self, path: str) -> tuple[str, int, int, str, str | None, dict[str, int]] | None:
+        """`(digest, bytes, chunks, language, decoded_as, redactions)` of an indexed file.
 
-        `decoded_as` names the encoding where it is not UTF-8.
+        `decoded_as` names the encoding where it is not UTF-8; `redactions` counts the secrets taken
+        out of its text by the rule that found them.
         """
 
     def totals(self) -> Totals: ...

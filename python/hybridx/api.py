@@ -256,11 +256,7 @@ class Index:
             pending=pending,
             skipped=totals.skipped,
             failed=totals.failed,
-            secrets=Secrets(
-                files=totals.redacted_files,
-                redactions=sum(totals.redactions.values()),
-                rules=totals.redactions,
-            ),
+            secrets=Secrets.of(totals),
         )
 
     def skipped(self) -> list[tuple[str, str, str]]:

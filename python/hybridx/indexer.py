@@ -121,8 +121,8 @@ class Update:
         self._make_current(epoch)
         if scan.cache is not None:
             await call(executor, scan.cache.save, self.layout.stat_cache)
-        chunks = before.totals().chunks, after.totals().chunks
-        return tally.report(self.layout.root, scan, manifest, *chunks)
+        chunks = before.totals().chunks
+        return tally.report(self.layout.root, scan, manifest, chunks, after.totals())
 
     def _scan(self) -> _core.Scan:
         folder = self.layout.folder

@@ -17,6 +17,7 @@ from hybridx.types import (
     FileError,
     IndexReport,
     Progress,
+    Secrets,
     StageSeconds,
 )
 
@@ -123,7 +124,7 @@ class Tally:
         scan: _core.Scan,
         manifest: Manifest,
         chunks_before: int,
-        chunks_after: int,
+        after: _core.Totals,
     ) -> IndexReport:
         """The report of the run."""
         kinds = Counter(self._kinds.values())
@@ -145,14 +146,15 @@ class Tally:
             ),
             chunks=ChunkCounts(
                 added=self.added_chunks,
-                removed=chunks_before + self.added_chunks - chunks_after,
-                total=chunks_after,
+                removed=chunks_before + self.added_chunks - after.chunks,
+                total=after.chunks,
                 embedded=self.embedded,
                 reused_vectors=self.reused,
             ),
             errors=tuple(self.errors),
             bytes_read=self.bytes_read,
             peak_rss_bytes=_peak_rss(),
+            secrets=Secrets.of(after),
             seconds=StageSeconds(**{stage: round(s, 4) for stage, s in self._seconds.items()}),
         )
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from hybridx._core import Totals
 
 __all__ = [
     "ChunkCounts",
@@ -106,6 +109,29 @@ class StageSeconds(_Value):
 
 
 @dataclass(frozen=True, slots=True)
+class Secrets(_Value):
+    """Secrets that an index was kept free of: what was redacted before anything was stored."""
+
+    files: int = 0
+    """Indexed files that had one."""
+    redactions: int = 0
+    rules: Mapping[str, int] = field(default_factory=dict)
+    """Redactions by the rule that found them."""
+    sensitive: int = 0
+    """Files that were not read for their name's sake; they are among the skipped ones."""
+
+    @classmethod
+    def of(cls, totals: Totals) -> Secrets:
+        """Those of a snapshot."""
+        return cls(
+            files=totals.redacted_files,
+            redactions=sum(totals.redactions.values()),
+            rules=totals.redactions,
+            sensitive=totals.skipped.get("sensitive", 0),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class IndexReport(_Value):
     """What an update did."""
 
@@ -121,6 +147,8 @@ class IndexReport(_Value):
     """Bytes of the files that were chunked; what the scan read to hash them is not in it."""
     peak_rss_bytes: int
     seconds: StageSeconds
+    secrets: Secrets = field(default_factory=Secrets)
+    """Of the whole generation, not of this run alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,20 +205,6 @@ class ModelInfo(_Value):
     dimension: int
     fingerprint: str
     path: str
-
-
-@dataclass(frozen=True, slots=True)
-class Secrets(_Value):
-    """Secrets that were redacted before anything was stored.
-
-    Files that were not read for their name's sake are among the skipped ones, as `sensitive`.
-    """
-
-    files: int = 0
-    """Indexed files that had one."""
-    redactions: int = 0
-    rules: Mapping[str, int] = field(default_factory=dict)
-    """Redactions by the rule that found them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +312,8 @@ class Why(_Value):
     """The digest of the indexed content, 64 hexadecimal digits."""
     decoded_as: str | None = None
     """The encoding of an indexed file that is not UTF-8."""
+    redactions: Mapping[str, int] | None = None
+    """Of an indexed file: secrets taken out of its text, by the rule that found them."""
     next: Next = "nothing"
     below: Mapping[str, int] | None = None
     """Of a folder: files of the generation that are `indexed`, `failed`, or skipped, by reason."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hybridx.layout import Layout
     from hybridx.types import Next, Verdict
 
-    Row = tuple[str, int, int, str, str | None]
+    Row = tuple[str, int, int, str, str | None, dict[str, int]]
 
 
 def explain(layout: Layout, settings: Settings, generation: Generation | None, path: str) -> Why:
@@ -49,7 +49,7 @@ def explain(layout: Layout, settings: Settings, generation: Generation | None, p
 
 
 def _indexed(why: Why, now: _core.Explanation | None, row: Row) -> Why:
-    digest, size, chunks, language, decoded_as = row
+    digest, size, chunks, language, decoded_as, redactions = row
     after: Next = "remove"
     if now and now.digest is not None and now.cause is None:
         after = "nothing" if now.digest == digest else "index"
@@ -62,6 +62,7 @@ def _indexed(why: Why, now: _core.Explanation | None, row: Row) -> Why:
         bytes=size,
         digest=digest,
         decoded_as=decoded_as,
+        redactions=redactions,
     )
 
 

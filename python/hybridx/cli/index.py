@@ -22,7 +22,7 @@ from hybridx.cli._text import plural, print_json, seconds, size, visible, visibl
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hybridx.types import FileError, IndexReport, ProgressCallback
+    from hybridx.types import FileError, IndexReport, ProgressCallback, Secrets
 
 SOME_FAILED = 1
 _SHOWN = 3
@@ -154,8 +154,20 @@ def summary(report: IndexReport) -> list[str]:
         f"{plural(changed, 'file')}: {', '.join(parts)}{skipped}",
         f"{plural(chunks.total, 'chunk')}: {', '.join(numbers)}",
         f"generation {report.generation} in {seconds(took)}{rate}",
+        *kept_out(report.secrets),
         *digest(report.errors),
     ]
+
+
+def kept_out(secrets: Secrets) -> list[str]:
+    """What the index holds no secrets of, in a line for people; none if there was nothing."""
+    parts = []
+    if secrets.redactions:
+        redacted = plural(secrets.redactions, "secret")
+        parts.append(f"{redacted} redacted in {plural(secrets.files, 'file')}")
+    if secrets.sensitive:
+        parts.append(f"{plural(secrets.sensitive, 'sensitive file')} skipped")
+    return [f"secrets: {', '.join(parts)} (`hybridx why FILE` says more)"] if parts else []
 
 
 def digest(errors: Sequence[FileError]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,7 +96,18 @@ def _indexed(found: Why) -> list[str]:
     ]
     if found.decoded_as:
         lines.append(f"decoded as {found.decoded_as}: it is not UTF-8")
+    if found.redactions:
+        secrets = plural(sum(found.redactions.values()), "secret")
+        rules = ", ".join(map(visible, found.redactions))
+        lines.append(f"redacted: {secrets} ({rules}); {_allow(found)} keeps the text as it is")
     return lines + _included(found) + _ignored(found)
+
+
+def _allow(found: Why) -> str:
+    """The setting that takes a file as it is, whatever looks like a secret."""
+    # In the patterns of ignore files some characters mean more than themselves.
+    pattern = re.sub(r"([\\*?\[\]{}])", r"\\\1", found.decided_at)
+    return f"secrets_allow = {json.dumps(['/' + visible_path(pattern)], ensure_ascii=False)}"
 
 
 def _failed(found: Why) -> list[str]:
@@ -104,7 +117,10 @@ def _failed(found: Why) -> list[str]:
 def _skipped(found: Why) -> list[str]:
     detail = f": {visible(found.detail)}" if found.detail else ""
     where = "" if found.decided_at == found.path else f"{visible_path(found.decided_at)} is "
-    return [f"{where}skipped, {found.reason}{detail}"]
+    lines = [f"{where}skipped, {found.reason}{detail}"]
+    if found.reason == "sensitive":
+        lines.append(f"{_allow(found)} in hybridx.toml lets it in, as it is")
+    return lines
 
 
 def _ignored(found: Why) -> list[str]:

@@ -163,10 +163,94 @@ fn ordinary_code_is_left_alone() {
         "sha256 = \"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"\n",
         "next_token_id = \"5f2b3c4d5e6f7a8b9c0d1e2f\"\n",
         "Enter your password: \n",
+        ".commit_pass2 = xlog_recover_attri_commit_pass2_items,\n",
+        "    t.pass(\"tests/run-pass1/*.rs\");\n",
+        "names = [\"HTTPPasswordMgr\", \"HTTPPasswordMgrWithDefaultRealm\", \"Sha256Passwd\"]\n",
+        "__all__ = ['passwd', 'X509_info_st', 'darwin_natural_t']\n",
+        "check_tokenize(\"0xdeadc0de & 12345\", 1)\n",
+        "page_token = \"bcd2f1b8-9a78-44d3-8a7a-4dd07d7cf635\"\n",
+        "{\"NextContinuationToken\": \"1w41l63U0xa8q7smH50vCxyTQqdxo69O3EmK28\"}\n",
+        "{\"PasswordLastUsed\": \"2016-09-08T21:47:36Z\"}\n",
+        "unitKey = \"heightOfGeoidAboveWGS84Units\"\n",
+        "public_key = \"mGXdurU1c8lXt5cmpbGq4rWvrOvDXxkwI9gbkP5CBBjpyGWuB8vkgz\"\n",
+        "engine = create_engine(\"mysql://scott:tiger@localhost/test\")\n",
+        "u = 'https://git:my_password@github.com/a/b'\n",
+        "remaining in their places; pass `strict=False2` to change that\n",
+        "tls.crt: LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUJ0ekNDQVY2Z0F3SUJBZ0lVQ2pO\n",
     ] {
         for path in PATHS {
             assert_eq!(redact(path, text).findings, [], "{path}: {text}");
         }
+    }
+}
+
+/// Base64 of a text, as a kubeconfig has it.
+fn base64(text: &str) -> String {
+    let digit = |six: u32| {
+        char::from(
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[six as usize & 63],
+        )
+    };
+    text.as_bytes()
+        .chunks(3)
+        .flat_map(|bytes| {
+            let bits = bytes.iter().fold(0, |bits, byte| bits << 8 | u32::from(*byte));
+            let bits = bits << (8 * (3 - bytes.len()));
+            [18, 12, 6, 0].map(|shift| digit(bits >> shift)).into_iter().take(bytes.len() + 1)
+        })
+        .collect()
+}
+
+#[test]
+fn a_private_key_that_is_encoded_once_more_is_redacted() {
+    let whole = base64(&private_key(5, 12));
+    let folded = |width: usize, before: &str| {
+        let lines: Vec<&str> = whole
+            .as_bytes()
+            .chunks(width)
+            .map(|line| str::from_utf8(line).expect("ASCII"))
+            .collect();
+        lines.join(before)
+    };
+    for (path, text) in [
+        ("config", format!("user:\n  client-key-data: {whole}\n  name: one\n")),
+        ("values.yaml", format!("key: |\n    {}\nname: one\n", folded(76, "\n    "))),
+        ("a.json", format!("{{\"key\": \"{whole}\",\n \"a\": 1}}\nname: one\n")),
+        ("a.txt", format!("{}\r\n\r\nname: one\n", folded(64, "\r\n"))),
+    ] {
+        let redacted = check(path, &text);
+        assert!(!redacted.contains(&whole[90..110]), "{redacted}");
+        assert!(!redacted.contains(&whole[whole.len() - 20..]), "{redacted}");
+        assert!(redacted.contains("name: one"), "{redacted}");
+    }
+}
+
+#[test]
+fn passwords_are_found_in_the_ways_that_tools_take_them() {
+    let password = token(BASE62, 11, 3) + "!42";
+    for (path, before, after) in [
+        ("Dockerfile", "FROM x\nENV DB_PASSWORD ", "\n"),
+        ("run.sh", "mysql -u root -p", " app\n"),
+        ("run.sh", "mysqldump --host h -p'", "' app\n"),
+        ("run.sh", "sshpass -p '", "' ssh host\n"),
+        ("ci.yml", "- run: docker login -u me -p ", " registry.io\n"),
+        ("run.sh", "curl -u me:", " https://api.internal\n"),
+        ("run.sh", "export DB_PASS=", "\n"),
+        ("run.bat", "setx DB_PASSWORD ", "\r\n"),
+        ("hosts", "db1 ansible_become_pass=", "\n"),
+        ("a.properties", "mail.password:", "\n"),
+        ("a.sql", "CREATE USER app WITH PASSWORD '", "';\n"),
+        ("a.sql", "ALTER USER app IDENTIFIED BY '", "';\n"),
+        ("a.rs", "let password = String::from(\"", "\");\n"),
+        ("a.ps1", "$password = ConvertTo-SecureString '", "' -AsPlainText\n"),
+        ("build.gradle", "storePassword \"", "\"\n"),
+        ("README.md", "Use password `", "` for the administrator.\n"),
+        ("a.java", "DriverManager.getConnection(url, \"app\", \"", "\");\n"),
+        ("a.tf", "variable \"db_password\" {\n  type = string\n  default = \"", "\"\n}\n"),
+        ("a.json", "\"cache:6379,ssl=True,password=", ",abort=False\"\n"),
+    ] {
+        let redacted = check(path, &format!("{before}{password}{after}"));
+        assert_eq!(redacted, format!("{before}{MARKER}{after}"), "{path}");
     }
 }
 
@@ -220,7 +304,9 @@ fn looking_for_secrets_takes_time_in_proportion_to_the_text() {
     let keywords =
         rules.lines().filter_map(|line| line.strip_prefix("keywords ")).collect::<Vec<_>>();
     let every = keywords.join(" ");
-    for text in [every.repeat(60), "eyJ".repeat(100_000), "token=".repeat(50_000)] {
+    let key = base64("-----BEGIN PRIVATE KEY-----\n") + "\n";
+    for text in [every.repeat(60), "eyJ".repeat(100_000), "token=".repeat(50_000), key.repeat(5000)]
+    {
         let start = std::time::Instant::now();
         check("a.py", &text);
         assert!(start.elapsed().as_secs() < 20, "{} bytes took {:?}", text.len(), start.elapsed());

@@ -1,5 +1,6 @@
 //! Snapshots and the draft of the next one.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,6 +12,9 @@ use crate::errors::Result;
 use crate::ingest::IngestBatch;
 use crate::scan::{MerkleTree, Scan};
 use crate::tools::Inventory;
+
+/// An indexed file as Python sees it.
+type FileRow<'a> = (String, u64, u32, &'a str, Option<&'a str>, BTreeMap<&'a str, u32>);
 
 /// What one generation of an index holds.
 #[pyclass(frozen, module = "hybridx._core")]
@@ -73,11 +77,13 @@ impl Snapshot {
         self.inner.files().iter().map(|(path, row)| (&**path, row.chunks)).collect()
     }
 
-    /// `(digest, bytes, chunks, language, decoded_as)` of an indexed file.
-    fn file(&self, path: &str) -> Option<(String, u64, u32, &str, Option<&str>)> {
+    /// `(digest, bytes, chunks, language, decoded_as, redactions)` of an indexed file.
+    fn file(&self, path: &str) -> Option<FileRow<'_>> {
         let row = self.inner.file(path)?;
         let decoded_as = row.decoded_as.as_deref();
-        Some((row.digest.to_string(), row.bytes, row.chunks, &*row.language, decoded_as))
+        let redactions = row.redactions.iter().map(|(rule, count)| (&**rule, *count)).collect();
+        let digest = row.digest.to_string();
+        Some((digest, row.bytes, row.chunks, &*row.language, decoded_as, redactions))
     }
 
     /// Whether both hold the same files, skipped files and failures.

@@ -10,12 +10,15 @@
 //!   choice: `kingfisher-rules` needs Vectorscan, a tokenizer's vocabulary and a newer Rust, and
 //!   `ripsecrets` knows 30 kinds.
 //! - a few rules of our own in the same form (`rules/own.rules`);
-//! - shapes (`shapes.rs`): private keys, passwords in URLs, values given to names such as `api_key`.
+//! - shapes (`shapes.rs`, `keys.rs`, `kubernetes.rs`): private keys, passwords in URLs, values given
+//!   to names such as `api_key`, all values of a Kubernetes `Secret`.
 //!
 //! One pass of an automaton over the text finds the words by which rules and shapes are announced;
 //! only then, and only around such a word, an expression runs. Expressions are compiled when first
 //! needed. All take linear time, and what they may read in all is bounded by the text's length.
 
+mod keys;
+mod kubernetes;
 mod names;
 mod rules;
 mod shapes;
@@ -35,7 +38,7 @@ use shapes::SHAPES;
 
 /// Changes whenever the redactions of any text or the names that are left out change; part of the
 /// index fingerprint, as is [`rules_digest`].
-pub const SECRETS_VERSION: u32 = 1;
+pub const SECRETS_VERSION: u32 = 2;
 
 /// What stands in a text where a secret stood. It says neither what it was nor how long, and most
 /// languages still parse what surrounds it.
@@ -179,7 +182,7 @@ fn find(path: &str, text: &[u8], work: &mut Work) -> Vec<Secret> {
             }
         }
     }
-    shapes::kubernetes_secrets(path, text, |place| {
+    kubernetes::secrets(path, text, |place| {
         found.push(Secret { place, rule: "kubernetes-secret" });
     });
     for (number, window) in joined(windows) {

@@ -11,7 +11,7 @@ use memchr::memmem;
 use regex_automata::meta::Regex;
 use regex_automata::{Anchored, Input};
 
-use super::values;
+use super::{keys, values};
 
 /// One kind of secret: its name, the words that announce it, and where it is if one was seen.
 pub(super) struct Shape {
@@ -24,12 +24,36 @@ pub(super) struct Shape {
 type Find = fn(&str, &[u8], Range<usize>) -> Option<Range<usize>>;
 
 /// All shapes.
-pub(super) const SHAPES: [Shape; 4] = [
-    Shape { name: "private-key", keywords: &["-----begin"], find: private_key },
+pub(super) const SHAPES: [Shape; 7] = [
+    Shape { name: "private-key", keywords: &["-----begin"], find: keys::private_key },
+    Shape {
+        name: "encoded-private-key",
+        keywords: &["ls0tls1crudjti"],
+        find: keys::encoded_private_key,
+    },
     Shape { name: "url-password", keywords: &["://"], find: url_password },
+    Shape { name: "airtable-token", keywords: &["pat"], find: airtable },
+    Shape {
+        name: "assigned-key",
+        keywords: &["key\"", "key'", "key =", "key=", "key:"],
+        find: assigned_key,
+    },
     Shape {
         name: "assigned-password",
-        keywords: &["passw", "passphrase", "pwd"],
+        keywords: &[
+            "passw",
+            "passphrase",
+            "passcode",
+            "pwd",
+            "_pass",
+            "-pass",
+            ".pass",
+            "pass=",
+            "pass =",
+            "pass\"",
+            "pass'",
+            "_pw",
+        ],
         find: |path, text, at| assigned(path, text, at, true),
     },
     Shape {
@@ -41,9 +65,11 @@ pub(super) const SHAPES: [Shape; 4] = [
             "apikey",
             "api-key",
             "api.key",
+            "api key",
             "access_key",
             "accesskey",
             "access-key",
+            "access key",
             "private_key",
             "privatekey",
             "private-key",
@@ -68,74 +94,16 @@ pub(super) const SHAPES: [Shape; 4] = [
     },
 ];
 
-/// The longest private key that is looked for, line breaks and quotes included.
-const MAX_PRIVATE_KEY: usize = 64 << 10;
-
-/// A run of base64 that only a key's own data has.
-const KEY_RUN: usize = 40;
-
-/// A private key in PEM or PGP armour, from its first line to its last; where the last line is
-/// missing, to the end of the data.
-fn private_key(_: &str, text: &[u8], keyword: Range<usize>) -> Option<Range<usize>> {
-    static HEADER: LazyLock<Regex> = LazyLock::new(|| {
-        bytes_regex(
-            r"(?i)-----BEGIN[ A-Z0-9_-]{0,100}(?:PRIVATE KEY(?: BLOCK)?|STATIC KEY V1)-----",
-        )
-    });
-    let header = HEADER.find(
-        Input::new(text)
-            .span(keyword.start..text.len().min(keyword.start + 160))
-            .anchored(Anchored::Yes),
-    )?;
-    let limit = text.len().min(header.end() + MAX_PRIVATE_KEY);
-    let body = &text[header.end()..limit];
-    let end = memmem::find(body, b"-----");
-    let data = &body[..end.unwrap_or(body.len())];
-    let (mut run, mut last_run) = (0, None);
-    // Line breaks may be written out (`\n`), as they are in JSON and in string literals.
-    for (at, byte) in data.iter().enumerate() {
-        run = if byte.is_ascii_alphanumeric() || b"+/=".contains(byte) { run + 1 } else { 0 };
-        if run >= KEY_RUN {
-            last_run = Some(at + 1);
-        } else if end.is_none() && last_run.is_some_and(|last| at > last + 2 * KEY_RUN) {
-            break;
-        }
+/// A token of Airtable. What announces it is in every "path", so it is looked at by hand.
+fn airtable(_: &str, text: &[u8], keyword: Range<usize>) -> Option<Range<usize>> {
+    let dot = keyword.end + 14;
+    if text.get(dot) != Some(&b'.') || !text[keyword.start..].starts_with(b"pat") {
+        return None;
     }
-    // The name of the format alone, as programs that read keys have it, is no key.
-    let last_run = last_run?;
-    let stop = match end {
-        Some(end) => {
-            let footer = &body[end + 5..body.len().min(end + 5 + 160)];
-            let line = footer.iter().position(|byte| *byte == b'\n').unwrap_or(footer.len());
-            let closed = memmem::find(&footer[..line], b"-----").map_or(0, |at| at + 5);
-            end + 5 + closed
-        }
-        // What is left of the last line.
-        None => last_run + tail(&body[last_run..]),
-    };
-    Some(keyword.start..header.end() + stop)
-}
-
-/// How much of a cut-off key follows its last full line: the rest of that line and one more that
-/// is of the same characters.
-fn tail(rest: &[u8]) -> usize {
-    let end_of_line = |from: usize| {
-        let found = memchr::memchr(b'\n', &rest[from..]);
-        found.map_or(rest.len(), |at| from + at + 1)
-    };
-    let is_data = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=\\\"',".contains(byte);
-    let own = rest.iter().take_while(|byte| is_data(byte)).count();
-    if rest.get(own).is_none_or(|byte| !byte.is_ascii_whitespace()) {
-        return own;
-    }
-    let start = end_of_line(own);
-    let next = rest[start..end_of_line(start)].trim_ascii();
-    let is_more = !next.is_empty() && next.iter().all(is_data);
-    if is_more {
-        start + rest[start..].iter().take_while(|byte| is_data(byte)).count()
-    } else {
-        own
-    }
+    let digits = text.get(dot + 1..dot + 65)?;
+    let is_token = text[keyword.end..dot].iter().all(u8::is_ascii_alphanumeric)
+        && digits.iter().all(u8::is_ascii_hexdigit);
+    is_token.then(|| keyword.start..dot + 65)
 }
 
 /// The password of `scheme://user:password@host`.
@@ -151,6 +119,7 @@ fn url_password(_: &str, text: &[u8], keyword: Range<usize>) -> Option<Range<usi
     let (user, password) = (&authority[..colon], &authority[colon + 1..at]);
     let host = authority.get(at + 1)?;
     let is_secret = password.len() >= 3
+        && !is_example_url(password, &authority[at + 1..])
         && (host.is_ascii_alphanumeric() || *host == b'[')
         && !password.eq_ignore_ascii_case(user)
         && !values::is_reference(password)
@@ -160,16 +129,59 @@ fn url_password(_: &str, text: &[u8], keyword: Range<usize>) -> Option<Range<usi
     is_secret.then(|| keyword.end + colon + 1..keyword.end + at)
 }
 
+/// Whether a URL only shows how one is written: its host is one that is nobody's, or the password
+/// is words that say so.
+fn is_example_url(password: &[u8], host: &[u8]) -> bool {
+    let host = host.split(|byte| b":/?#".contains(byte)).next().unwrap_or_default();
+    let is_words = password.iter().all(|byte| byte.is_ascii_lowercase() || b"_-".contains(byte));
+    let is_reserved = [&b".example"[..], b".test", b".invalid"]
+        .iter()
+        .any(|end| host.ends_with(end))
+        || [&b"example.com"[..], b"example.org", b"example.net", b"host", b"hostname", b"myhost"]
+            .iter()
+            .any(|name| {
+                host == *name || host.strip_suffix(*name).is_some_and(|h| h.ends_with(b"."))
+            });
+    is_words
+        && (is_reserved
+            || ["secret", "passw", "passphrase"]
+                .iter()
+                .any(|word| memmem::find(password, word.as_bytes()).is_some()))
+}
+
 /// Passwords of URLs that show how a URL is written.
-const WORDS: [&str; 16] = [
-    "pass", "pwd", "pw", "test", "testing", "user", "username", "admin", "token", "bar", "baz",
-    "foo", "xxx", "password", "passwd", "hunter2",
+const WORDS: [&str; 18] = [
+    "tiger", "thing", "pass", "pwd", "pw", "test", "testing", "user", "username", "admin", "token",
+    "bar", "baz", "foo", "xxx", "password", "passwd", "hunter2",
 ];
 
 /// Names of things about a secret that are not the secret itself.
-const NOT_THE_SECRET: [&str; 15] = [
-    "arn", "id", "ids", "name", "names", "url", "uri", "path", "file", "filename", "type", "kind",
-    "prefix", "field", "header",
+const NOT_THE_SECRET: [&str; 25] = [
+    "used",
+    "date",
+    "time",
+    "length",
+    "policy",
+    "expires",
+    "expiry",
+    "hint",
+    "label",
+    "placeholder",
+    "arn",
+    "id",
+    "ids",
+    "name",
+    "names",
+    "url",
+    "uri",
+    "path",
+    "file",
+    "filename",
+    "type",
+    "kind",
+    "prefix",
+    "field",
+    "header",
 ];
 
 /// The value that is given to a name which says that it is a secret: `api_key = "…"`,
@@ -188,36 +200,180 @@ fn assigned(
             r#"(?:(?::[ \t]*[\w&<>'\[\]. |*?]{1,40}[ \t]*)?"#,
             r#"(?::=|=>|={1,3}|!==?|:|,|\(|>|<-|\|\||\?\?)"#,
             r#"(?:[ \t]*(?:\r?\n[ \t]*)?\\?["']?value\\?["']?[ \t]*[=:])?"#,
-            r#"|[ \t]+(?:value|content)[ \t]*=|\r?\n[ \t]*["']?value["']?[ \t]*:)"#,
-            r#"[ \t]*(?:\r?\n[ \t]*)?(?:[a-zA-Z@]{0,2}["'`\\])?"#,
+            r#"|[ \t]+(?:value|content)[ \t]*=|\r?\n[ \t]*["']?value["']?[ \t]*:"#,
+            // The value follows in quotes: SQL, Gradle, prose.
+            r#"|[ \t]+)"#,
+            r#"[ \t]*(?:\r?\n[ \t]*)?"#,
+            // What makes a text of a literal.
+            r#"(?:(?:String::from|ConvertTo-SecureString(?: -String)?|Buffer\.from|Some|str|bytes"#,
+            r#"|(?:new )?Secret\w{0,12})[ (]+)?"#,
+            r#"(?:[a-zA-Z@]{0,2}["'`\\])?"#,
         ))
     });
+    // A keyword may end in a sign.
+    let is_sign = |byte: &&u8| !byte.is_ascii_alphanumeric();
+    let signs = text[keyword.clone()].iter().rev().take_while(is_sign).count();
+    let keyword = keyword.start..keyword.end - signs;
+    if is_other_word(&text[keyword.clone()], text.get(keyword.end)) {
+        return None;
+    }
     let span = keyword.end..text.len().min(keyword.end + 256);
     let mut captures = TO_VALUE.create_captures();
     TO_VALUE.search_captures(&Input::new(text).span(span).anchored(Anchored::Yes), &mut captures);
     let found = captures.get_match()?;
     let name = captures.get_group_by_name("name").map_or(&b""[..], |name| &text[name.range()]);
-    if last_word(name).is_some_and(is_not_the_secret) {
+    if last_word(name).is_some_and(is_not_the_secret) || is_mere_token(text, &keyword) {
         return None;
     }
     let value = match text[..found.end()].last()? {
         b'\\' | b'"' | b'\'' | b'`' if found.end() > keyword.end => quoted(text, found.end() - 1)?,
-        _ if !takes_bare(&text[found.range()]) => return None,
+        _ if !takes_bare(path, &text[found.range()]) => return None,
         _ => bare(path, text, found.end(), password)?,
     };
     let secret = &text[value.clone()];
-    let is_secret = values::is_random(secret)
-        || password && values::is_password(secret) && !values::is_reference(secret);
+    // In a list of names one that says "password" is followed by another name, and the verb "pass"
+    // by what is passed.
+    let between = &text[found.range()];
+    let is_listed = between.contains(&b',') && !is_last_argument(text, value.end);
+    let is_verb = text[keyword.clone()].ends_with(b"pass")
+        && !between.iter().any(|byte| b"=:,>".contains(byte));
+    let is_secret = values::is_random(secret) && !(is_listed && values::has_humps(secret))
+        || password
+            && !is_listed
+            && !is_verb
+            && values::is_password(secret)
+            && !values::is_reference(secret);
     (is_secret && !values::is_place_holder(secret)).then_some(value)
+}
+
+/// Names of keys that are no secrets.
+const OPEN_KEYS: [&str; 20] = [
+    "public",
+    "pub",
+    "primary",
+    "foreign",
+    "cache",
+    "sort",
+    "partition",
+    "host",
+    "ssh",
+    "hash",
+    "site",
+    "publishable",
+    "dict",
+    "object",
+    "s3",
+    "row",
+    "unique",
+    "translation",
+    "known",
+    "peer",
+];
+
+/// The value of `key = "…"` where nothing says what the key is for: a long random text of letters
+/// of both kinds and digits, in quotes, that is no public key.
+fn assigned_key(_: &str, text: &[u8], keyword: Range<usize>) -> Option<Range<usize>> {
+    let mut at = keyword.start + b"key".len();
+    let rest = |at: usize| text.get(at).copied();
+    while rest(at).is_some_and(|byte| b"\"' \t\\".contains(&byte)) {
+        at += 1;
+    }
+    let is_sign = |byte: u8| b":=>".contains(&byte);
+    let signs = text[at..].iter().take(3).take_while(|byte| is_sign(**byte)).count();
+    at += signs;
+    at += text[at..].iter().take(16).take_while(|byte| b" \t\\".contains(byte)).count();
+    if signs == 0 || !matches!(rest(at)?, b'"' | b'\'' | b'`') {
+        return None;
+    }
+    let data = &text[at + 1..text.len().min(at + 258)];
+    let is_data = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=_-".contains(byte);
+    let length = data.iter().take_while(|byte| is_data(byte)).count();
+    let value = &data[..length];
+    let closed = data.get(length).is_some_and(|byte| b"\"'`\\".contains(byte));
+    let of_each = [u8::is_ascii_lowercase, u8::is_ascii_uppercase, u8::is_ascii_digit]
+        .iter()
+        .all(|is| value.iter().any(is));
+    let name = text[..keyword.start].iter().rev().take(40);
+    let name = name.take_while(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(byte));
+    let name: Vec<u8> = name.map(u8::to_ascii_lowercase).collect();
+    let is_open = OPEN_KEYS
+        .iter()
+        .any(|word| memmem::rfind(&name, &word.bytes().rev().collect::<Vec<u8>>()).is_some());
+    let is_secret = closed
+        && of_each
+        && (24..=128).contains(&length)
+        && !is_open
+        && !value.starts_with(b"AAAA")
+        && !value.starts_with(b"MI")
+        && values::is_random(value)
+        && !values::has_humps(value)
+        && !values::is_place_holder(value);
+    is_secret.then(|| at + 1..at + 1 + length)
+}
+
+/// Whether a short keyword is but a part of another word: `_passed`, `.passive`, `commit_pass2`.
+fn is_other_word(keyword: &[u8], next: Option<&u8>) -> bool {
+    let is_short = [&b"pass"[..], b"_pw"].iter().any(|short| {
+        keyword
+            .len()
+            .checked_sub(short.len())
+            .is_some_and(|start| start <= 1 && keyword[start..].eq_ignore_ascii_case(short))
+    });
+    let is_small = keyword.last().is_some_and(u8::is_ascii_lowercase);
+    is_short
+        && next.is_some_and(|byte| {
+            byte.is_ascii_lowercase()
+                || byte.is_ascii_digit()
+                || !is_small && byte.is_ascii_uppercase()
+        })
+}
+
+/// Whether the literal that ends at `end` is the last of its call.
+fn is_last_argument(text: &[u8], end: usize) -> bool {
+    let rest = &text[end..text.len().min(end + 16)];
+    let behind = rest.iter().skip_while(|byte| b"\"'`\\ \t".contains(byte));
+    behind.copied().next() == Some(b')')
+}
+
+/// Words before "token" that make it a mark of a place or of a request.
+const NO_TOKENS: [&[u8]; 15] = [
+    b"next",
+    b"continuation",
+    b"page",
+    b"paging",
+    b"pagination",
+    b"client",
+    b"request",
+    b"change",
+    b"purchase",
+    b"idempotency",
+    b"cancellation",
+    b"sync",
+    b"starting",
+    b"action",
+    b"resume",
+];
+
+/// Whether the word at `keyword` is a token that opens nothing: `nextToken`, `page_token`.
+fn is_mere_token(text: &[u8], keyword: &Range<usize>) -> bool {
+    let before = text[..keyword.start].trim_ascii_end();
+    let before = before.strip_suffix(b"_").or(before.strip_suffix(b"-")).unwrap_or(before);
+    text[keyword.clone()].eq_ignore_ascii_case(b"token")
+        && NO_TOKENS.iter().any(|word| {
+            before
+                .len()
+                .checked_sub(word.len())
+                .is_some_and(|start| before[start..].eq_ignore_ascii_case(word))
+        })
 }
 
 /// Whether what stands between a name and a value without quotes is a sign of assignment: a comma
 /// is followed by another argument, and a colon without a space by another part of a name.
-fn takes_bare(between: &[u8]) -> bool {
+fn takes_bare(path: &str, between: &[u8]) -> bool {
     let sign = between.trim_ascii_end();
     match sign.last() {
         Some(b'=' | b'>') => true,
-        Some(b':') => sign.len() < between.len(),
+        Some(b':') => sign.len() < between.len() || path.ends_with(".properties"),
         _ => false,
     }
 }
@@ -326,95 +482,12 @@ fn is_settings(path: &str) -> bool {
             | "npmrc"
             | "envrc"
             | "dockerfile"
+            | "bat"
+            | "cmd"
     )
 }
 
-/// The values of a Kubernetes `Secret`, which need no name that says so.
-pub(super) fn kubernetes_secrets(path: &str, text: &[u8], mut found: impl FnMut(Range<usize>)) {
-    let end = path.rsplit_once('.').map_or("", |(_, end)| end);
-    let is_yaml = end.eq_ignore_ascii_case("yaml") || end.eq_ignore_ascii_case("yml");
-    if !is_yaml || memmem::find(text, b"Secret").is_none() {
-        return;
-    }
-    let mut document = Vec::new();
-    let mut start = 0;
-    for line in text.split_inclusive(|byte| *byte == b'\n') {
-        if line.starts_with(b"---") {
-            secrets_of(text, &document, &mut found);
-            document.clear();
-        } else {
-            document.push(start..start + line.len());
-        }
-        start += line.len();
-    }
-    secrets_of(text, &document, &mut found);
-}
-
-/// The values below `data:` and `stringData:` in the lines of one document, if it is a `Secret`.
-fn secrets_of(text: &[u8], lines: &[Range<usize>], found: &mut impl FnMut(Range<usize>)) {
-    let is_secret = lines.iter().any(|line| {
-        let (key, value) = key_and_value(text, line);
-        &text[key] == b"kind" && matches!(&text[value], b"Secret" | b"'Secret'" | b"\"Secret\"")
-    });
-    if !is_secret {
-        return;
-    }
-    let mut below: Option<usize> = None;
-    for line in lines {
-        let bytes = &text[line.clone()];
-        let indent = bytes.iter().take_while(|byte| **byte == b' ').count();
-        if bytes.trim_ascii().is_empty() {
-            continue;
-        }
-        let (key, value) = key_and_value(text, line);
-        if matches!(&text[key.clone()], b"data" | b"stringData") && value.is_empty() {
-            below = Some(indent);
-        } else if below.is_some_and(|outer| indent <= outer) {
-            below = None;
-        } else if below.is_some() {
-            // A line without a key belongs to a value of several lines.
-            let place = if key.is_empty() { trimmed(text, line) } else { value };
-            let secret = &text[place.clone()];
-            let is_block =
-                secret.first().is_some_and(|byte| b"|>".contains(byte)) && secret.len() <= 3;
-            if !secret.is_empty()
-                && !is_block
-                && !secret.starts_with(b"{{")
-                && !matches!(secret, b"\"\"" | b"''")
-            {
-                found(place);
-            }
-        }
-    }
-}
-
-/// The places of key and value in a line `key: value`; the key's is empty if there is none.
-fn key_and_value(text: &[u8], line: &Range<usize>) -> (Range<usize>, Range<usize>) {
-    let bytes = &text[line.clone()];
-    let colon = memchr::memchr(b':', bytes).filter(|at| {
-        bytes[..*at]
-            .trim_ascii()
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"._-\"'".contains(byte))
-            && bytes.get(at + 1).is_none_or(u8::is_ascii_whitespace)
-    });
-    match colon {
-        Some(at) => (
-            trimmed(text, &(line.start..line.start + at)),
-            trimmed(text, &(line.start + at + 1..line.end)),
-        ),
-        None => (line.start..line.start, line.end..line.end),
-    }
-}
-
-fn trimmed(text: &[u8], place: &Range<usize>) -> Range<usize> {
-    let bytes = &text[place.clone()];
-    let front = bytes.len() - bytes.trim_ascii_start().len();
-    let start = place.start + front;
-    start..start + bytes.trim_ascii().len()
-}
-
-fn bytes_regex(pattern: &str) -> Regex {
+pub(super) fn bytes_regex(pattern: &str) -> Regex {
     let syntax = regex_automata::util::syntax::Config::new().unicode(false).utf8(false);
     let config = regex_automata::meta::Config::new().utf8_empty(false);
     Regex::builder()

@@ -126,15 +126,31 @@ pub(super) fn is_random(value: &[u8]) -> bool {
     let count = |kind| value.iter().filter(|byte| class(**byte) == kind).count();
     let (lower, upper, digits) = (count(Class::Lower), count(Class::Upper), count(Class::Digit));
     let letters = lower + upper;
-    if value.len() < 16 || letters < 2 || (digits + letters) * 4 < value.len() * 3 {
+    if value.len() < 16
+        || letters < 2
+        || (digits + letters) * 4 < value.len() * 3
+        || value.iter().any(u8::is_ascii_whitespace)
+        || value.ends_with(b"...")
+    {
         return false;
     }
     let is_hexadecimal = value.len() >= 32 && value.iter().all(u8::is_ascii_hexdigit);
     let is_mixed = value.len() >= 20 && lower.min(upper) * 100 >= letters * 28;
     entropy(value) >= 3.0
         && (digits >= 2 && (turns(value) >= 0.22 || is_hexadecimal)
-            || is_mixed && turns(value) >= 0.3
+            || is_mixed && turns(value) >= 0.3 && odd_pairs(value) >= 0.12
             || odd_pairs(value) >= 0.25)
+}
+
+/// Whether a value may be a name made of words and numbers, such as `Sha256X25519PublicKey`.
+pub(super) fn has_humps(value: &[u8]) -> bool {
+    turns(value) < 0.35 || odd_pairs(value) < 0.12
+}
+
+/// Whether a value is a date or begins with one.
+fn is_date(value: &[u8]) -> bool {
+    let is_digit = |at: usize| value.get(at).is_some_and(u8::is_ascii_digit);
+    [0, 1, 2, 3, 5, 6, 8, 9].into_iter().all(is_digit) && value[4] == b'-' && value[7] == b'-'
 }
 
 /// Whether a value may be a password that somebody made up: neither a word nor a number nor
@@ -148,14 +164,30 @@ pub(super) fn is_password(value: &[u8]) -> bool {
         && (digits || marks)
         && !value.iter().any(|byte| byte.is_ascii_whitespace() || b"{}<>()[]\"'`".contains(byte))
         && entropy(value) >= 2.5
+        && !is_date(value)
         && !holds_any(value, &NO_PASSWORDS)
 }
 
 /// Texts that are in no random value, but in those that stand for one.
-const EXAMPLES: [&str; 5] = ["changeme", "example", "placeholder", "redacted", "replace"];
+const EXAMPLES: [&str; 8] = [
+    "changeme",
+    "example",
+    "placeholder",
+    "redacted",
+    "replace",
+    "abcdefgh",
+    "0123456789",
+    "xxxxxxxx",
+];
 
 /// Texts that are in no password that is worth one, and in many that stand for one.
-const NO_PASSWORDS: [&str; 19] = [
+const NO_PASSWORDS: [&str; 25] = [
+    "localhost",
+    "sha-256",
+    "sha256",
+    "sha512",
+    "\\x",
+    "\\u",
     "change_me",
     "change-me",
     "default",
@@ -180,6 +212,28 @@ const NO_PASSWORDS: [&str; 19] = [
 fn holds_any(value: &[u8], words: &[&str]) -> bool {
     let lower = value.to_ascii_lowercase();
     words.iter().any(|word| memchr::memmem::find(&lower, word.as_bytes()).is_some())
+}
+
+/// The bytes that base64 stands for, as far as it goes.
+pub(super) fn from_base64(text: &[u8]) -> Vec<u8> {
+    let (mut bits, mut held, mut out) = (0_u32, 0, Vec::with_capacity(text.len()));
+    for byte in text {
+        let six = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            b'\n' | b'\r' | b' ' => continue,
+            _ => break,
+        };
+        (bits, held) = (bits << 6 | u32::from(six), held + 6);
+        if held >= 8 {
+            held -= 8;
+            out.push((bits >> held).to_le_bytes()[0]);
+        }
+    }
+    out
 }
 
 /// Whether a value begins as a variable, a path or an option does.
