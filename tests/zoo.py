@@ -64,76 +64,84 @@ ORDINARY = {
 """Files among the animals that must be indexed as if they were alone."""
 
 
-def zoo(*, full: bool = False) -> dict[bytes, Callable[[], bytes]]:
-    """Every file by its path: what makes its content. With `full` also those of 100 MB."""
+def zoo(*, full: bool = False, small: int = 1) -> dict[bytes, Callable[[], bytes]]:
+    """Every file by its path: what makes its content. With `full` also those of 100 MB.
+
+    Where only its size makes a file odd it is `small` times smaller; the limit of a file's size
+    is then `LIMIT // small`.
+    """
     found = {
         path: make
-        for makers in (nested, broken, encodings, sizes, lies, odd_text)
-        for path, make in makers()
+        for makers in (nested, broken, sizes)
+        for path, make in makers(lambda count: count // small)
     }
+    found.update(made for makers in (encodings, lies, odd_text) for made in makers())
     if full:
         found[b"huge/one line.js"] = lambda: b"var x = " + b"1 + " * (25 << 20) + b"1;\n"
         found[b"huge/lines.log"] = lambda: b"2024-02-29 a line of a log\n" * (4 << 20)
     return found
 
 
-def nested() -> Iterator[Maker]:
+def nested(many: Callable[[int], int]) -> Iterator[Maker]:
     """Brackets within brackets, as deep as parsers go and deeper."""
     for extension, _ in LANGUAGES:
         name = extension.encode()
         for bracket, content in {
-            b"round": b"x = " + b"(" * DEPTH + b")" * DEPTH + b"\n",
-            b"square": b"[" * DEPTH + b"]" * DEPTH + b"\n",
-            b"curly": b"{" * DEPTH + b"}" * DEPTH + b"\n",
-            b"angle": b"a<" * DEPTH + b"\n",
-            b"open only": b"f(" * DEPTH,
-            b"lines of curly": b"{\n" * DEPTH + b"}\n" * DEPTH,
-            b"lines of round": b"f(\n" * DEPTH + b")\n" * DEPTH,
+            b"round": b"x = " + b"(" * many(DEPTH) + b")" * many(DEPTH) + b"\n",
+            b"square": b"[" * many(DEPTH) + b"]" * many(DEPTH) + b"\n",
+            b"curly": b"{" * many(DEPTH) + b"}" * many(DEPTH) + b"\n",
+            b"angle": b"a<" * many(DEPTH) + b"\n",
+            b"open only": b"f(" * many(DEPTH),
+            b"lines of curly": b"{\n" * many(DEPTH) + b"}\n" * many(DEPTH),
+            b"lines of round": b"f(\n" * many(DEPTH) + b")\n" * many(DEPTH),
             b"just below the bound": b"f(\n" * 2_990 + b")\n" * 2_990,
-            b"calls": b"a." * 50_000 + b"b()\n",
-            b"calls on lines": b"a.\n" * 50_000 + b"b()\n",
-            b"operators": b"x = " + b"- " * DEPTH + b"1\n",
-            b"operators on lines": b"x = 1" + b" +\n1" * DEPTH + b";\n",
-            b"not on lines": b"x = " + b"!\n" * DEPTH + b"1;\n",
+            b"calls": b"a." * many(50_000) + b"b()\n",
+            b"calls on lines": b"a.\n" * many(50_000) + b"b()\n",
+            b"operators": b"x = " + b"- " * many(DEPTH) + b"1\n",
+            b"operators on lines": b"x = 1" + b" +\n1" * many(DEPTH) + b";\n",
+            b"not on lines": b"x = " + b"!\n" * many(DEPTH) + b"1;\n",
         }.items():
             yield b"nested/" + bracket + b"." + name, lambda content=content: content  # type: ignore[misc]
-    yield b"nested/objects.json", lambda: b'{"a":' * DEPTH + b"1" + b"}" * DEPTH
-    yield b"nested/objects.js", lambda: b"x = " + b"{ a: " * DEPTH + b"1" + b" }" * DEPTH + b";"
+    yield b"nested/objects.json", lambda: b'{"a":' * many(DEPTH) + b"1" + b"}" * many(DEPTH)
+    yield (
+        b"nested/objects.js",
+        lambda: b"x = " + b"{ a: " * many(DEPTH) + b"1" + b" }" * many(DEPTH) + b";",
+    )
     yield b"nested/object lines.js", lambda: b"x = " + b"{ a:\n" * 2_900 + b"1" + b" }\n" * 2_900
-    yield b"nested/generic lines.java", lambda: b"a<\n" * DEPTH
-    yield b"nested/generic lines.cpp", lambda: b"a<\n" * DEPTH
-    yield b"nested/generic lines.ts", lambda: b"a<\n" * DEPTH
-    yield b"nested/if.c", lambda: b"#if A\n" * DEPTH + b"#endif\n" * DEPTH
-    yield b"nested/if open.c", lambda: b"#if A\nint x;\n" * DEPTH
-    yield b"nested/ifdef.cpp", lambda: b"#ifdef A\nint f() {\n" * 20_000
-    yield b"nested/indent.py", lambda: b"".join(b" " * n + b"if x:\n" for n in range(1_500))
-    yield b"nested/else if.js", lambda: b"if (a) b; else " * 20_000 + b"c;\n"
-    yield b"nested/else if lines.js", lambda: b"if (a) b;\nelse\n" * 50_000 + b"c;\n"
-    yield b"nested/elif.py", lambda: b"if a:\n  b\n" + b"elif a:\n  b\n" * 50_000
-    yield b"nested/ternary.js", lambda: b"x = " + b"a ?\nb : " * 50_000 + b"c;\n"
-    yield b"nested/lambda.py", lambda: b"x = " + b"lambda: \\\n" * 20_000 + b"1\n"
-    yield b"nested/list.md", lambda: b"".join(b"  " * n + b"- x\n" for n in range(1_000))
-    yield b"nested/quote.md", lambda: b"> " * 20_000 + b"x\n"
-    yield b"nested/emphasis.md", lambda: b"*a **b " * 30_000 + b"\n"
-    yield b"nested/emphasis lines.md", lambda: b"*a **b _c\n" * 50_000
-    yield b"nested/links.md", lambda: b"[a](" * 50_000
-    yield b"nested/tags.html", lambda: b"<div>" * DEPTH
-    yield b"nested/tags.tsx", lambda: b"x = " + b"<a>\n" * 50_000
-    yield b"nested/templates.js", lambda: b"`${\n" * 50_000
-    yield b"nested/f strings.py", lambda: b'f"{\n' * 50_000
-    yield b"nested/subshells.sh", lambda: b"$(\n" * 50_000
-    yield b"nested/blocks.rb", lambda: b"do |x|\n" * 50_000
+    yield b"nested/generic lines.java", lambda: b"a<\n" * many(DEPTH)
+    yield b"nested/generic lines.cpp", lambda: b"a<\n" * many(DEPTH)
+    yield b"nested/generic lines.ts", lambda: b"a<\n" * many(DEPTH)
+    yield b"nested/if.c", lambda: b"#if A\n" * many(DEPTH) + b"#endif\n" * many(DEPTH)
+    yield b"nested/if open.c", lambda: b"#if A\nint x;\n" * many(DEPTH)
+    yield b"nested/ifdef.cpp", lambda: b"#ifdef A\nint f() {\n" * many(20_000)
+    yield b"nested/indent.py", lambda: b"".join(b" " * n + b"if x:\n" for n in range(500 + many(1_000)))
+    yield b"nested/else if.js", lambda: b"if (a) b; else " * many(20_000) + b"c;\n"
+    yield b"nested/else if lines.js", lambda: b"if (a) b;\nelse\n" * many(50_000) + b"c;\n"
+    yield b"nested/elif.py", lambda: b"if a:\n  b\n" + b"elif a:\n  b\n" * many(50_000)
+    yield b"nested/ternary.js", lambda: b"x = " + b"a ?\nb : " * many(50_000) + b"c;\n"
+    yield b"nested/lambda.py", lambda: b"x = " + b"lambda: \\\n" * many(20_000) + b"1\n"
+    yield b"nested/list.md", lambda: b"".join(b"  " * n + b"- x\n" for n in range(300 + many(700)))
+    yield b"nested/quote.md", lambda: b"> " * many(20_000) + b"x\n"
+    yield b"nested/emphasis.md", lambda: b"*a **b " * many(30_000) + b"\n"
+    yield b"nested/emphasis lines.md", lambda: b"*a **b _c\n" * many(50_000)
+    yield b"nested/links.md", lambda: b"[a](" * many(50_000)
+    yield b"nested/tags.html", lambda: b"<div>" * many(DEPTH)
+    yield b"nested/tags.tsx", lambda: b"x = " + b"<a>\n" * many(50_000)
+    yield b"nested/templates.js", lambda: b"`${\n" * many(50_000)
+    yield b"nested/f strings.py", lambda: b'f"{\n' * many(50_000)
+    yield b"nested/subshells.sh", lambda: b"$(\n" * many(50_000)
+    yield b"nested/blocks.rb", lambda: b"do |x|\n" * many(50_000)
     yield b"nested/functions.js", lambda: b"function f() {\n" * 2_900 + b"}\n" * 2_900
     yield b"nested/classes.java", lambda: b"class A {\n" * 2_900 + b"}\n" * 2_900
     yield b"nested/modules.rs", lambda: b"mod a {\n" * 2_900 + b"}\n" * 2_900
     yield b"nested/types.rs", lambda: b"type A = " + b"Box<\n" * 2_900 + b">" * 2_900 + b";\n"
-    yield b"nested/pointers.c", lambda: b"int " + b"*\n" * 50_000 + b"x;\n"
-    yield b"nested/arrays.go", lambda: b"package p\nvar x " + b"[]\n" * 50_000 + b"int\n"
+    yield b"nested/pointers.c", lambda: b"int " + b"*\n" * many(50_000) + b"x;\n"
+    yield b"nested/arrays.go", lambda: b"package p\nvar x " + b"[]\n" * many(50_000) + b"int\n"
 
 
-def broken() -> Iterator[Maker]:
+def broken(many: Callable[[int], int]) -> Iterator[Maker]:
     """Strings, comments and documents that nobody ends, and text that is no code at all."""
-    tail = b"some words and more\n" * 20_000
+    tail = b"some words and more\n" * many(20_000)
     for extension, comment in LANGUAGES:
         name = extension.encode()
         for kind, content in {
@@ -141,35 +149,35 @@ def broken() -> Iterator[Maker]:
             b"triple": b'x = """' + tail,
             b"tick": b"x = `" + tail,
             b"block comment": b"/* " + tail,
-            b"quotes": b"\"'`\n" * 30_000,
-            b"comments": comment + b" words\n" + (comment + b"\n") * 50_000,
+            b"quotes": b"\"'`\n" * many(30_000),
+            b"comments": comment + b" words\n" + (comment + b"\n") * many(50_000),
             b"heredocs": b"cat <<A\n" * 3_000,
             b"heredocs of php": b"<?php\n" + b"$x = <<<A\n" * 3_000,
-            b"noise": noise(200_000),
-            b"semicolons": b";\n" * 100_000,
-            b"commas": b"x,\n" * 100_000,
-            b"colons": b"x:\n" * 60_000,
-            b"errors": b"def class fn ( } ] if\n" * 10_000,
-            b"backslashes": b"\\\n" * 100_000,
-            b"at signs": b"@a\n" * 50_000,
-            b"numbers": b"0x1e+3.4.5_6\n" * 20_000,
-            b"one word": b"word\n" * 200_000,
+            b"noise": noise(many(200_000)),
+            b"semicolons": b";\n" * many(100_000),
+            b"commas": b"x,\n" * many(100_000),
+            b"colons": b"x:\n" * many(60_000),
+            b"errors": b"def class fn ( } ] if\n" * many(10_000),
+            b"backslashes": b"\\\n" * many(100_000),
+            b"at signs": b"@a\n" * many(50_000),
+            b"numbers": b"0x1e+3.4.5_6\n" * many(20_000),
+            b"one word": b"word\n" * many(200_000),
         }.items():
             yield b"broken/" + kind + b"." + name, lambda content=content: content  # type: ignore[misc]
-    yield b"broken/quadratic.sh", lambda: b"".join(b"cat <<E%d\n" % n for n in range(3_000))
-    yield b"broken/heredocs.rb", lambda: b"".join(b"x = <<~E%d\n" % n for n in range(3_000))
+    yield b"broken/quadratic.sh", lambda: b"".join(b"cat <<E%d\n" % n for n in range(many(3_000)))
+    yield b"broken/heredocs.rb", lambda: b"".join(b"x = <<~E%d\n" % n for n in range(many(3_000)))
     yield b"broken/raw string.cpp", lambda: b'x = R"' + b"(" * 20 + tail
     yield b"broken/raw string.rs", lambda: b'x = r"' + b"#" * 1_000 + tail
-    yield b"broken/php.php", lambda: b"<?php ?>\n" * 50_000
-    yield b"broken/fences.md", lambda: b"```\n" * 50_001
-    yield b"broken/table.md", lambda: b"|a|b|\n|-|-|\n" * 20_000
-    yield b"broken/references.md", lambda: b"[a]: b\n" * 50_000
-    yield b"broken/headings.md", lambda: b"# a\n" * 50_000
-    yield b"broken/html.md", lambda: b"<a\n" * 50_000
-    yield b"broken/regex.js", lambda: b"x = /(a+)+" * 30_000
-    yield b"broken/macros.c", lambda: b"M(a)\n{\n" * 20_000
-    yield b"broken/kr.c", lambda: b"int f(a)\nint a;\n" * 20_000
-    yield b"broken/conflict.py", lambda: b"<<<<<<< HEAD\nx = 1\n=======\nx = 2\n>>>>>>> b\n" * 9_000
+    yield b"broken/php.php", lambda: b"<?php ?>\n" * many(50_000)
+    yield b"broken/fences.md", lambda: b"```\n" * (2 * many(25_000) + 1)
+    yield b"broken/table.md", lambda: b"|a|b|\n|-|-|\n" * many(20_000)
+    yield b"broken/references.md", lambda: b"[a]: b\n" * many(50_000)
+    yield b"broken/headings.md", lambda: b"# a\n" * many(50_000)
+    yield b"broken/html.md", lambda: b"<a\n" * many(50_000)
+    yield b"broken/regex.js", lambda: b"x = /(a+)+" * many(30_000)
+    yield b"broken/macros.c", lambda: b"M(a)\n{\n" * many(20_000)
+    yield b"broken/kr.c", lambda: b"int f(a)\nint a;\n" * many(20_000)
+    yield b"broken/conflict.py", lambda: b"<<<<<<< HEAD\nx = 1\n=======\nx = 2\n>>>>>>> b\n" * many(9_000)
 
 
 def encodings() -> Iterator[Maker]:
@@ -204,43 +212,53 @@ def encodings() -> Iterator[Maker]:
         "late nul.py": b"x = 1\n" * 5_000 + b"\0" * 100 + b"y = 2\n" * 100,
         "nul at 7999.txt": b"a" * 7_999 + b"\0",
         "nul at 8000.txt": b"a" * 8_000 + b"\0",
-        "random.bin": random.Random(1).randbytes(300_000),
-        "random.txt": bytes(random.Random(2).choices(range(1, 256), k=300_000)),
+        "random.bin": random.Random(1).randbytes(100_000),
+        "random.txt": bytes(random.Random(2).choices(range(1, 256), k=100_000)),
     }.items():
         yield b"encodings/" + name.encode(), lambda content=content: content  # type: ignore[misc]
 
 
-def sizes() -> Iterator[Maker]:
+def sizes(many: Callable[[int], int]) -> Iterator[Maker]:
     """Limits, from both sides, and shapes that no editor is happy with."""
     line = b"value = compute(first, second)\n"
     yield b"sizes/empty.py", lambda: b""
     yield b"sizes/newline.py", lambda: b"\n"
-    yield b"sizes/spaces.py", lambda: b" \t" * 50_000
+    yield b"sizes/spaces.py", lambda: b" \t" * many(50_000)
     yield b"sizes/no newline.py", lambda: b"x = 1"
-    yield b"sizes/a million empty lines.py", lambda: b"\n" * 1_000_000
-    yield b"sizes/a million empty lines.md", lambda: b"\n" * 1_000_000
-    yield b"sizes/short lines.txt", lambda: b"a\n" * 1_000_000
-    for name, size in {b"below": LIMIT - 1, b"at": LIMIT, b"above": LIMIT + 1}.items():
+    yield b"sizes/a million empty lines.py", lambda: b"\n" * many(1_000_000)
+    yield b"sizes/a million empty lines.md", lambda: b"\n" * many(1_000_000)
+    yield b"sizes/short lines.txt", lambda: b"a\n" * many(1_000_000)
+    for name, size in {
+        b"below": many(LIMIT) - 1,
+        b"at": many(LIMIT),
+        b"above": many(LIMIT) + 1,
+    }.items():
         yield b"sizes/" + name + b" the limit.txt", lambda size=size: (line * (size // 30))[:size]  # type: ignore[misc]
-    yield b"sizes/one line.js", lambda: (b"var a=function(b){return b+1};" * 140_000)[: LIMIT - 9]
-    yield b"sizes/one line.json", lambda: b"[" + b'{"a":[1,2,3]},' * 200_000 + b"1]"
-    yield b"sizes/one word.txt", lambda: b"a" * (LIMIT - 9)
-    yield b"sizes/one camel.txt", lambda: b"camelCaseWord" * 300_000
-    yield b"sizes/one snake.py", lambda: b"snake_case_" * 300_000 + b" = 1\n"
-    yield b"sizes/many terms.txt", lambda: b" ".join(b"term%d" % n for n in range(300_000))
-    yield b"sizes/a function.py", lambda: b"def f():\n" + b"    x = compute(y)\n" * 50_000
+    yield (
+        b"sizes/one line.js",
+        lambda: (b"var a=function(b){return b+1};" * many(140_000))[: many(LIMIT) - 9],
+    )
+    yield b"sizes/one line.json", lambda: b"[" + b'{"a":[1,2,3]},' * many(200_000) + b"1]"
+    yield b"sizes/one word.txt", lambda: b"a" * (many(LIMIT) - 9)
+    yield b"sizes/one camel.txt", lambda: b"camelCaseWord" * many(300_000)
+    yield b"sizes/one snake.py", lambda: b"snake_case_" * many(300_000) + b" = 1\n"
+    yield b"sizes/many terms.txt", lambda: b" ".join(b"term%d" % n for n in range(many(300_000)))
+    yield b"sizes/a function.py", lambda: b"def f():\n" + b"    x = compute(y)\n" * many(50_000)
     yield (
         b"sizes/a function.c",
-        lambda: b"int f(void)\n{\n" + b"    x = compute(y);\n" * 50_000 + b"}\n",
+        lambda: b"int f(void)\n{\n" + b"    x = compute(y);\n" * many(50_000) + b"}\n",
     )
-    yield b"sizes/a list.py", lambda: b"X = [\n" + b"    1, 2, 3,\n" * 100_000 + b"]\n"
-    yield b"sizes/a switch.js", lambda: b"switch (x) {\n" + b"case 1: f();\n" * 50_000 + b"}\n"
-    yield b"sizes/functions.py", lambda: b"def f(): pass\n" * 50_000
-    yield b"sizes/functions.rs", lambda: b"fn f() {}\n" * 50_000
-    yield b"sizes/table.sql", lambda: b"INSERT INTO t VALUES (1, 'a', NULL);\n" * 80_000
-    yield b"sizes/table.csv", lambda: b"1,2,3,a b c\n" * 300_000
-    yield b"sizes/minified.css", lambda: b".a{b:c;d:e}" * 100_000
-    yield b"sizes/minified lines.js", lambda: (b"!function(){" + b"a(1);" * 95 + b"}();\n") * 7_000
+    yield b"sizes/a list.py", lambda: b"X = [\n" + b"    1, 2, 3,\n" * many(100_000) + b"]\n"
+    yield (
+        b"sizes/a switch.js",
+        lambda: b"switch (x) {\n" + b"case 1: f();\n" * many(50_000) + b"}\n",
+    )
+    yield b"sizes/functions.py", lambda: b"def f(): pass\n" * many(50_000)
+    yield b"sizes/functions.rs", lambda: b"fn f() {}\n" * many(50_000)
+    yield b"sizes/table.sql", lambda: b"INSERT INTO t VALUES (1, 'a', NULL);\n" * many(80_000)
+    yield b"sizes/table.csv", lambda: b"1,2,3,a b c\n" * many(300_000)
+    yield b"sizes/minified.css", lambda: b".a{b:c;d:e}" * many(100_000)
+    yield b"sizes/minified lines.js", lambda: (b"!function(){" + b"a(1);" * 95 + b"}();\n") * many(7_000)
 
 
 def lies() -> Iterator[Maker]:
@@ -268,10 +286,10 @@ def odd_text() -> Iterator[Maker]:
         "identifiers.py": "def größe_π(变量, ʼnx, ﬁ):\n    return 变量 + ﬁ\n",
         "emoji.js": "const x = '👩\u200d👩\u200d👧\u200d👦🏳️\u200d🌈';\n" * 1_000,
         "combining.txt": "a" + "\u0301" * 100_000 + "\n",
-        "case.txt": "İıſKΩẞßﬀǅ ŉ\n" * 10_000,
+        "case.txt": "İıſKΩẞßﬀǅ ŉ\n" * 8_000,
         "math.txt": "𝒳 = 𝒴 ∑ ∫\n" * 10_000,
-        "chinese.txt": "搜索引擎索引源代码" * 50_000 + "\n",
-        "thai.txt": "การค้นหารหัสต้นฉบับ" * 20_000,
+        "chinese.txt": "搜索引擎索引源代码" * 7_000 + "\n",
+        "thai.txt": "การค้นหารหัสต้นฉบับ" * 3_000,
         "blank.txt": "\u3000\u00a0\u2003\n" * 1_000,
         "noncharacters.txt": "\ufffe\uffff\U0010ffff\ue000\n" * 1_000,
         "replacement.txt": "\ufffd" * 10_000,
@@ -306,8 +324,11 @@ ODD_NAMES = (
 )
 
 
-def make(folder: Path, *, full: bool = False) -> dict[bytes, bytes | None]:
-    """Makes the zoo in `folder`. Returns the content of its files; `None` for what is no file."""
+def make(folder: Path, *, full: bool = False, small: int = 1) -> dict[bytes, bytes | None]:
+    """Makes the zoo in `folder`, as `zoo` does.
+
+    Returns the content of its files; `None` for what is no file.
+    """
     found: dict[bytes, bytes | None] = {}
 
     def write(path: bytes, content: bytes) -> None:
@@ -319,7 +340,7 @@ def make(folder: Path, *, full: bool = False) -> dict[bytes, bytes | None]:
 
     for ordinary, text in ORDINARY.items():
         write(ordinary.encode(), text)
-    for path, maker in zoo(full=full).items():
+    for path, maker in zoo(full=full, small=small).items():
         write(path, maker())
     for at, name in enumerate(ODD_NAMES):
         write(b"names/" + name, b"odd_name_%d = 1\n" % at)

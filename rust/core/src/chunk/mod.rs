@@ -29,7 +29,7 @@ use lines::Lines;
 use pack::Scope;
 
 /// Changes whenever the chunks of any text change; part of the index fingerprint.
-pub const CHUNKER_VERSION: u32 = 2;
+pub const CHUNKER_VERSION: u32 = 3;
 
 /// Budget of a chunk in non-whitespace bytes: about 45 lines of code, or 400 to 500 tokens of a
 /// transformer, so a full chunk still fits the 512-token window that most embedding models

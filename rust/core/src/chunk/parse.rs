@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tree_sitter::{ParseOptions, ParseState, Parser, Tree};
 
@@ -22,6 +24,16 @@ const MAX_MEAN_LINE: usize = 500;
 /// so ten times the depth overflows a thread's stack (`{ a: { a: …` in JavaScript).
 const MAX_NESTING: usize = 3_000;
 
+/// Text longer than this is first judged by its start. Nine of ten thousand files of source are.
+const PROBED: usize = 256 << 10;
+
+/// Text in which the parser guesses more often than once in so many bytes is no source. None
+/// of 44 files of Linux that are long enough to be judged is such a text.
+const HOPELESS: usize = 40;
+
+/// What parsing the start of a text may take beyond its share: as much as 112 KiB may in all.
+const HEAD_START: usize = 8_000;
+
 thread_local! {
     static PARSER: RefCell<Parser> = RefCell::new(Parser::new());
 }
@@ -39,16 +51,29 @@ pub(super) fn parse(lines: &Lines, grammar: &Grammar, cancel: &Cancel) -> Option
     if grammar.ascii && !text.is_ascii() {
         text.to_mut().iter_mut().filter(|byte| !byte.is_ascii()).for_each(|byte| *byte = b'x');
     }
+    if text.len() > PROBED && is_hopeless(&text, grammar, cancel) {
+        return None;
+    }
+    run(&text, grammar, cancel)
+}
+
+/// Parses `text`; `None` if that takes more work than source does, or `cancel` is set.
+fn run(text: &[u8], grammar: &Grammar, cancel: &Cancel) -> Option<Tree> {
     // The parser reports every 100 operations. In 30,000 files of real source it did so at most
     // once per 28 bytes (once per 160 in the middle), and where it had met errors, in 4,500 files,
     // once per 45. Guessing around errors makes an operation many times slower.
-    let mut budget = 1_000 + text.len() / 16;
+    let budget = |bytes: usize| 1_000 + bytes / 16;
+    let all = budget(text.len());
+    let (mut spent, mut reached) = (0, 0);
     // It asks for text again after looking ahead to the end of the file, at most ten times in
     // real source. Some scanners do so for every token of a broken file: quadratic time.
     let rescans = Cell::new((1 << 20) + text.len().saturating_mul(64));
     let mut progress = |state: &ParseState| {
-        budget = budget.saturating_sub(if state.has_error() { 3 } else { 1 });
-        if budget == 0 || rescans.get() == 0 || cancel.is_cancelled() {
+        spent += if state.has_error() { 3 } else { 1 };
+        reached = reached.max(state.current_byte_offset());
+        // What is slow at its start stays slow: a large file has not all of its budget at once.
+        let so_far = budget(reached).max(HEAD_START).min(all);
+        if spent >= so_far || rescans.get() == 0 || cancel.is_cancelled() {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
@@ -69,4 +94,26 @@ pub(super) fn parse(lines: &Lines, grammar: &Grammar, cancel: &Cancel) -> Option
         }
         tree.filter(|_| rescans.get() > 0)
     })
+}
+
+/// Whether `text` is no source of this grammar, judged by its start. A piece from further on
+/// proves nothing: the middle of a table is no source either.
+///
+/// Recovering from an error takes the parser as long as a thousand operations and is counted as
+/// one, so no budget of operations tells four megabytes of commas from source: they would take
+/// half a minute. Only its log tells of each recovery, and is too slow for more than a sample.
+fn is_hopeless(text: &[u8], grammar: &Grammar, cancel: &Cancel) -> bool {
+    let sample = &text[..text.len() / 32];
+    let guesses = Arc::new(AtomicUsize::new(0));
+    let count = guesses.clone();
+    let log = move |_, message: &str| {
+        // It recovers, goes back, or drops a guess for a better one.
+        let guess = ["resume ", "recover_to_previous ", "removed "];
+        let guessed = guess.iter().any(|start| message.starts_with(start));
+        count.fetch_add(usize::from(guessed), Ordering::Relaxed);
+    };
+    PARSER.with_borrow_mut(|parser| parser.set_logger(Some(Box::new(log))));
+    let tree = run(sample, grammar, cancel);
+    PARSER.with_borrow_mut(|parser| parser.set_logger(None));
+    tree.is_none() || guesses.load(Ordering::Relaxed) > sample.len() / HOPELESS
 }
