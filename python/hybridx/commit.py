@@ -260,6 +260,8 @@ class Writer:
             self._waiting += batch.num_rows
         if self._waiting >= self.flush_rows:
             self._flush()
+            # The allocator would keep what all steps have freed meanwhile.
+            _core.release_memory()
 
     def remove(self, paths: Sequence[str]) -> None:
         """Deletes what earlier generations have of these files."""

@@ -108,9 +108,9 @@ fn is_hopeless(text: &[u8], grammar: &Grammar, cancel: &Cancel) -> bool {
     let count = guesses.clone();
     let log = move |_, message: &str| {
         // It recovers, goes back, or drops a guess for a better one.
-        let guess = ["resume ", "recover_to_previous ", "removed "];
-        let guessed = guess.iter().any(|start| message.starts_with(start));
-        count.fetch_add(usize::from(guessed), Ordering::Relaxed);
+        let marks = ["resume ", "recover_to_previous ", "removed "];
+        let is_marked = marks.iter().any(|mark| message.starts_with(mark));
+        count.fetch_add(usize::from(is_marked), Ordering::Relaxed);
     };
     PARSER.with_borrow_mut(|parser| parser.set_logger(Some(Box::new(log))));
     let tree = run(sample, grammar, cancel);
