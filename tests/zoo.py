@@ -114,7 +114,10 @@ def nested(many: Callable[[int], int]) -> Iterator[Maker]:
     yield b"nested/if.c", lambda: b"#if A\n" * many(DEPTH) + b"#endif\n" * many(DEPTH)
     yield b"nested/if open.c", lambda: b"#if A\nint x;\n" * many(DEPTH)
     yield b"nested/ifdef.cpp", lambda: b"#ifdef A\nint f() {\n" * many(20_000)
-    yield b"nested/indent.py", lambda: b"".join(b" " * n + b"if x:\n" for n in range(500 + many(1_000)))
+    yield (
+        b"nested/indent.py",
+        lambda: b"".join(b" " * n + b"if x:\n" for n in range(500 + many(1_000))),
+    )
     yield b"nested/else if.js", lambda: b"if (a) b; else " * many(20_000) + b"c;\n"
     yield b"nested/else if lines.js", lambda: b"if (a) b;\nelse\n" * many(50_000) + b"c;\n"
     yield b"nested/elif.py", lambda: b"if a:\n  b\n" + b"elif a:\n  b\n" * many(50_000)
@@ -177,7 +180,8 @@ def broken(many: Callable[[int], int]) -> Iterator[Maker]:
     yield b"broken/regex.js", lambda: b"x = /(a+)+" * many(30_000)
     yield b"broken/macros.c", lambda: b"M(a)\n{\n" * many(20_000)
     yield b"broken/kr.c", lambda: b"int f(a)\nint a;\n" * many(20_000)
-    yield b"broken/conflict.py", lambda: b"<<<<<<< HEAD\nx = 1\n=======\nx = 2\n>>>>>>> b\n" * many(9_000)
+    conflict = b"<<<<<<< HEAD\nx = 1\n=======\nx = 2\n>>>>>>> b\n"
+    yield b"broken/conflict.py", lambda: conflict * many(9_000)
 
 
 def encodings() -> Iterator[Maker]:
@@ -258,7 +262,8 @@ def sizes(many: Callable[[int], int]) -> Iterator[Maker]:
     yield b"sizes/table.sql", lambda: b"INSERT INTO t VALUES (1, 'a', NULL);\n" * many(80_000)
     yield b"sizes/table.csv", lambda: b"1,2,3,a b c\n" * many(300_000)
     yield b"sizes/minified.css", lambda: b".a{b:c;d:e}" * many(100_000)
-    yield b"sizes/minified lines.js", lambda: (b"!function(){" + b"a(1);" * 95 + b"}();\n") * many(7_000)
+    minified = b"!function(){" + b"a(1);" * 95 + b"}();\n"
+    yield b"sizes/minified lines.js", lambda: minified * many(7_000)
 
 
 def lies() -> Iterator[Maker]:

@@ -85,6 +85,9 @@ impl Ingest {
         options: IngestOptions,
         cancel: Cancel,
     ) -> Result<Self> {
+        // Links above the root are the user's; those below it are not followed. Of a root that is
+        // gone every file has vanished.
+        let root = root.canonicalize().unwrap_or(root);
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(options.jobs)
             .thread_name(|n| format!("hybridx-ingest-{n}"))

@@ -309,7 +309,7 @@ const STEP: u64 = 16 << 20;
 /// changed while it was read: the bytes are then some state of the file, but no stat can vouch
 /// for them.
 ///
-/// More than `limit` bytes are never read, however large the file has grown since it was listed.
+/// No part of `path` may be a link by now, so it must lie below a canonical root. More than `limit` bytes are never read, however large the file has grown since it was listed.
 pub fn read_into(
     path: &Path,
     limit: u64,
@@ -367,18 +367,47 @@ pub fn too_large(limit: u64) -> Skip {
 /// at the path by now, this returns at once.
 #[cfg(unix)]
 fn open_regular(path: &Path) -> io::Result<Result<File, Skip>> {
-    use std::os::unix::fs::OpenOptionsExt;
-    // The values of O_NONBLOCK and O_NOFOLLOW differ between systems; libc names them.
-    let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-    match std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path) {
+    match open_linkless(path) {
         Ok(file) => regular(file),
         Err(error) => match error.raw_os_error() {
-            // Only the last part of the path may have become a link; a loop above it is none.
             Some(libc::ELOOP) if path.is_symlink() => Ok(Err(Skip::symlink(path))),
+            // A folder on the way became a link: what was meant is no longer there.
+            Some(libc::ELOOP) => Ok(Err(Skip::new(Reason::Vanished, ""))),
             // What opening a socket answers, and a device that is gone.
             Some(libc::ENXIO | libc::ENODEV) => Ok(Err(Skip::special())),
             _ => Err(error),
         },
+    }
+}
+
+/// Opens `path` unless any part of it is a link: then ELOOP.
+#[cfg(target_os = "linux")]
+fn open_linkless(path: &Path) -> io::Result<File> {
+    use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+        Ok(file) => Ok(file.into()),
+        // Linux before 5.6, and sandboxes that do not know the call.
+        Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => open_then_look(path),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(all(unix, not(target_os = "linux")))]
+use open_then_look as open_linkless;
+
+/// The same where the system cannot be asked for it in one step.
+#[cfg(unix)]
+fn open_then_look(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    // The values of O_NONBLOCK and O_NOFOLLOW differ between systems; libc names them.
+    let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    match path.parent() {
+        Some(folder) if folder.canonicalize()? != folder => {
+            Err(io::Error::from_raw_os_error(libc::ELOOP))
+        }
+        _ => Ok(file),
     }
 }
 
@@ -441,7 +470,8 @@ mod tests {
     #[test]
     fn reading_never_goes_beyond_the_limit() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("f");
+        let place = folder.path().canonicalize().expect("a path");
+        let path = place.join("f");
         std::fs::write(&path, [b'x'; 100]).expect("written");
         let mut buffer = Vec::new();
         let mut read = |path: &Path, limit| {
@@ -451,20 +481,41 @@ mod tests {
         assert_eq!(read(&path, 100), Ok((true, 100)));
         let mut reason = |path: &Path, limit| read(path, limit).expect_err("a skip").reason;
         assert_eq!(reason(&path, 99), Reason::TooLarge);
-        assert_eq!(reason(&folder.path().join("none"), 9), Reason::Vanished);
+        assert_eq!(reason(&place.join("none"), 9), Reason::Vanished);
         assert_eq!(reason(&path.join("below a file"), 9), Reason::Vanished);
-        assert_eq!(reason(folder.path(), 9), Reason::Special);
+        assert_eq!(reason(&place, 9), Reason::Special);
     }
 
     #[cfg(unix)]
     #[test]
     fn a_link_is_not_followed() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        std::os::unix::fs::symlink("/etc/passwd", folder.path().join("l")).expect("linked");
-        let link = folder.path().join("l");
+        let place = folder.path().canonicalize().expect("a path");
+        let link = place.join("l");
+        std::os::unix::fs::symlink("/etc/passwd", &link).expect("linked");
         let read = read_into(&link, 9_999, &Retry::default(), &mut Vec::new());
         let skip = read.expect_err("a skip").into_skip();
         assert_eq!((skip.reason, &*skip.detail), (Reason::Symlink, "/etc/passwd"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_became_a_link_is_not_followed() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let place = folder.path().canonicalize().expect("a path");
+        std::fs::create_dir(place.join("real")).expect("a folder");
+        std::fs::write(place.join("real/f"), "x").expect("written");
+        std::os::unix::fs::symlink("real", place.join("link")).expect("linked");
+        let read = |path: &str| {
+            read_into(&place.join(path), 9, &Retry::default(), &mut Vec::new())
+                .map_err(|unread| unread.into_skip().reason)
+                .map(|stat| stat.is_some())
+        };
+        assert_eq!(read("real/f"), Ok(true));
+        assert_eq!(read("link/f"), Err(Reason::Vanished));
+        assert!(open_then_look(&place.join("real/f")).is_ok());
+        let error = open_then_look(&place.join("link/f")).expect_err("followed");
+        assert_eq!(error.raw_os_error(), Some(libc::ELOOP));
     }
 
     #[cfg(unix)]

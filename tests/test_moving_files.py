@@ -1,0 +1,235 @@
+"""Files that change under our feet: what is indexed of them is what their digest says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hybridx import _core
+from hybridx.indexer import Update
+from support import Tree, check_same, check_sum, check_whole, chunks, open_index, updated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hybridx import Index, IndexReport
+
+    Change = Callable[[Tree], object]
+
+SECRET = "outside the root\n"
+LIMIT = 200_000
+PATIENCE = 60.0
+"""Seconds after which an update counts as hung."""
+
+
+def version(number: int, lines: int = 300) -> str:
+    """A text without blank lines, so that its chunks are the whole of it."""
+    return f"value_{number} = compute({number})\n" * lines
+
+
+@pytest.fixture
+def moving(tree: Tree, tmp_path: Path) -> Tree:
+    """A tree, and beside it what must not be read."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/f.py").write_text(SECRET)
+    tree.write("sub/f.py", version(1))
+    tree.write("sub/other.py", version(2))
+    tree.write("calm.py", version(3))
+    return tree
+
+
+def update_while(
+    index: Index, monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]
+) -> IndexReport:
+    """Updates; `change` happens after the scan and before any file is read for its chunks."""
+    scan = Update._scan
+
+    def changing(self: Update) -> _core.Scan:
+        found = scan(self)
+        change()
+        return found
+
+    done: list[IndexReport] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(Update, "_scan", changing)
+        thread = threading.Thread(target=lambda: done.append(index.update()), daemon=True)
+        thread.start()
+        thread.join(PATIENCE)
+    assert not thread.is_alive(), "the update hangs"
+    assert done, "the update failed"
+    return done[0]
+
+
+def check_digests(index: Index, scratch: Path) -> None:
+    """Asserts that each digest of the snapshot is that of the very bytes whose chunks are held."""
+    seen = check_whole(index)
+    held: dict[str, list[tuple[int, str]]] = {}
+    for path, _, _, _, start, _, text in chunks(seen).values():
+        held.setdefault(path, []).append((start, text))
+    shutil.rmtree(scratch, ignore_errors=True)
+    digests: dict[str, set[str | None]] = {}
+    for end in ("\n", ""):
+        whole = Tree(scratch / (end and "ended"))
+        for path, pieces in held.items():
+            whole.write(path, "\n".join(text for _, text in sorted(pieces)) + end)
+        tree = _core.scan(whole.root, default_excludes=False).tree
+        for path in held:
+            digests.setdefault(path, set()).add(tree.digest(path))
+    for path in seen.snapshot.paths():
+        if path in held:
+            assert seen.snapshot.tree.digest(path) in digests[path], f"{path}: other bytes"
+    assert SECRET.strip() not in "".join(row[-1] for row in chunks(seen).values())
+
+
+def check_settled(index: Index, tree: Tree, fresh: Path) -> None:
+    """Asserts that one more update ends where a clean build does."""
+    updated(index)
+    clean = open_index(tree, index_dir=fresh, max_file_bytes=LIMIT)
+    updated(clean)
+    check_same(index, clean)
+    settled = index.status().generation
+    assert index.update().generation == settled, "an unchanged tree is indexed again"
+
+
+def replaced(tree: Tree, path: str, make: Callable[[Path], object]) -> None:
+    tree.delete(path)
+    make(tree.path(path))
+
+
+def bind(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        here = Path.cwd()
+        os.chdir(path.parent)
+        try:
+            server.bind(path.name)
+        finally:
+            os.chdir(here)
+
+
+def out_of_the_root(tree: Tree) -> None:
+    shutil.rmtree(tree.path("sub"))
+    tree.path("sub").symlink_to(tree.root.parent / "outside")
+
+
+def dated(tree: Tree, content: str, when: float) -> None:
+    tree.write("sub/f.py", content)
+    os.utime(tree.path("sub/f.py"), (when, when))
+
+
+def same_size_and_time(tree: Tree) -> None:
+    before = tree.path("sub/f.py").stat()
+    tree.path("sub/f.py").write_text(version(8))
+    os.utime(tree.path("sub/f.py"), ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+CHANGES: dict[str, Change] = {
+    "changed": lambda tree: tree.write("sub/f.py", version(9)),
+    "truncated": lambda tree: os.truncate(tree.path("sub/f.py"), 700),
+    "emptied": lambda tree: os.truncate(tree.path("sub/f.py"), 0),
+    "grown": lambda tree: tree.write("sub/f.py", version(1) + version(4)),
+    "grown beyond the limit": lambda tree: tree.write("sub/f.py", version(1, 20_000)),
+    "made binary": lambda tree: tree.write("sub/f.py", b"\0" * 100),
+    "deleted": lambda tree: tree.delete("sub/f.py"),
+    "a folder": lambda tree: replaced(tree, "sub/f.py", Path.mkdir),
+    "a link out": lambda tree: replaced(
+        tree, "sub/f.py", lambda path: path.symlink_to(tree.root.parent / "outside/f.py")
+    ),
+    "a link to itself": lambda tree: replaced(
+        tree, "sub/f.py", lambda path: path.symlink_to(path.name)
+    ),
+    "a fifo": lambda tree: replaced(tree, "sub/f.py", os.mkfifo),
+    "a socket": lambda tree: replaced(tree, "sub/f.py", bind),
+    "its folder deleted": lambda tree: tree.delete("sub"),
+    "its folder a file": lambda tree: (tree.delete("sub"), tree.write("sub", "sub = 1\n")),
+    "its folder a link out": out_of_the_root,
+    "its folder a link to itself": lambda tree: (
+        tree.delete("sub"),
+        tree.path("sub").symlink_to("sub"),
+    ),
+    "renamed by case": lambda tree: tree.move("sub/f.py", "sub/F.py"),
+    "swapped": lambda tree: (
+        tree.move("sub/f.py", "x"),
+        tree.move("sub/other.py", "sub/f.py"),
+        tree.move("x", "sub/other.py"),
+    ),
+    "time set back": lambda tree: dated(tree, version(6), 1.0),
+    "before the epoch": lambda tree: dated(tree, version(6), -1e9),
+    "in the future": lambda tree: dated(tree, version(6), time.time() + 1e8),
+    "same size and time": same_size_and_time,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("first", [True, False], ids=["first build", "update"])
+def test_a_change_between_scan_and_read(
+    moving: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str, first: bool
+) -> None:
+    index = open_index(moving, max_file_bytes=LIMIT)
+    if not first:
+        updated(index)
+        moving.write("sub/f.py", version(5))
+    report = update_while(index, monkeypatch, lambda: CHANGES[change](moving))
+    check_sum(report)
+    assert report.errors == ()
+    check_digests(index, tmp_path / "scratch")
+    check_settled(index, moving, tmp_path / "fresh")
+    check_digests(index, tmp_path / "scratch")
+    calm = [row[-1] for row in chunks(index).values() if row[0] == "calm.py"]
+    assert len(calm) > 1, "a file that nobody touched is lost"
+
+
+def test_files_rewritten_all_the_time(moving: Tree, tmp_path: Path) -> None:
+    """Readers of a file that is being written see some state of it, and tell of that state."""
+    index = open_index(moving, max_file_bytes=LIMIT)
+    updated(index)
+    stop = threading.Event()
+
+    def write() -> None:
+        number = 10
+        while not stop.is_set():
+            number += 1
+            moving.path("sub/f.py").write_text(version(number))  # in place
+            other = moving.path("sub/new")
+            other.write_text(version(number))
+            other.replace(moving.path("sub/other.py"))
+            moving.path(f"sub/n{number % 7}.py").unlink(missing_ok=True)
+            moving.path(f"sub/n{number % 5}.py").write_text(version(number, 3))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(4):
+            report = index.update()
+            check_sum(report)
+            assert report.errors == ()
+            check_digests(index, tmp_path / "scratch")
+    finally:
+        stop.set()
+        writer.join()
+    check_settled(index, moving, tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("change", ["time set back", "in the future", "same size and time"])
+def test_times_that_lie_hide_no_change(moving: Tree, tmp_path: Path, change: str) -> None:
+    index = open_index(moving, max_file_bytes=LIMIT)
+    updated(index)
+    CHANGES[change](moving)
+    report = updated(index)
+    assert (report.files.modified, report.files.unchanged) == (1, 2), "a change was not seen"
+    check_settled(index, moving, tmp_path / "fresh")
+
+
+def test_a_rename_by_case_alone_is_a_move(moving: Tree, tmp_path: Path) -> None:
+    index = open_index(moving, max_file_bytes=LIMIT)
+    updated(index)
+    moving.move("sub/f.py", "sub/F.py")
+    report = updated(index)
+    assert (report.files.moved, report.chunks.embedded) == (1, 0)
+    check_settled(index, moving, tmp_path / "fresh")
