@@ -206,7 +206,8 @@ def _write(kind: str, root: Path, until: float, did: Counter[str]) -> int:
     tree = Tree(root)
     number = 0
     while not stop.exists():
-        if kind == "editor" and time.time() > until and number >= ROUNDS and did["rewritten"]:
+        ordered = did["fold"] and did["rewritten"]
+        if kind == "editor" and time.time() > until and number >= ROUNDS and ordered:
             stop.touch()
         if kind == "editor":
             with held(lock, fcntl.LOCK_EX):
