@@ -563,8 +563,15 @@ class Inventory:
         the names `rewritten`, which are not write-once and so are not recorded.
         """
 
+    @staticmethod
+    def load(snapshot: _Path) -> tuple[Inventory, str] | None:
+        """The inventory in a snapshot's file, with that file's digest; `None` if there is none."""
+
     def damaged(self, folder: _Path) -> list[tuple[str, str]]:
         """`(name, what is wrong)` of files that are there and not as they were recorded."""
+
+    def suspect(self, folder: _Path) -> list[tuple[str, str]]:
+        """The same, of files of which the size or the last 256 KiB are wrong: a quick look."""
 
     @property
     def bytes(self) -> int:

@@ -194,6 +194,7 @@ class Generation:
         if self.manifest.vectors_version == 0:
             return None
         manifest = self.manifest
+        self._check_vector_files()
         store = VectorStore(self.epoch.vectors, manifest.dimension, manifest.vectors_table)
         store.open(self.manifest.vectors_version)
         if len(store) != manifest.chunks and not trusting:
@@ -201,6 +202,15 @@ class Generation:
                 f"{self.epoch.vectors} holds {len(store)} vectors, not {manifest.chunks}"
             )
         return store
+
+    def _check_vector_files(self) -> None:
+        loaded = _core.Inventory.load(self.epoch.snapshots / self.manifest.snapshot)
+        if loaded is None:
+            return
+        files, digest = loaded
+        if digest != self.manifest.snapshot_digest:
+            raise CorruptIndexError(f"{self.manifest.snapshot} is not the snapshot of its commit")
+        _check(files, self.epoch.vectors)
 
 
 @dataclass
@@ -239,6 +249,8 @@ class Writer:
     def open_vectors(self) -> VectorStore:
         """Opens the vector store, set back to exactly what the last generation holds."""
         if not self._vectors_open:
+            if self.template.vectors_version:
+                _check(self.vector_files, self.epoch.vectors)
             self._vectors.drop_others(self._held_tables())
             self._vectors.restore(self.template.vectors_version)
             self._vectors_open = True
@@ -360,3 +372,9 @@ class Writer:
             if path.name != self.template.snapshot and not _core.Lease.remove_unless_held(path):
                 held.add(int(path.name.split(".")[1]))
         return held - {self.template.vectors_table}
+
+
+def _check(files: _core.Inventory, folder: Path) -> None:
+    """LanceDB trusts what it reads: on a wrong length it may end the process."""
+    for name, detail in files.suspect(folder):
+        raise CorruptIndexError(f"{folder / name} is damaged: {detail}")

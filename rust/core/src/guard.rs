@@ -14,19 +14,34 @@ thread_local! {
 
 static HOOK: Once = Once::new();
 
-/// Runs `work`; a panic in it becomes a message in one line, and nothing is printed.
+/// Runs `work`; a panic in it becomes a message in one line, and nothing is printed. That holds
+/// for the thread it runs in: work handed to other threads needs guards of its own.
 ///
 /// Whatever `work` was changing may be left half done: the caller throws it away.
 pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     HOOK.call_once(|| {
         let others = take_hook();
         // Panics of other threads, ours or not, are reported as before.
-        set_hook(Box::new(move |info| if GUARDED.get() { note_place(info) } else { others(info) }));
+        set_hook(Box::new(move |info| {
+            if GUARDED.get() {
+                note_place(info);
+            } else if !is_tantivys_thread() {
+                others(info);
+            }
+        }));
     });
     let outer = GUARDED.replace(true);
     let done = catch_unwind(AssertUnwindSafe(work));
     GUARDED.set(outer);
     done.map_err(|panic| message(&*panic))
+}
+
+/// Whether this thread writes or merges segments. Whoever waits for it hears of an error; what it
+/// panicked on was a damaged file.
+fn is_tantivys_thread() -> bool {
+    const NAMES: [&str; 3] = ["thrd-tantivy-index", "segment_updater", "merge_thread_"];
+    let thread = std::thread::current();
+    thread.name().is_some_and(|name| NAMES.iter().any(|start| name.starts_with(start)))
 }
 
 fn note_place(info: &PanicHookInfo) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,13 @@ use crate::sealed::sync_folder;
 struct Recorded {
     size: u64,
     digest: Digest,
+    /// Of the last [`TAIL`] bytes.
+    tail: Digest,
 }
+
+/// How much of the end of a file is looked at before it is used. Formats of columns keep there
+/// what they find everything else by; most files are smaller.
+const TAIL: u64 = 1 << 18;
 
 /// The files of a folder by their paths below it, each with its size and digest.
 ///
@@ -83,14 +89,35 @@ impl Inventory {
     /// The files below `folder` that are there and are not as they were recorded, with what is
     /// wrong. A file that is gone may have been superseded: whoever needs it will miss it.
     pub fn damaged(&self, folder: &Path) -> Vec<(String, String)> {
+        self.differing(|name, recorded| {
+            let found = digest(&path::resolve(folder, name))?;
+            Ok((found.size, found.digest == recorded.digest))
+        })
+    }
+
+    /// The same, of files whose size or whose end is wrong: a look that a search can afford.
+    pub fn suspect(&self, folder: &Path) -> Vec<(String, String)> {
+        self.differing(|name, recorded| {
+            let mut file = File::open(path::resolve(folder, name))?;
+            let size = file.metadata()?.len();
+            let found = tail(&mut file, size)?;
+            Ok((size, found == recorded.tail))
+        })
+    }
+
+    /// The files that `look` finds to differ; it tells their size and whether they are equal.
+    fn differing(
+        &self,
+        look: impl Fn(&str, &Recorded) -> io::Result<(u64, bool)> + Sync,
+    ) -> Vec<(String, String)> {
         let files: Vec<_> = self.files.iter().collect();
         let damaged = files.into_par_iter().filter_map(|(name, recorded)| {
-            let detail = match digest(&path::resolve(folder, name)) {
-                Ok(found) if found == *recorded => return None,
-                Ok(found) if found.size != recorded.size => {
-                    format!("it has {} bytes, not {}", found.size, recorded.size)
+            let detail = match look(name, recorded) {
+                Ok((size, _)) if size != recorded.size => {
+                    format!("it has {size} bytes, not {}", recorded.size)
                 }
-                Ok(_) => "its digest is another than when it was written".to_owned(),
+                Ok((_, true)) => return None,
+                Ok((_, false)) => "its digest is another than when it was written".to_owned(),
                 Err(error) if error.kind() == ErrorKind::NotFound => return None,
                 Err(error) => error.to_string(),
             };
@@ -118,7 +145,7 @@ fn record(path: &PathBuf) -> Result<Option<Recorded>> {
     }
 }
 
-fn digest(path: &Path) -> std::io::Result<Recorded> {
+fn digest(path: &Path) -> io::Result<Recorded> {
     let mut file = File::open(path)?;
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; 1 << 18];
@@ -133,7 +160,17 @@ fn digest(path: &Path) -> std::io::Result<Recorded> {
         hasher.update(&buffer[..read]);
         size += read as u64;
     }
-    Ok(Recorded { size, digest: Digest::from_hash(hasher.finalize()) })
+    let digest = Digest::from_hash(hasher.finalize());
+    let tail = if size <= TAIL { digest } else { tail(&mut file, size)? };
+    Ok(Recorded { size, digest, tail })
+}
+
+/// The digest of the last bytes of a file of `size` bytes.
+fn tail(file: &mut File, size: u64) -> io::Result<Digest> {
+    file.seek(SeekFrom::Start(size.saturating_sub(TAIL)))?;
+    let mut bytes = Vec::new();
+    file.take(TAIL).read_to_end(&mut bytes)?;
+    Ok(Digest::of(&bytes))
 }
 
 #[cfg(test)]
@@ -156,6 +193,7 @@ mod tests {
         let damaged = inventory.damaged(folder.path());
         assert_eq!(damaged.len(), 1);
         assert_eq!(damaged[0].0, "t/data/a");
+        assert_eq!(inventory.suspect(folder.path()), damaged);
         fs::write(below.join("a"), "fir").expect("written");
         assert_eq!(inventory.damaged(folder.path())[0].1, "it has 3 bytes, not 5");
         fs::remove_file(below.join("a")).expect("removed");
@@ -163,6 +201,19 @@ mod tests {
         assert!(inventory.damaged(folder.path()).is_empty());
         assert_eq!(inventory.sync(folder.path(), &[]).expect("synced"), 1);
         assert_eq!(inventory.len(), 2);
+        let large: Vec<u8> =
+            (0..TAIL * 2).map(|n| u8::try_from(n % 251).expect("a byte")).collect();
+        fs::write(below.join("d"), &large).expect("written");
+        assert_eq!(inventory.sync(folder.path(), &[]).expect("synced"), 1);
+        for (at, is_suspect) in [(7, false), (large.len() - 7, true)] {
+            let mut changed = large.clone();
+            changed[at] ^= 1;
+            fs::write(below.join("d"), changed).expect("written");
+            assert_eq!(inventory.damaged(folder.path()).len(), 1);
+            assert_eq!(inventory.suspect(folder.path()).len(), usize::from(is_suspect));
+        }
+        fs::remove_file(below.join("d")).expect("removed");
+        assert_eq!(inventory.sync(folder.path(), &[]).expect("synced"), 0);
         fs::write(folder.path().join("hint"), "1").expect("written");
         assert_eq!(inventory.sync(folder.path(), &["hint".to_owned()]).expect("synced"), 0);
         assert_eq!(inventory.len(), 2);

@@ -21,7 +21,7 @@ use crate::read::Skip;
 use crate::sealed::Seal;
 
 /// Changes whenever the file's format does; part of the index fingerprint.
-pub const SNAPSHOT_FORMAT: u32 = 2;
+pub const SNAPSHOT_FORMAT: u32 = 3;
 
 const SNAPSHOT: Seal = Seal { magic: *b"HYBXSNAP", format: SNAPSHOT_FORMAT };
 
@@ -118,8 +118,8 @@ impl Snapshot {
 
     /// Reads a snapshot with the digest of its file; `None` if there is none.
     pub fn load(path: &Path) -> Result<Option<(Self, Digest)>> {
-        let read = SNAPSHOT.read::<(Rows, Inventory)>(path)?;
-        Ok(read.map(|((rows, vector_files), digest)| {
+        let read = SNAPSHOT.read::<(Inventory, Rows)>(path)?;
+        Ok(read.map(|((vector_files, rows), digest)| {
             (Self { vector_files, ..Self::of(rows) }, digest)
         }))
     }
@@ -127,7 +127,14 @@ impl Snapshot {
     /// Writes the snapshot durably, with the record of the vector store's files, and returns the
     /// digest of its file.
     pub fn save(&self, path: &Path, vector_files: &Inventory) -> Result<Digest> {
-        SNAPSHOT.write(path, &(&self.rows, vector_files), true)
+        // In this order, so that one can be read without the other.
+        SNAPSHOT.write(path, &(vector_files, &self.rows), true)
+    }
+
+    /// Reads of a snapshot the record of the vector store's files alone, with the digest of the
+    /// whole file; `None` if there is none.
+    pub fn load_vector_files(path: &Path) -> Result<Option<(Inventory, Digest)>> {
+        SNAPSHOT.read(path)
     }
 
     /// The files of the vector store when this was saved.

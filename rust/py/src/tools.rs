@@ -118,8 +118,19 @@ impl Inventory {
         Ok(py.detach(|| self.lock().sync(&folder, &rewritten))?)
     }
 
+    /// `(inventory, digest of the snapshot)`
+    #[staticmethod]
+    fn load(py: Python<'_>, snapshot: PathBuf) -> Result<Option<(Self, String)>> {
+        let loaded = py.detach(|| snapshot::Snapshot::load_vector_files(&snapshot))?;
+        Ok(loaded.map(|(inner, digest)| (Self::of(inner), digest.to_string())))
+    }
+
     fn damaged(&self, py: Python<'_>, folder: PathBuf) -> Vec<(String, String)> {
         py.detach(|| self.lock().damaged(&folder))
+    }
+
+    fn suspect(&self, py: Python<'_>, folder: PathBuf) -> Vec<(String, String)> {
+        py.detach(|| self.lock().suspect(&folder))
     }
 
     #[getter]

@@ -1,5 +1,7 @@
 //! Where the lexical store keeps its files: one directory for readers, one for the writer.
 //!
+//! The files of both carry a checksum for each of their pages (`pages.rs`).
+//!
 //! Both differ from Tantivy's [`MmapDirectory`] in where `.managed.json` comes from, Tantivy's list
 //! of the files it may remove: it is what the folder holds. A list of its own could miss a file
 //! after a crash, which would then stay for ever (or be in the way of one of equal name), and cost
@@ -20,6 +22,8 @@ use tantivy::directory::{
 use crate::error::{Error, Result};
 use crate::sealed;
 
+use super::pages::{Checked, Sums};
+
 /// Tantivy's list of the files it made.
 const MANAGED: &str = ".managed.json";
 
@@ -37,6 +41,15 @@ impl ReadDirectory {
     }
 }
 
+/// A file of a segment, whose pages are checked as they are read.
+fn checked(inner: &MmapDirectory, path: &Path) -> Result<Arc<dyn FileHandle>, OpenReadError> {
+    let opened = Checked::open(inner.get_file_handle(path)?);
+    match opened {
+        Ok(file) => Ok(Arc::new(file)),
+        Err(error) => Err(OpenReadError::wrap_io_error(error, path.to_owned())),
+    }
+}
+
 /// Never called: a reader writes nothing.
 fn refused() -> io::Error {
     io::Error::new(ErrorKind::Unsupported, "this view of the index is for reading")
@@ -44,7 +57,7 @@ fn refused() -> io::Error {
 
 impl Directory for ReadDirectory {
     fn get_file_handle(&self, path: &Path) -> Result<Arc<dyn FileHandle>, OpenReadError> {
-        self.0.get_file_handle(path)
+        checked(&self.0, path)
     }
 
     fn delete(&self, path: &Path) -> Result<(), DeleteError> {
@@ -131,7 +144,7 @@ impl WriteDirectory {
 
 impl Directory for WriteDirectory {
     fn get_file_handle(&self, path: &Path) -> Result<Arc<dyn FileHandle>, OpenReadError> {
-        self.inner.get_file_handle(path)
+        checked(&self.inner, path)
     }
 
     fn delete(&self, path: &Path) -> Result<(), DeleteError> {
@@ -147,7 +160,12 @@ impl Directory for WriteDirectory {
         match self.create(&place) {
             Ok(file) => {
                 let trouble = self.trouble.clone();
-                Ok(BufWriter::new(Box::new(Output { file, path: place, trouble })))
+                Ok(BufWriter::new(Box::new(Output {
+                    file,
+                    path: place,
+                    sums: Sums::default(),
+                    trouble,
+                })))
             }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 Err(OpenWriteError::FileAlreadyExists(path.to_owned()))
@@ -193,12 +211,15 @@ impl Directory for WriteDirectory {
 struct Output {
     file: File,
     path: PathBuf,
+    sums: Sums,
     trouble: Trouble,
 }
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.trouble.noting(&self.path, self.file.write(bytes))
+        let written = self.trouble.noting(&self.path, self.file.write(bytes))?;
+        self.sums.update(&bytes[..written]);
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -208,7 +229,9 @@ impl Write for Output {
 
 impl TerminatingWrite for Output {
     fn terminate_ref(&mut self, _: AntiCallToken) -> io::Result<()> {
-        self.trouble.noting(&self.path, self.file.sync_data())
+        let sums = std::mem::take(&mut self.sums).finish();
+        let written = self.file.write_all(&sums).and_then(|()| self.file.sync_data());
+        self.trouble.noting(&self.path, written)
     }
 }
 

@@ -3,6 +3,7 @@
 mod directory;
 mod filter;
 mod merges;
+mod pages;
 mod schema;
 mod search;
 mod stored;

@@ -9,7 +9,7 @@ use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 use crate::analyzer::{self, Term};
 
 /// Changes whenever documents of another schema would be written; part of the index fingerprint.
-pub const BM25_VERSION: u32 = 2;
+pub const BM25_VERSION: u32 = 3;
 
 /// The name under which [`EncodedTerms`] is registered.
 const ENCODED_TERMS: &str = "hybridx_terms";

@@ -130,7 +130,8 @@ impl Searcher {
     pub fn rows(&self) -> Result<Vec<RecordBatch>> {
         self.guarded(|| {
             let segments = self.inner.segment_readers().par_iter();
-            segments.map(|segment| self.rows_of(segment)).collect()
+            // Each by itself: a thread of the pool knows of no guard but its own.
+            segments.map(|segment| self.guarded(|| self.rows_of(segment))).collect()
         })
     }
 
@@ -227,10 +228,12 @@ impl Searcher {
                 if !self.folder.join(&file).exists() {
                     return None;
                 }
-                let detail = match directory.validate_checksum(&file) {
-                    Ok(true) => return None,
-                    Ok(false) => "its checksum is another than when it was written".to_owned(),
-                    Err(error) => error.to_string(),
+                let checked = guard::guarded(|| directory.validate_checksum(&file));
+                let detail = match checked {
+                    Err(panic) => panic,
+                    Ok(Ok(true)) => return None,
+                    Ok(Ok(false)) => "its checksum is another than when it was written".to_owned(),
+                    Ok(Err(error)) => error.to_string(),
                 };
                 Some((file.display().to_string(), detail))
             });
