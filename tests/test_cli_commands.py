@@ -258,7 +258,6 @@ def test_a_file_outside_the_root_is_refused(api: type[FakeIndex], name: str) -> 
     ("error", "code", "said"),
     [
         (Cancelled("cancelled"), 130, "interrupted; everything committed so far is kept"),
-        (TooManyErrorsError("6 files failed"), 2, "hybridx: 6 files failed"),
         (IndexBusyError("busy"), 2, "HYBRIDX_LOCK_TIMEOUT"),
         (CorruptIndexError("x is damaged"), 2, "hybridx verify --repair"),
         (
@@ -281,6 +280,21 @@ def test_errors_are_one_or_two_lines(
     assert 1 <= len(result.stderr.splitlines()) <= 2
     assert len(result.stderr) < 1000
     assert "Traceback" not in result.stderr
+
+
+def test_a_run_that_gave_up_lists_what_failed(api: type[FakeIndex]) -> None:
+    error = TooManyErrorsError("more than 1 files failed")
+    error.failed = (("a\nb.py", "read", "busy"), ("c.py", "embed", "boom"))
+    api.answers["update"] = error
+    result = run("index")
+    assert (result.exit_code, result.stdout) == (1, "")
+    for said in ("hybridx: more than 1 files failed", "a\\x0ab.py: busy", "c.py: boom", "embed"):
+        assert said in result.stderr
+    result = run("index", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["errors"] == [
+        {"path": path, "stage": stage, "message": message} for path, stage, message in error.failed
+    ]
 
 
 @pytest.mark.parametrize("args", [["--debug", "index"], ["index", "--debug"]])

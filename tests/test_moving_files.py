@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hybridx import _core
+from hybridx.cli import cli
 from hybridx.indexer import Update
 from support import Tree, check_same, check_sum, check_whole, chunks, open_index, updated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from hybridx import Index, IndexReport
 
@@ -118,6 +121,12 @@ def out_of_the_root(tree: Tree) -> None:
     tree.path("sub").symlink_to(tree.root.parent / "outside")
 
 
+def swap(tree: Tree) -> None:
+    tree.move("sub/f.py", "x")
+    tree.move("sub/other.py", "sub/f.py")
+    tree.move("x", "sub/other.py")
+
+
 def dated(tree: Tree, content: str, when: float) -> None:
     tree.write("sub/f.py", content)
     os.utime(tree.path("sub/f.py"), (when, when))
@@ -147,18 +156,13 @@ CHANGES: dict[str, Change] = {
     "a fifo": lambda tree: replaced(tree, "sub/f.py", os.mkfifo),
     "a socket": lambda tree: replaced(tree, "sub/f.py", bind),
     "its folder deleted": lambda tree: tree.delete("sub"),
-    "its folder a file": lambda tree: (tree.delete("sub"), tree.write("sub", "sub = 1\n")),
+    "its folder a file": lambda tree: tree.write("sub", "sub = 1\n"),
     "its folder a link out": out_of_the_root,
-    "its folder a link to itself": lambda tree: (
-        tree.delete("sub"),
-        tree.path("sub").symlink_to("sub"),
+    "its folder a link to itself": lambda tree: replaced(
+        tree, "sub", lambda path: path.symlink_to("sub")
     ),
     "renamed by case": lambda tree: tree.move("sub/f.py", "sub/F.py"),
-    "swapped": lambda tree: (
-        tree.move("sub/f.py", "x"),
-        tree.move("sub/other.py", "sub/f.py"),
-        tree.move("x", "sub/other.py"),
-    ),
+    "swapped": swap,
     "time set back": lambda tree: dated(tree, version(6), 1.0),
     "before the epoch": lambda tree: dated(tree, version(6), -1e9),
     "in the future": lambda tree: dated(tree, version(6), time.time() + 1e8),
@@ -233,3 +237,73 @@ def test_a_rename_by_case_alone_is_a_move(moving: Tree, tmp_path: Path) -> None:
     report = updated(index)
     assert (report.files.moved, report.chunks.embedded) == (1, 0)
     check_settled(index, moving, tmp_path / "fresh")
+
+
+@contextmanager
+def leases() -> Iterator[Callable[[Path], None]]:
+    """Makes files busy: whoever opens one without waiting is told to come again later."""
+    fcntl = pytest.importorskip("fcntl")
+    if not hasattr(fcntl, "F_SETLEASE"):
+        pytest.skip("no leases here")
+    held: list[int] = []
+    # The holder is told by a signal that ends a process which does not heed it.
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)
+
+    def take(path: Path) -> None:
+        held.append(os.open(path, os.O_RDWR))
+        try:
+            fcntl.fcntl(held[-1], fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        except OSError as error:
+            pytest.skip(f"no leases on this file system: {error}")
+
+    try:
+        yield take
+    finally:
+        for each in held:
+            os.close(each)
+        signal.signal(signal.SIGIO, before)
+
+
+def test_a_busy_file_fails_alone_is_tried_by_every_run_and_heals(
+    moving: Tree, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    index = open_index(moving, max_file_bytes=LIMIT)
+    with leases() as lease:
+        started = time.monotonic()
+        report = update_while(index, monkeypatch, lambda: lease(moving.path("sub/f.py")))
+        assert time.monotonic() - started < PATIENCE / 2
+        assert [(each.path, each.stage) for each in report.errors] == [("sub/f.py", "read")]
+        assert "unavailable" in report.errors[0].message
+        assert (report.files.added, report.files.failed) == (2, 1), "it stalled the others"
+        check_digests(index, tmp_path / "scratch")
+        assert index.why("sub/f.py").reason == "unreadable", "it is still busy"
+        again = updated(index)
+        assert again.errors == report.errors, "it was not tried again, or says something else"
+        assert again.generation == report.generation, "a generation for nothing new"
+    why = index.why("sub/f.py")
+    assert (why.verdict, why.stage, why.next) == ("failed", "read", "retry")
+    check_settled(index, moving, tmp_path / "fresh")
+    assert index.status().failed == 0
+
+
+def test_a_hopeless_run_ends(
+    moving: Tree, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--max-errors` ends it with code 1 and tells path, stage and message."""
+    scan = Update._scan
+    with leases() as lease:
+
+        def busy(self: Update) -> _core.Scan:
+            found = scan(self)
+            for path in ("sub/f.py", "calm.py"):
+                lease(moving.path(path))
+            return found
+
+        monkeypatch.setattr(Update, "_scan", busy)
+        with pytest.raises(SystemExit) as end:
+            cli.main(["index", str(moving.root), "--max-errors", "1", "--sequential"], "hybridx")
+    said = capsys.readouterr().err
+    assert end.value.code == 1, said
+    assert "more than 1 file" in said, said
+    assert "read" in said, said
+    assert "unavailable" in said, said

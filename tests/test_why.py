@@ -341,3 +341,14 @@ def check_agreement(index: Index, tree: Tree, *, indexed: str) -> None:
         assert (why.verdict == indexed) == (path in scan), f"{path}: {why}"
         assert (why.verdict == "ignored") == (path not in scan), f"{path}: {why}"
         assert not why.cause or why.cause == "default_exclude" or why.rule
+
+
+def test_a_link_to_itself_is_a_link_and_no_root(tree: Tree) -> None:
+    tree.path("loop").symlink_to("loop")
+    updated(open_index(tree))
+    for name, below in (("loop", ""), ("loop/x", "loop is ")):
+        told = run_cli("why", name, cwd=tree.root)
+        assert told.returncode == 1, told.stderr
+        assert f"  {below}skipped, symlink: loop" in told.stdout.decode()
+    for command in (["index"], ["status"], ["search", "x"], ["verify"], ["clean"]):
+        check_refused(run_cli(*command, "loop", cwd=tree.root), "loop", "symbolic links")

@@ -117,7 +117,7 @@ class Index:
         """
         given = Path(path)
         # Resolved, so that one folder has one index however it is named.
-        root = given.resolve(strict=True)
+        root = Path(os.path.realpath(given, strict=True))
         if not root.is_dir():
             raise UsageError(f"{given} is a file: give the folder that is to be searched")
         return cls(root, settings if settings is not None else Settings.load(root, {}))

@@ -66,6 +66,9 @@ class StoreError(HybridxError):
 class TooManyErrorsError(HybridxError):
     """More files failed than `max_errors` allows; what was committed before is kept."""
 
+    failed: tuple[tuple[str, str, str], ...] = ()
+    """Path, stage and message of each file that failed until then."""
+
 
 class Cancelled(HybridxError):
     """The work was asked to stop; what was committed before is kept."""

@@ -83,10 +83,12 @@ class Tally:
         self.tell("index")
         if self.max_errors is not None and len(self.errors) > self.max_errors:
             last = self.errors[-1]
-            raise TooManyErrorsError(
+            error = TooManyErrorsError(
                 f"more than {self.max_errors} files failed (--max-errors); the last one: "
                 f"{last.path}: {last.stage}: {last.message}"
             )
+            error.failed = tuple((each.path, each.stage, each.message) for each in self.errors)
+            raise error
 
     def tell(self, stage: str, *, force: bool = False) -> None:
         """Calls the progress callback, if it was not called just now."""

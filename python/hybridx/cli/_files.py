@@ -55,7 +55,7 @@ def root_of(name: str, index_dir: str | None = None) -> Path:
     path = Path(os.path.abspath(_as_is_or_decoded(name)))  # noqa: PTH100 - links stay links
     # The file may be a link, and stays one; a folder may itself be the root.
     start = path if os.path.isdir(path) and not os.path.islink(path) else path.parent  # noqa: PTH112, PTH114
-    for folders in ((start, *start.parents), (resolved := start.resolve(), *resolved.parents)):
+    for folders in ((start, *start.parents), (real := resolved(start), *real.parents)):
         for folder in folders:
             if folder.name != INDEX_FOLDER and _has_index(folder):
                 return folder
@@ -66,11 +66,16 @@ def root_of(name: str, index_dir: str | None = None) -> Path:
     return here if start.is_relative_to(here) else start
 
 
+def resolved(path: Path) -> Path:
+    """`path` without links. Unlike `Path.resolve` it takes a link to itself for what it is."""
+    return Path(os.path.realpath(path))
+
+
 def _has_index(folder: Path) -> bool:
     parent = os.environ.get("HYBRIDX_INDEX_DIR")
     places = [Layout.of(folder, index_dir=None, index_parent=None)]
     if parent:
-        places.append(Layout.of(folder.resolve(), index_dir=None, index_parent=Path(parent)))
+        places.append(Layout.of(resolved(folder), index_dir=None, index_parent=Path(parent)))
     for place in places:
         with contextlib.suppress(OSError):
             if place.current() is not None:
@@ -95,8 +100,8 @@ def _relative(name: str, root: str) -> str:
     # Folders may be reached through links, and `..` after one is not what it looks like; the
     # file itself may be a link and stays one.
     if ".." in Path(name).parts or not _is_below(path, top):
-        path = Path(name).parent.resolve() / Path(name).name
-        top = Path(root).resolve()
+        path = resolved(Path(name).parent) / Path(name).name
+        top = resolved(Path(root))
     if Path(name).name in ("", "..") or not _is_below(path, top):
         raise UsageError(f"{visible_path(name)} is no file below {root}")
     return str(path.relative_to(top))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from hybridx.cli._files import resolved
 from hybridx.cli._options import debug_option, json_option, path_argument
 from hybridx.cli._program import complain
 from hybridx.cli._text import print_columns, print_json, visible
@@ -33,7 +34,7 @@ def show(path: str, as_json: bool) -> None:
     if as_json:
         print_json(
             {
-                "root": str(Path(path).resolve()),
+                "root": str(resolved(Path(path))),
                 "settings": {
                     key: {"value": value, "origin": settings.origin(key)}
                     for key, value in values.items()

@@ -15,14 +15,17 @@ from hybridx.cli._options import (
     opened,
     path_argument,
 )
+from hybridx.cli._program import complain
 from hybridx.cli._progress import progress_bar
 from hybridx.cli._run import interruptible
 from hybridx.cli._text import plural, print_json, seconds, size, visible, visible_path
+from hybridx.errors import TooManyErrorsError
+from hybridx.types import FileError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hybridx.types import FileError, IndexReport, ProgressCallback, Secrets
+    from hybridx.types import IndexReport, ProgressCallback, Secrets
 
 SOME_FAILED = 1
 _SHOWN = 3
@@ -80,8 +83,8 @@ def index(
 ) -> None:
     """Bring the index of PATH up to date; the first run builds it.
 
-    Exit code 0: done. 1: done, but some files failed. 2: nothing was done. 130: interrupted;
-    everything committed so far is kept.
+    Exit code 0: done. 1: done, but some files failed; or given up as --max-errors says. 2: nothing
+    was done. 130: interrupted. Everything committed so far is kept.
     """
     paths = None
     if files or files_from is not None:
@@ -89,8 +92,18 @@ def index(
             raise click.UsageError("--full is the whole tree, --file and --files-from are not")
         listed = read_names(files_from) if files_from is not None else []
         paths = spell([*files, *listed], path)
-    with progress_bar(quiet=quiet) as progress:
-        report = _update(path, flags, full, paths, sequential, progress)
+    try:
+        with progress_bar(quiet=quiet) as progress:
+            report = _update(path, flags, full, paths, sequential, progress)
+    except TooManyErrorsError as error:
+        complain(str(error), "what was committed before is kept")
+        failed = [FileError(*each) for each in error.failed]
+        if as_json:
+            print_json({"errors": [each.to_json() for each in failed]})
+        elif not quiet:
+            for line in digest(failed):
+                click.echo(line, err=True)
+        context.exit(SOME_FAILED)
     if as_json:
         print_json(report.to_json())
     elif not quiet:

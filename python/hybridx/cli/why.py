@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hybridx.cli._files import root_of, spell
+from hybridx.cli._files import resolved, root_of, spell
 from hybridx.cli._options import index_options, json_option, opened
 from hybridx.cli._run import interruptible
 from hybridx.cli._text import plural, print_json, size, visible, visible_path
@@ -68,8 +68,8 @@ def why(
 def _spelled(file: str, root: str) -> str:
     path = Path(file)
     if path.name in {"", ".."}:
-        path = path.resolve()  # a folder that only its place names
-    if path.absolute() == Path(root).absolute() or path.resolve() == Path(root).resolve():
+        path = resolved(path)  # a folder that only its place names
+    if path.absolute() == Path(root).absolute() or resolved(path) == resolved(Path(root)):
         return ""
     return spell([str(path)], root)[0]
 

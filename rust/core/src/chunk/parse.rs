@@ -108,12 +108,45 @@ fn is_hopeless(text: &[u8], grammar: &Grammar, cancel: &Cancel) -> bool {
     let count = guesses.clone();
     let log = move |_, message: &str| {
         // It recovers, goes back, or drops a guess for a better one.
-        let marks = ["resume ", "recover_to_previous ", "removed "];
-        let is_marked = marks.iter().any(|mark| message.starts_with(mark));
-        count.fetch_add(usize::from(is_marked), Ordering::Relaxed);
+        let told = ["resume ", "recover_to_previous ", "removed "];
+        if told.iter().any(|start| message.starts_with(start)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
     };
     PARSER.with_borrow_mut(|parser| parser.set_logger(Some(Box::new(log))));
     let tree = run(sample, grammar, cancel);
     PARSER.with_borrow_mut(|parser| parser.set_logger(None));
     tree.is_none() || guesses.load(Ordering::Relaxed) > sample.len() / HOPELESS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::language::Language;
+
+    #[test]
+    fn what_is_large_and_no_source_is_not_parsed() {
+        let parsed = |name: &str, line: &str, size: usize| {
+            let text = line.repeat(size / line.len());
+            let grammar = Language::detect(name, &text).grammar().expect("a grammar");
+            parse(&Lines::new(&text), grammar, &Cancel::default()).is_some()
+        };
+        let row = "static const int t[] = {\n    0x81, 0x82, 0x83,\n    'a', 'b',\n};\n";
+        let statement = "fn f(x: u8) -> u8 {\n    x + 1\n}\n";
+        for size in [PROBED / 4, PROBED * 4] {
+            assert!(parsed("a.c", row, size), "a table of {size} bytes");
+            assert!(parsed("a.rs", statement, size), "functions of {size} bytes");
+        }
+        for line in ["x,\n", "@a\n", "def class fn ( } ] if\n"] {
+            assert!(parsed("a.rs", line, PROBED / 4), "small files are worth a guess");
+            assert!(!parsed("a.rs", line, PROBED * 4), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn one_table_longer_than_the_sample_is_source() {
+        let table = format!("int t[] = {{\n{}}};\n", "    0x8141, 0x8142, 'a',\n".repeat(40_000));
+        let grammar = Language::detect("a.c", &table).grammar().expect("a grammar");
+        assert!(parse(&Lines::new(&table), grammar, &Cancel::default()).is_some());
+    }
 }
