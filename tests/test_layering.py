@@ -30,7 +30,7 @@ PYTHON_ROOMS = [
 RUST_ROOMS = [
     {"error"},
     {"path", "digest", "cancel", "guard", "analyzer", "memory"},
-    {"sealed", "lock", "secrets"},
+    {"sealed", "lock", "secrets", "retry"},
     {"inventory", "lease"},
     {"read", "merkle"},
     {"language"},

@@ -17,6 +17,7 @@ pub mod memory;
 pub mod merkle;
 pub mod path;
 pub mod read;
+pub mod retry;
 pub mod rules;
 mod schedule;
 pub mod sealed;

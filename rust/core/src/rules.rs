@@ -13,7 +13,8 @@ use std::sync::Arc;
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder, Glob, gitconfig_excludes_path};
 
-use crate::read::{self, Retry};
+use crate::read;
+use crate::retry::Retry;
 
 /// The name of hybridx's own ignore files.
 pub const IGNORE_FILE: &str = ".hybridxignore";

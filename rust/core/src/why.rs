@@ -11,7 +11,8 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::language::Language;
 use crate::path;
-use crate::read::{self, Reason, Retry, Skip, Unread};
+use crate::read::{self, Reason, Skip, Unread};
+use crate::retry::Retry;
 use crate::rules::{Decision, Folder, Left, Rules, line_of};
 use crate::walk::ScanOptions;
 
