@@ -37,6 +37,7 @@ __all__ = [
     "explain",
     "ingest",
     "languages",
+    "map_large_blocks",
     "path_patterns",
     "redact",
     "release_memory",
@@ -586,6 +587,12 @@ def redact(path: str, text: str) -> tuple[str, list[tuple[int, str]]]:
     """The text of the file at `path` without its secrets, and `(line, rule)` of each.
 
     Lines are counted from 1 and stay what they are.
+    """
+
+def map_large_blocks() -> None:
+    """Has large blocks go back to the operating system as soon as they are freed.
+
+    It is a setting of the whole process, made for good.
     """
 
 def release_memory() -> None:

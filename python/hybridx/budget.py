@@ -48,9 +48,9 @@ class Budget:
         rows = spare // 10 // ((dimension * 4 + 96) * _ROW_COPIES)
         return cls(
             limit=limit,
-            heap_bytes=min(max(spare * 2 // 5, 15 * MIB), 256 * MIB),
-            flush_rows=min(max(rows, 1024), 32_768),
-            ingest_bytes=min(max(spare // 4, 8 * MIB), 256 * MIB),
+            heap_bytes=min(max(spare // 4, 15 * MIB), 128 * MIB),
+            flush_rows=min(max(rows, 1024), 16_384),
+            ingest_bytes=min(max(spare // 8, 8 * MIB), 128 * MIB),
             queue=3 if spare >= 256 * MIB else 1,
         )
 

@@ -75,6 +75,7 @@ class Update:
             Cancelled: the cancel token was set. What was committed is kept.
             TooManyErrorsError, ModelError, StoreError, OSError: as they say; likewise.
         """
+        _core.map_large_blocks()
         self.layout.create()
         lock: _core.Lock | None = None
         executor = ThreadPoolExecutor(1, "hybridx-main")
@@ -205,7 +206,8 @@ class Update:
         tally.removed = len(changes.removed)
         tally.expect("added", changes.added)
         tally.expect("modified", changes.modified)
-        tally.expect("moved", [new for _, new in changes.moved])
+        moved = [new for _, new in changes.moved]
+        tally.expect("moved", moved)
         origins = {path: path for path in changes.modified}
         origins.update({new: old for old, new in changes.moved})
 
@@ -217,7 +219,7 @@ class Update:
         settings = self.settings
         stream = _core.ingest(
             self.layout.root,
-            tally.expected,
+            sorted([*changes.added, *changes.modified, *moved]),
             jobs=jobs,
             max_file_bytes=settings.max_file_bytes,
             queue=budget.queue,

@@ -47,19 +47,26 @@ class Tally:
     bytes_read: int = 0
     files_done: int = 0
     errors: list[FileError] = field(default_factory=list)
-    _kinds: dict[str, str] = field(default_factory=dict)
+    _expected: Counter[str] = field(default_factory=Counter)
+    """Files that are to be indexed, by kind."""
+    _known: dict[str, str] = field(default_factory=dict)
+    """Those among them that are not new, with their kind: in a first build there are none."""
+    _left_out: dict[str, str] = field(default_factory=dict)
+    """Those that failed, or turned out to be no text, or went away."""
     _seconds: dict[str, float] = field(default_factory=dict)
     _start: float = field(default_factory=time.perf_counter)
     _told: float = 0.0
 
     def expect(self, kind: str, paths: Sequence[str]) -> None:
         """Says that these files are to be indexed, and as what (`added`, `modified`, `moved`)."""
-        self._kinds.update(dict.fromkeys(paths, kind))
+        self._expected[kind] += len(paths)
+        if kind != "added":
+            self._known.update(dict.fromkeys(paths, kind))
 
     @property
-    def expected(self) -> list[str]:
-        """The files that are to be indexed, in order."""
-        return sorted(self._kinds)
+    def expected(self) -> int:
+        """How many files are to be indexed."""
+        return self._expected.total()
 
     def stored(
         self,
@@ -74,9 +81,8 @@ class Tally:
         """
         for path, stage, message in [*source.failed, *failed]:
             self.errors.append(FileError(path, stage, message))
-            self._kinds[path] = "failed"
-        # Files that turned out to be no text, or went away, between the scan and the read.
-        self._kinds.update(dict.fromkeys(source.skipped, "skipped"))
+            self._left_out[path] = "failed"
+        self._left_out.update(dict.fromkeys(source.skipped, "skipped"))
         self.added_chunks += chunks
         self.files_done += len(source.paths)
         self.bytes_read += source.bytes
@@ -99,7 +105,7 @@ class Tally:
                 Progress(
                     stage=stage,
                     files_done=self.files_done,
-                    files_total=None if stage == "scan" else len(self._kinds),
+                    files_total=None if stage == "scan" else self.expected,
                     bytes_done=self.bytes_read,
                     chunks_done=self.added_chunks,
                     chunks_embedded=self.embedded,
@@ -129,7 +135,10 @@ class Tally:
         after: _core.Totals,
     ) -> IndexReport:
         """The report of the run."""
-        kinds = Counter(self._kinds.values())
+        kinds = self._expected.copy()
+        for path, kind in self._left_out.items():
+            kinds[self._known.get(path, "added")] -= 1
+            kinds[kind] += 1
         seen = len(scan.tree) + len(scan.skipped)
         skipped = len(scan.skipped) + kinds.pop("skipped", 0)
         self._seconds["total"] = time.perf_counter() - self._start

@@ -144,6 +144,11 @@ impl Inventory {
 }
 
 #[pyfunction]
+pub fn map_large_blocks() {
+    memory::map_large_blocks();
+}
+
+#[pyfunction]
 pub fn release_memory(py: Python<'_>) {
     py.detach(memory::release);
 }

@@ -4,33 +4,47 @@ use tantivy::SegmentMeta;
 use tantivy::index::SegmentId;
 use tantivy::indexer::{LogMergePolicy, MergeCandidate, MergePolicy};
 
-/// A larger segment is merged with no other: what a merge holds in memory grows with its chunks,
-/// and what one run may hold does not grow with the tree.
-const LARGE: usize = 100_000;
-
 /// A smaller segment is merged with others soon, and leaves its deleted chunks behind then.
 const SMALL: u32 = 10_000;
+
+/// A larger segment is merged with no other: what a merge holds in memory grows with its chunks,
+/// and what one run may hold does not grow with the tree.
+const LARGE: u32 = 100_000;
+
+/// How many small segments make one, and how many of those between small and large.
+const MANY: usize = 8;
+const FEW: usize = 4;
 
 /// The share of deleted chunks at which a segment is written anew, by itself. Tantivy's own policy
 /// looks at deletions only together with a segment's equals, and by default not at all.
 const WASTE: f64 = 0.2;
 
-/// Merges segments of like size, eight at a time, and purges those with many deleted chunks.
+/// Merges segments of like size and purges those with many deleted chunks.
 #[derive(Debug)]
-pub(super) struct Merges(LogMergePolicy);
+pub(super) struct Merges {
+    small: LogMergePolicy,
+    larger: LogMergePolicy,
+}
 
 impl Default for Merges {
     fn default() -> Self {
-        let mut policy = LogMergePolicy::default();
-        policy.set_max_docs_before_merge(LARGE);
-        policy.set_min_layer_size(SMALL);
-        Self(policy)
+        let mut small = LogMergePolicy::default();
+        small.set_min_num_segments(MANY);
+        small.set_min_layer_size(SMALL);
+        let mut larger = small.clone();
+        larger.set_min_num_segments(FEW);
+        Self { small, larger }
     }
 }
 
 impl MergePolicy for Merges {
     fn compute_merge_candidates(&self, segments: &[SegmentMeta]) -> Vec<MergeCandidate> {
-        let mut candidates = self.0.compute_merge_candidates(segments);
+        let between = |from, to| -> Vec<SegmentMeta> {
+            let sizes = segments.iter().filter(|segment| (from..to).contains(&segment.num_docs()));
+            sizes.cloned().collect()
+        };
+        let mut candidates = self.small.compute_merge_candidates(&between(0, SMALL));
+        candidates.extend(self.larger.compute_merge_candidates(&between(SMALL, LARGE)));
         let merged: Vec<SegmentId> = candidates.iter().flat_map(|merge| merge.0.clone()).collect();
         let wasteful = segments.iter().filter(|segment| {
             segment.max_doc() >= SMALL
