@@ -43,6 +43,6 @@ def test_every_promise_has_a_test(promise: str, tests: list[tuple[str, str]]) ->
     for module, name in tests:
         paths = [*ROOT.glob(f"tests/{module}.py"), *ROOT.glob(f"rust/core/**/{module}.rs")]
         assert paths, f"there is no test module {module}"
-        if name:
-            text = "".join(path.read_text(encoding="utf-8") for path in paths)
-            assert re.search(rf"(def|fn) {name}\b", text), f"{module} has no {name}"
+        assert name, f"{module} alone is no test"
+        text = "".join(path.read_text(encoding="utf-8") for path in paths)
+        assert re.search(rf"(def|fn) {name}\b", text), f"{module} has no {name}"

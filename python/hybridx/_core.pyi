@@ -441,9 +441,6 @@ class Bm25Writer:
     def commit(self, payload: str) -> None:
         """Makes everything since the last commit visible and durable at once."""
 
-    def rollback(self) -> None:
-        """Forgets everything since the last commit."""
-
     def close(self) -> None:
         """Waits for merges and closes the index."""
 

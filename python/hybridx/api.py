@@ -321,11 +321,13 @@ class Index:
         self._check_process()
         from hybridx.verify import verify
 
-        with self._locked(cancel):
-            found = verify(self._layout)
-        if found is None:
-            raise NotIndexedError(f"no index for {self.root}; run: hybridx index {self.root}")
-        return found
+        # Nothing is made in a folder that is no index, not even a lock.
+        if (self._layout.folder / "epochs").is_dir():
+            with self._locked(cancel):
+                found = verify(self._layout)
+            if found is not None:
+                return found
+        raise NotIndexedError(f"no index for {self.root}; run: hybridx index {self.root}")
 
     @contextlib.contextmanager
     def _locked(self, cancel: _core.CancelToken | None) -> Iterator[None]:

@@ -35,6 +35,8 @@ class Budget:
     """Files that are worked on: text, syntax trees, chunks."""
     queue: int
     """Batches that wait between two steps."""
+    others: int = 0
+    """What the process held before, beyond what a run loads: it is not the run's to save."""
 
     @classmethod
     def of(cls, limit_mb: int | None, dimension: int) -> Budget:
@@ -48,15 +50,16 @@ class Budget:
         rows = spare // 10 // ((dimension * 4 + 96) * _ROW_COPIES)
         return cls(
             limit=limit,
-            heap_bytes=min(max(spare // 4, 15 * MIB), 128 * MIB),
+            heap_bytes=min(max(spare // 5, 15 * MIB), 64 * MIB),
             flush_rows=min(max(rows, 1024), 16_384),
             ingest_bytes=min(max(spare // 8, 8 * MIB), 128 * MIB),
             queue=3 if spare >= 256 * MIB else 1,
+            others=max(anonymous_memory() - _RUNTIME, 0),
         )
 
     def is_tight(self) -> bool:
         """Whether the process has come close to the limit."""
-        return anonymous_memory() > self.limit * _PRESSURE
+        return anonymous_memory() - self.others > self.limit * _PRESSURE
 
 
 def memory_of_machine() -> int:

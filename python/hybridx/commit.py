@@ -136,7 +136,7 @@ class Generation:
             # It may have been superseded and removed while it was being opened.
             try:
                 found = cls.of(epoch)
-                if found is None or found.lease or layout.current() == epoch:
+                if (found and found.lease) or layout.current() == epoch:
                     return found
             except Exception:
                 if attempt == 4 or layout.current() == epoch:  # noqa: PLR2004
@@ -360,15 +360,14 @@ class Writer:
         """Whether so much of the table is superseded that writing it anew is worth it."""
         needed = chunks * (self.template.dimension * 4 + _ROW_BYTES)
         garbage = self.vector_files.bytes - needed
-        # An older table that is still read is no reason to write one more.
-        return not self._held_tables() and (
-            garbage > needed * _GARBAGE + _SLACK or self._vectors.version > _MANY_VERSIONS
-        )
+        # Each older table that is still read stays as long as it is: one more must be worth more.
+        bound = (needed * _GARBAGE + _SLACK) * 4 ** len(self._held_tables())
+        return garbage > bound or self._vectors.version > _MANY_VERSIONS
 
     def _held_tables(self) -> set[int]:
         """Drops snapshots that nobody reads; the tables of earlier ones that somebody does."""
         held = set()
-        for path in self.epoch.snapshots.iterdir():
+        for path in self.epoch.snapshots.glob("*.*.snapshot"):
             if path.name != self.template.snapshot and not _core.Lease.remove_unless_held(path):
                 held.add(int(path.name.split(".")[1]))
         return held - {self.template.vectors_table}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from hybridx import _core
 from hybridx.budget import Budget
 from hybridx.commit import MANIFEST_FORMAT, Generation, Manifest, Writer
+from hybridx.layout import Epoch
 from hybridx.pipeline import EmbedStep, StoreStep, call, sequentially, side_by_side
 from hybridx.scan import scan_tree
 from hybridx.store import STORE_VERSION
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     from hybridx.config import Settings
     from hybridx.embed.model import Model
-    from hybridx.layout import Epoch, Layout
+    from hybridx.layout import Layout
     from hybridx.types import IndexReport, ProgressCallback
 
 
@@ -121,7 +123,9 @@ class Update:
             manifest, after = await self._write(executor, work)
         self._make_current(epoch)
         if scan.cache is not None:
-            await call(executor, scan.cache.save, self.layout.stat_cache)
+            # A cache: without it the next scan reads every file.
+            with contextlib.suppress(OSError):
+                await call(executor, scan.cache.save, self.layout.stat_cache)
         chunks = before.totals().chunks
         return tally.report(self.layout.root, scan, manifest, chunks, after.totals())
 
@@ -144,6 +148,9 @@ class Update:
             return next(free), None
         if current and current.is_twin_of(wanted):
             wanted = current
+        if current is None:
+            # The pointer may be lost; what it pointed to, or is being built, is there.
+            wanted = max(self.layout.twins_of(wanted), key=Epoch.made, default=wanted)
         if current == wanted:
             self.layout.drop_other_epochs(wanted)
         base = Generation.of(wanted, trusting=bool(self.request.mend))

@@ -53,6 +53,8 @@ _TORN = re.compile(r"stat-cache\.tmp\d+|CURRENT\.\d+|\.clock\d+|removed\.\d+")
 _TORN_EARLY = re.compile(r"(root|\.gitignore|CACHEDIR\.TAG)\.\d+-\d+")
 """What is made before the lock is taken."""
 
+_EPOCH_NAME = re.compile(r"[0-9a-f]{16}(-\d+)?")
+
 _EARLY_SECONDS = 60.0
 """Older than this, nobody is still writing it."""
 
@@ -96,6 +98,13 @@ class Epoch:
         # LanceDB's; it would keep them for a week.
         _remove(self.vectors.glob("*/*/.tmp*"))
         _remove(self.vectors.glob("*/_versions/*.manifest#*"))
+
+    def made(self) -> float:
+        """When its last commit was, in seconds; 0 if there was none."""
+        try:
+            return (self.bm25 / "meta.json").stat().st_mtime
+        except OSError:
+            return 0.0
 
     def twins(self) -> Iterator[Epoch]:
         """This one, and then others of the same fingerprint."""
@@ -204,7 +213,10 @@ class Layout:
         if holder is None:
             return "another process"
         pid, since = holder
-        started, now = time.localtime(since), time.localtime()
+        try:
+            started, now = time.localtime(since), time.localtime()
+        except (OverflowError, ValueError, OSError):
+            return f"process {pid}"
         form = "%H:%M:%S" if started[:3] == now[:3] else "%Y-%m-%d %H:%M:%S"
         return f"process {pid} (since {time.strftime(form, started)})"
 
@@ -262,20 +274,26 @@ class Layout:
         """The stores made under `fingerprint`."""
         return Epoch(self.folder / "epochs" / fingerprint[:16])
 
+    def twins_of(self, epoch: Epoch) -> list[Epoch]:
+        """The epochs there are of the same fingerprint."""
+        return [Epoch(folder) for folder in epoch.folder.parent.glob(f"{epoch.folder.name[:16]}*")]
+
     def current(self) -> Epoch | None:
         """The epoch that readers open; `None` if there is no index."""
         try:
-            name = self._current.read_text("utf-8").strip()
-        except (FileNotFoundError, NotADirectoryError):
+            name = self._current.read_bytes().decode("ascii", "replace").strip()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
         folder = self.folder / "epochs" / name
         # A name that is none (a damaged file) is treated as no index: the next update heals it.
-        return Epoch(folder) if name and "/" not in name and folder.is_dir() else None
+        return Epoch(folder) if _EPOCH_NAME.fullmatch(name) and folder.is_dir() else None
 
     def switch(self, epoch: Epoch) -> None:
         """Makes `epoch` the one that readers open, atomically and durably."""
         temporary = self.folder / f"CURRENT.{os.getpid()}"
         _write_durably(temporary, f"{epoch.folder.name}\n".encode())
+        if self._current.is_dir():
+            shutil.rmtree(self._current)
         temporary.replace(self._current)
         _sync(self.folder)
 

@@ -316,8 +316,8 @@ class VectorStore:
     def drop_others(self, keep: Collection[int]) -> None:
         """Drops every table but this one and those numbered in `keep`."""
         kept = {f"chunks-{number}" for number in {self.number, *keep}}
-        for folder in self.folder.iterdir():
-            if folder.name.removesuffix(".lance") not in kept:
+        for folder in self.folder.glob("chunks-*.lance"):
+            if folder.stem not in kept:
                 # Not by LanceDB: what a torn run left may be no whole table.
                 shutil.rmtree(folder)
 

@@ -162,6 +162,9 @@ class _Audit:
             lexical.paths[left] == semantic.paths[right]
         )
         self._report("damaged_vector", semantic, right[~same])
+        # Where the paths differ, the rows of both files are to be made anew.
+        moved = lexical.paths[left] != semantic.paths[right]
+        self._report("damaged_chunk", lexical, left[moved])
 
     def _report(self, kind: str, side: _Side, rows: NDArray[np.int64]) -> None:
         for path, count in Counter(side.paths[rows].tolist()).items():

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hybridx.cli._options import index_options, json_option, opened, path_argument
+from hybridx.cli._options import (
+    index_options,
+    json_option,
+    lock_timeout_option,
+    opened,
+    path_argument,
+)
 from hybridx.cli._progress import progress_bar
 from hybridx.cli._run import interruptible
 from hybridx.cli._text import plural, print_json, visible, visible_path
@@ -23,6 +29,7 @@ _SHOWN = 20
 @click.command()
 @path_argument
 @click.option("--repair", is_flag=True, help="Mend what is wrong, from the source files.")
+@lock_timeout_option
 @json_option
 @index_options
 @click.pass_context
@@ -60,9 +67,12 @@ def verify(
             click.echo(f"{plural(len(found.repaired), 'problem')} mended", err=True)
         show(found.problems)
         if not quiet:
-            checked = ", ".join(f"{count:,} {what}" for what, count in found.checked.items())
+            counts = dict(found.checked)
+            generation = counts.pop("generation", None)
+            parts = [] if generation is None else [f"generation {generation}"]
+            parts += [f"{count:,} {what.replace('_', ' ')}" for what, count in counts.items()]
             said = "all is well" if found.ok else plural(len(found.problems), "problem")
-            click.echo(f"{said} ({checked.replace('_', ' ')})", err=True)
+            click.echo(f"{said} ({', '.join(parts)})" if parts else said, err=True)
             if not found.ok:
                 click.echo("  mend it: hybridx verify --repair", err=True)
     if not found.ok:

@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 /// An exclusive lock on an index; released when dropped, or when the process ends however it ends.
 #[derive(Debug)]
 pub struct Lock {
-    // Held for its lock alone.
-    _file: File,
+    file: File,
+    owner: u32,
 }
 
 /// Who holds a lock.
@@ -46,7 +46,16 @@ impl Lock {
         // Only tells others who holds it; the lock itself does not depend on it.
         let _ = file.set_len(0).and_then(|()| file.rewind());
         let _ = writeln!(file, "{} {since}", std::process::id());
-        Ok(Some(Self { _file: file }))
+        Ok(Some(Self { file, owner: std::process::id() }))
+    }
+
+    /// Releases the lock, also where a fork of this process still has the file open. A fork that
+    /// calls this releases nothing but its own handle.
+    pub fn release(self) {
+        if self.owner == std::process::id() {
+            // Dropping the file does the same, unless it is open elsewhere.
+            let _ = self.file.unlock();
+        }
     }
 
     /// Who took the lock last, by what it wrote into it.

@@ -48,10 +48,6 @@ impl Bm25Writer {
         Ok(py.detach(|| open(self.lock().as_mut())?.commit(payload))?)
     }
 
-    fn rollback(&self, py: Python<'_>) -> Result<()> {
-        Ok(py.detach(|| open(self.lock().as_mut())?.rollback())?)
-    }
-
     /// Closes the index without waiting; what was not committed is forgotten.
     fn abandon(&self, py: Python<'_>) {
         let writer = self.lock().take();

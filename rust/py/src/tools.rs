@@ -66,7 +66,8 @@ impl Lock {
     }
 
     fn release(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let lock = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        lock.into_iter().for_each(lock::Lock::release);
     }
 }
 

@@ -44,7 +44,8 @@ pub struct Searcher {
 impl Searcher {
     /// Opens the last commit of the index in `folder`; `None` if there is no index.
     pub fn open(folder: &Path) -> Result<Option<Self>> {
-        if !folder.join("meta.json").exists() {
+        let meta = folder.join("meta.json");
+        if !meta.try_exists().map_err(Error::io(&meta))? {
             return Ok(None);
         }
         guarded(folder, || Self::open_last(folder)).map(Some)
@@ -340,10 +341,6 @@ mod tests {
         assert_eq!(store.paths("fresh", &Filter::default()), ["src/use.py"]);
         assert_eq!((before.payload(), before.len(), store.open().len()), (Some("one"), 4, 4));
         assert_eq!(before.search("fresh", 9, &Filter::default()).expect("searched"), []);
-        store.1.delete(ROWS.map(|row| row.0));
-        store.1.rollback().expect("rolled back");
-        store.1.commit("three").expect("committed");
-        assert_eq!(store.open().ids().expect("ids").len(), 4);
     }
 
     #[test]

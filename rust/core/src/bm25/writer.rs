@@ -97,12 +97,6 @@ impl Writer {
         Ok(())
     }
 
-    /// Forgets everything since the last commit.
-    pub fn rollback(&mut self) -> Result<()> {
-        self.inner.rollback().map_err(|error| self.trouble.explain(error))?;
-        Ok(())
-    }
-
     /// Waits for merges under way and closes the index.
     pub fn close(self) -> Result<()> {
         self.inner.wait_merging_threads().map_err(|error| self.trouble.explain(error))
