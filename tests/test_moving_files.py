@@ -276,7 +276,7 @@ def test_a_busy_file_fails_alone_is_tried_by_every_run_and_heals(
         assert "unavailable" in report.errors[0].message
         assert (report.files.added, report.files.failed) == (2, 1), "it stalled the others"
         check_digests(index, tmp_path / "scratch")
-        assert index.why("sub/f.py").reason == "unreadable", "it is still busy"
+        assert index.why("sub/f.py").reason == "busy"
         again = updated(index)
         assert again.errors == report.errors, "it was not tried again, or says something else"
         assert again.generation == report.generation, "a generation for nothing new"
@@ -284,6 +284,22 @@ def test_a_busy_file_fails_alone_is_tried_by_every_run_and_heals(
     assert (why.verdict, why.stage, why.next) == ("failed", "read", "retry")
     check_settled(index, moving, tmp_path / "fresh")
     assert index.status().failed == 0
+
+
+def test_what_is_busy_when_the_tree_is_scanned_keeps_its_rows(moving: Tree, tmp_path: Path) -> None:
+    index = open_index(moving, max_file_bytes=LIMIT)
+    updated(index)
+    before = chunks(index)
+    moving.write("sub/f.py", version(7))
+    with leases() as lease:
+        lease(moving.path("sub/f.py"))
+        report = index.update()
+        assert (report.files.removed, report.files.skipped) == (0, 1)
+        check_whole(index)
+        assert chunks(index) == before, "rows of a file that nobody could look at are gone"
+        assert index.why("sub/f.py").verdict == "indexed"
+    check_settled(index, moving, tmp_path / "fresh")
+    assert chunks(index) != before
 
 
 def test_a_hopeless_run_ends(

@@ -113,6 +113,7 @@ class Update:
         # Failures that are not asked for stay what they are.
         left = [row for row in before.failed if row[0] in scan.tree and row[0] not in changes]
         draft.fail(left)
+        changes = changes.sparing([path for path, why, _ in scan.skipped if why == "busy"])
         if self.request.mend:
             changes = changes.mending(self.request.mend, scan.tree)
         draft.remove(changes.removed)
@@ -313,6 +314,20 @@ class Selection:
             [path for path in removed if asked(path)],
             [(old, new) for old, new in moved if asked(old) and asked(new)],
         )
+
+    def sparing(self, busy: Collection[str]) -> Selection:
+        """The same, without removing what is at these paths, or below them: nobody could look."""
+        if not busy:
+            return self
+        places = frozenset(busy)
+
+        def is_known(path: str) -> bool:
+            while path and path not in places:
+                path = path.rpartition("/")[0]
+            return not path
+
+        removed = [path for path in self.removed if is_known(path)]
+        return Selection(self.added, self.modified, removed, self.moved)
 
     def mending(self, paths: Collection[str], tree: _core.MerkleTree) -> Selection:
         """These changes, and all that there is of `paths` made anew."""

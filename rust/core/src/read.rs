@@ -35,6 +35,9 @@ pub enum Reason {
     Vanished,
     /// Its name says that it holds secrets; it was not read.
     Sensitive,
+    /// The system could not open or list it just now. What is known of it, and of what lies below
+    /// it, is still the best there is.
+    Busy,
 }
 
 impl Reason {
@@ -48,6 +51,7 @@ impl Reason {
             Self::Special => "special",
             Self::Vanished => "vanished",
             Self::Sensitive => "sensitive",
+            Self::Busy => "busy",
         }
     }
 }
@@ -76,6 +80,7 @@ impl Skip {
         match error.kind() {
             // A folder on the way may have become a file.
             NotFound | NotADirectory => Self::new(Reason::Vanished, ""),
+            _ if is_transient(error) => Self::new(Reason::Busy, error),
             _ => Self::new(Reason::Unreadable, error),
         }
     }
@@ -113,7 +118,7 @@ impl Unread {
     pub fn into_skip(self) -> Skip {
         match self {
             Self::Skip(skip) => skip,
-            Self::Busy(error) => Skip::new(Reason::Unreadable, error),
+            Self::Busy(error) => Skip::from_io(&error),
             Self::Cancelled => Skip::new(Reason::Unreadable, "cancelled"),
         }
     }
@@ -444,6 +449,6 @@ mod tests {
     fn a_busy_file_is_told_apart_from_one_that_is_skipped() {
         let busy = io::Error::from_raw_os_error(libc::ESTALE);
         assert!(is_transient(&busy));
-        assert_eq!(Unread::Busy(busy).into_skip().reason, Reason::Unreadable);
+        assert_eq!(Unread::Busy(busy).into_skip().reason, Reason::Busy);
     }
 }
