@@ -108,28 +108,26 @@ def build(place: Path, faults: Faults, what: str) -> Scene:
     return Scene(place, faults, (), nothing, indexed=False)
 
 
-def test_a_disk_that_fails_in_each_step_of_an_update_leaves_the_last_generation(
-    tmp_path: Path, faults: Faults
-) -> None:
-    scene = build(tmp_path, faults, "update")
+def check_each_step(scene: Scene, first_error: int) -> None:
+    """Fails a run in the middle of each of its steps, with one error after the other."""
     there = [step for step in STEPS if step in steps(scene.whole.changes)]
     said = [
         check_failed(scene, ERRORS[number % len(ERRORS)], middle(scene.whole, step))
-        for number, step in enumerate(there)
+        for number, step in enumerate(there, first_error)
     ]
     assert sum(map(bool, said)) >= len(there) // 2, "most runs noticed nothing"
+
+
+def test_a_disk_that_fails_in_each_step_of_an_update_leaves_the_last_generation(
+    tmp_path: Path, faults: Faults
+) -> None:
+    check_each_step(build(tmp_path, faults, "update"), first_error=0)
 
 
 def test_a_disk_that_fails_in_each_step_of_a_first_build_leaves_nothing_broken(
     tmp_path: Path, faults: Faults
 ) -> None:
-    scene = build(tmp_path, faults, "first build")
-    there = [step for step in STEPS if step in steps(scene.whole.changes)]
-    said = [
-        check_failed(scene, ERRORS[(number + 2) % len(ERRORS)], middle(scene.whole, step))
-        for number, step in enumerate(there)
-    ]
-    assert sum(map(bool, said)) >= len(there) // 2, "most runs noticed nothing"
+    check_each_step(build(tmp_path, faults, "first build"), first_error=2)
 
 
 @pytest.mark.parametrize("folder", ["data", "_deletions"])

@@ -12,6 +12,9 @@ MIB = 1 << 20
 _RUNTIME = 224 * MIB
 """What LanceDB, ONNX Runtime, the bundled model and the interpreter take by themselves."""
 
+_ROW_BYTES = 96
+"""What a row of the vector store takes beside its vector, on average: path, digest, id."""
+
 _ROW_COPIES = 2
 """Times a row is in memory while it waits to be written and is written."""
 
@@ -47,7 +50,7 @@ class Budget:
         else:
             limit = limit_mb * MIB
         spare = max(limit - _RUNTIME, 32 * MIB)
-        rows = spare // 10 // ((dimension * 4 + 96) * _ROW_COPIES)
+        rows = spare // 10 // (row_bytes(dimension) * _ROW_COPIES)
         return cls(
             limit=limit,
             heap_bytes=min(max(spare // 5, 15 * MIB), 64 * MIB),
@@ -60,6 +63,11 @@ class Budget:
     def is_tight(self) -> bool:
         """Whether the process has come close to the limit."""
         return anonymous_memory() - self.others > self.limit * _PRESSURE
+
+
+def row_bytes(dimension: int) -> int:
+    """Bytes of a row of the vector store, on average."""
+    return dimension * 4 + _ROW_BYTES
 
 
 def memory_of_machine() -> int:

@@ -23,6 +23,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hybridx import _core
+from hybridx.budget import row_bytes
 from hybridx.errors import CorruptIndexError, IndexFormatError
 from hybridx.store import REWRITTEN, VectorStore
 
@@ -47,9 +48,6 @@ SETTLED_ROWS = 8192
 _GARBAGE = 0.2
 """Share of the vector store that superseded rows and versions may take, beyond `_SLACK`."""
 _SLACK = 128 << 10
-_ROW_BYTES = 96
-"""What a row takes beside its vector, on average: path, digest, id."""
-
 _MANY_VERSIONS = 4000
 """Versions of the vector store after which it is written anew: LanceDB lists them to open it."""
 
@@ -358,7 +356,7 @@ class Writer:
 
     def _is_due(self, chunks: int) -> bool:
         """Whether so much of the table is superseded that writing it anew is worth it."""
-        needed = chunks * (self.template.dimension * 4 + _ROW_BYTES)
+        needed = chunks * row_bytes(self.template.dimension)
         garbage = self.vector_files.bytes - needed
         # Each older table that is still read stays as long as it is: one more must be worth more.
         bound = (needed * _GARBAGE + _SLACK) * 4 ** len(self._held_tables())
