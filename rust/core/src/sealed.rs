@@ -71,9 +71,8 @@ impl Seal {
 /// Puts a file with these bytes in the place of `path`, in one atomic step. With `durable`, file
 /// and folder have reached the disk when this returns.
 pub fn replace(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
-    // One writer at a time holds the index, but a scan without the lock may write a cache too: the
-    // process id keeps their temporary files apart. What a killed process leaves of them the next
-    // writer removes, by this name.
+    // One writer at a time holds the index. What a killed one leaves of its temporary files the
+    // next one removes, by this name.
     let temporary = path.with_extension(format!("tmp{}", std::process::id()));
     let written = write_file(&temporary, bytes, durable)
         .and_then(|()| fs::rename(&temporary, path))

@@ -241,9 +241,9 @@ pub(super) struct Trouble(Arc<Mutex<Option<(PathBuf, i32)>>>);
 
 impl Trouble {
     fn note(&self, path: &Path, error: &io::Error) {
-        if let Some(number) =
-            error.raw_os_error().filter(|_| error.kind() != ErrorKind::Interrupted)
-        {
+        // A file that is there already is an answer, and no trouble of the disk's.
+        let is_answer = matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::AlreadyExists);
+        if let Some(number) = error.raw_os_error().filter(|_| !is_answer) {
             let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             first.get_or_insert_with(|| (path.to_owned(), number));
         }
