@@ -72,7 +72,8 @@ def make_transformer(folder: Path, pooling: str = "mean") -> NDArray[np.float32]
 
 
 def batch(texts: list[str]) -> pa.RecordBatch:
-    return pa.record_batch({"text": pa.array(texts), "terms": pa.array(texts)})
+    texts_and_terms = {name: pa.array(texts) for name in ("text", "terms")}
+    return pa.record_batch({"context": pa.array([""] * len(texts)), **texts_and_terms})
 
 
 def embed(embedder: Embedder, texts: list[str]) -> NDArray[np.float32]:

@@ -320,9 +320,11 @@ class Draft:
 class IngestBatch:
     """All chunks of some files. `pyarrow.record_batch(batch)` shares its memory.
 
-    Columns: `id` uint64, `path`, `language`, `kind`, `symbol` string, `start_line`, `end_line`
-    uint32 (from 1, inclusive), `offset` uint64 (of the first byte in the text of the file),
-    `text`, `terms` string, `text_digest` fixed_size_binary(16).
+    Columns: `id` uint64, `path`, `language`, `kind`, `symbol` string, `symbols` string (those of
+    the definitions that begin in the chunk, a line each), `start_line`, `end_line` uint32 (from 1,
+    inclusive), `offset` uint64 (of the first byte in the text of the file), `context` (signatures
+    of the definitions around it), `text` string, `terms` (of context and text), `signature`, `doc`
+    string (encoded terms), `text_digest` fixed_size_binary(16) (of context and text).
     """
 
     @property
@@ -461,6 +463,14 @@ class StoredChunk:
     def kind(self) -> str: ...
     @property
     def symbol(self) -> str: ...
+    @property
+    def symbols(self) -> str:
+        """The qualified names of the definitions that begin in it, a line each."""
+
+    @property
+    def context(self) -> str:
+        """Signatures of the definitions around it, a line each."""
+
     @property
     def start_line(self) -> int: ...
     @property

@@ -16,6 +16,7 @@ use hybridx_core::batch::{BatchBuilder, ChunkRow};
 use hybridx_core::bm25::Writer;
 use hybridx_core::cancel::Cancel;
 use hybridx_core::chunk::{Chunk, chunk};
+use hybridx_core::fields::Fields;
 use hybridx_core::ingest::{Ingest, IngestOptions};
 use hybridx_core::language::Language;
 use hybridx_core::secrets::redact;
@@ -208,22 +209,26 @@ fn secrets(criterion: &mut Criterion) {
 /// All chunks of the sources as one batch.
 fn batch_of(sources: &[Source]) -> RecordBatch {
     let mut builder = BatchBuilder::default();
-    let mut encoded = String::new();
+    let mut fields = Fields::default();
     for source in sources {
-        for chunk in source.chunks() {
-            let text = &source.text[chunk.bytes.clone()];
-            encoded.clear();
-            analyze_into(text, &mut encoded);
+        let chunks = source.chunks();
+        fields.clear();
+        chunks.iter().for_each(|chunk| fields.push(&source.text, chunk));
+        for (chunk, fields) in chunks.iter().zip(fields.iter()) {
             let row = ChunkRow {
                 path: &source.path,
                 language: source.language.name(),
                 kind: chunk.kind.name(),
                 symbol: &chunk.symbol,
+                symbols: fields.symbols,
                 start_line: chunk.start_line,
                 end_line: chunk.end_line,
                 offset: chunk.bytes.start,
-                text,
-                terms: &encoded,
+                context: &chunk.context,
+                text: &source.text[chunk.bytes.clone()],
+                terms: fields.terms,
+                signature: fields.signature,
+                doc: fields.doc,
             };
             builder.push(&row).expect("it fits");
         }

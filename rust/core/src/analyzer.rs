@@ -100,6 +100,14 @@ pub fn analyze_into(text: &str, encoded: &mut String) {
     }
 }
 
+/// Whether no word of `text` goes over byte `at`: what is before and after can be analysed apart.
+pub fn ends_word(text: &str, at: usize) -> bool {
+    let bytes = text.as_bytes();
+    let outside =
+        |at: usize| bytes.get(at).is_none_or(|byte| CLASS[usize::from(*byte)] == Class::Other);
+    at == 0 || outside(at - 1) || outside(at)
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
     Other,
@@ -293,6 +301,15 @@ mod tests {
             let mut slow = String::new();
             unicode_word(&word, &mut slow);
             prop_assert_eq!(analyze(&word), slow);
+        }
+
+        #[test]
+        fn analysis_of_what_ends_between_words_is_local(text in "\\PC{0,40}", at in 0_usize..60) {
+            let at = text.floor_char_boundary(at);
+            if ends_word(&text, at) {
+                let (before, after) = text.split_at(at);
+                prop_assert_eq!(analyze(&text), analyze(before) + &analyze(after));
+            }
         }
 
         #[test]

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::analyzer;
 use crate::batch::{BatchBuilder, ChunkRow};
 use crate::cancel::Cancel;
 use crate::chunk;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
+use crate::fields::Fields;
 use crate::guard::guarded;
 use crate::language::Language;
 use crate::path;
@@ -142,9 +142,8 @@ struct Worker<'a> {
 #[derive(Default)]
 struct Scratch {
     file: Vec<u8>,
-    /// Terms of all chunks of the file, and where those of each chunk end.
-    terms: String,
-    ends: Vec<usize>,
+    /// The fields of all chunks of the file.
+    fields: Fields,
 }
 
 impl<'a> Worker<'a> {
@@ -218,7 +217,7 @@ impl<'a> Worker<'a> {
         let Ok(text) = guarded(|| options.secrets.redact(path, &decoded.text)) else {
             return Ok(failed("redact", "the search for secrets failed"));
         };
-        let (terms, ends) = (&mut scratch.terms, &mut scratch.ends);
+        let fields = &mut scratch.fields;
         // Nothing of a file reaches the builder before all of it is known to be good.
         let stop = &self.shared.stop;
         let chunked = guarded(|| {
@@ -226,32 +225,30 @@ impl<'a> Worker<'a> {
             tests::stumble(path);
             let language = Language::detect(path, head(&text.text));
             let chunks = chunk::chunk_until(&text.text, language, stop)?;
-            terms.clear();
-            ends.clear();
-            for chunk in &chunks {
-                analyzer::analyze_into(&text.text[chunk.bytes.clone()], terms);
-                ends.push(terms.len());
-            }
+            fields.clear();
+            chunks.iter().for_each(|chunk| fields.push(&text.text, chunk));
             Ok::<_, Error>((language, chunks))
         });
         let (language, chunks) = match chunked {
             Ok(chunked) => chunked?,
             Err(message) => return Ok(failed("chunk", &message)),
         };
-        let mut start = 0;
-        for (chunk, end) in chunks.iter().zip(&*ends) {
+        for (chunk, fields) in chunks.iter().zip(fields.iter()) {
             self.builder.push(&ChunkRow {
                 path,
                 language: language.name(),
                 kind: chunk.kind.name(),
                 symbol: &chunk.symbol,
+                symbols: fields.symbols,
                 start_line: chunk.start_line,
                 end_line: chunk.end_line,
                 offset: chunk.bytes.start,
+                context: &chunk.context,
                 text: &text.text[chunk.bytes.clone()],
-                terms: &terms[start..*end],
+                terms: fields.terms,
+                signature: fields.signature,
+                doc: fields.doc,
             })?;
-            start = *end;
         }
         Ok(Outcome::Indexed(Arc::new(FileRow {
             digest: Digest::of(&scratch.file),

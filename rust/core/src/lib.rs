@@ -7,6 +7,7 @@ pub mod cancel;
 pub mod chunk;
 pub mod digest;
 pub mod error;
+pub mod fields;
 pub mod guard;
 pub mod ingest;
 pub mod inventory;

@@ -88,9 +88,13 @@ impl Encoder {
                 rows.iter().map(|row| encoder.tokens(terms.value(*row))).collect()
             }
             Self::Subwords(encoder) => {
-                let texts = strings(batch, "text")?;
-                let texts = rows.iter().map(|row| texts.value(*row));
-                encoder.tokens(texts.map(|text| format!("{}{text}", encoder.prefix)).collect())?
+                let (contexts, texts) = (strings(batch, "context")?, strings(batch, "text")?);
+                let passage = |row: &usize| {
+                    let (context, text) = (contexts.value(*row), texts.value(*row));
+                    let line_end = if context.is_empty() { "" } else { "\n" };
+                    format!("{}{context}{line_end}{text}", encoder.prefix)
+                };
+                encoder.tokens(rows.iter().map(passage).collect())?
             }
         };
         Ok(pad(&rows, &tokens, budget))

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hybridx_core::chunk::{Chunk, Kind, MAX_CHUNK, MAX_LINE, chunk};
+use hybridx_core::chunk::{Chunk, Definition, Kind, MAX_CHUNK, MAX_LINE, chunk};
 use hybridx_core::language::Language;
 use proptest::prelude::*;
 
@@ -23,18 +23,30 @@ fn samples() -> BTreeMap<PathBuf, (Language, String)> {
     samples
 }
 
-fn listing(chunks: &[Chunk]) -> String {
-    chunks.iter().fold(String::new(), |mut listing, piece| {
-        let line = format!(
-            "{}-{} {} {}",
-            piece.start_line,
-            piece.end_line,
-            piece.kind.name(),
-            piece.symbol
-        );
-        writeln!(listing, "{}", line.trim_end()).expect("writing to a string");
-        listing
-    })
+/// A line a chunk; below it, `<` its context and `=` its definitions with signature and doc.
+fn listing(text: &str, chunks: &[Chunk]) -> String {
+    let short = |part: &str| {
+        let words: Vec<&str> = part.split_whitespace().collect();
+        let line = words.join(" ");
+        line.chars().take(60).collect::<String>()
+    };
+    let mut listing = String::new();
+    for piece in chunks {
+        let (start, end) = (piece.start_line, piece.end_line);
+        listing += format!("{start}-{end} {} {}", piece.kind.name(), piece.symbol).trim_end();
+        listing += "\n";
+        for line in piece.context.lines() {
+            listing += &format!("  < {line}\n");
+        }
+        for Definition { symbol, kind, start_line, signature, doc } in &piece.definitions {
+            let signature = short(&text[signature.clone()]);
+            let doc = short(&text[doc.clone()]);
+            let about = format!("{start_line} {} {symbol} | {signature} | {doc}", kind.name());
+            listing += format!("  = {about}").trim_end_matches([' ', '|']);
+            listing += "\n";
+        }
+    }
+    listing
 }
 
 /// Set `HYBRIDX_UPDATE_GOLDEN=1` to store the chunks as they are now; then read the difference.
@@ -43,7 +55,7 @@ fn samples_give_their_goldens() {
     let update = std::env::var_os("HYBRIDX_UPDATE_GOLDEN").is_some();
     let mut differences = String::new();
     for (path, (language, text)) in samples() {
-        let actual = listing(&chunk(&text, language));
+        let actual = listing(&text, &chunk(&text, language));
         let golden = PathBuf::from(format!("{}.golden", path.display()));
         if update {
             fs::write(&golden, &actual).expect("writing the golden");
@@ -104,9 +116,38 @@ fn check_contract(text: &str, language: Language) {
             assert!(cut && line.len() > MAX_LINE, "a chunk is no whole lines");
         }
         end = piece.bytes.end;
+        check_definitions(text, piece);
     }
+    let begins = chunks.iter().flat_map(|piece| &piece.definitions);
+    let begins: Vec<_> = begins.map(|it| (it.signature.start, &it.symbol)).collect();
+    assert!(begins.is_sorted_by_key(|(start, _)| start), "definitions are out of order");
+    let mut once = begins.clone();
+    once.sort_unstable();
+    once.dedup();
+    assert_eq!(once.len(), begins.len(), "a definition is listed twice");
     assert!(text[end..].trim().is_empty(), "the end of the text is lost");
     assert!(lines.iter().all(|count| *count <= 1), "a line lies in two chunks");
+}
+
+/// What a chunk tells of the definitions in it lies in it, and what it tells of those around it
+/// is short and stands before it.
+fn check_definitions(text: &str, piece: &Chunk) {
+    for Definition { symbol, signature, doc, start_line, .. } in &piece.definitions {
+        for part in [signature, doc] {
+            let inside = piece.bytes.start <= part.start && part.end <= piece.bytes.end;
+            assert!(inside && text.get(part.clone()).is_some(), "{symbol}: {part:?} is outside");
+        }
+        assert!(!signature.is_empty(), "{symbol}: nothing begins it");
+        assert!(!symbol.is_empty(), "a definition without a name");
+        let number = text[..signature.start].matches('\n').count() + 1;
+        assert_eq!(*start_line as usize, number, "{symbol} begins on another line");
+    }
+    assert!(piece.context.lines().count() <= 6 && !piece.context.ends_with('\n'));
+    for line in piece.context.lines() {
+        assert!(!line.is_empty() && line.len() <= 160, "a context of {line:?}");
+        let first = line.split(' ').next().expect("a word");
+        assert!(text[..piece.bytes.start].contains(first), "{line:?} does not stand before");
+    }
 }
 
 #[test]
@@ -167,7 +208,12 @@ fn line_ends_and_marks_of_windows_change_nothing() {
         // The carriage return is part of a shell word, so bash's tree differs.
         if language.name() != "bash" {
             let (unix, windows) = (chunk(&text, language), chunk(&windows, language));
-            assert_eq!(listing(&unix), listing(&windows), "{}", path.display());
+            assert_eq!(
+                listing(&text, &unix),
+                listing(&text.replace('\n', "\r\n"), &windows),
+                "{}",
+                path.display()
+            );
         }
     }
 }

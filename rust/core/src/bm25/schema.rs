@@ -9,7 +9,7 @@ use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 use crate::analyzer::{self, Term};
 
 /// Changes whenever documents of another schema would be written; part of the index fingerprint.
-pub const BM25_VERSION: u32 = 3;
+pub const BM25_VERSION: u32 = 4;
 
 /// The name under which [`EncodedTerms`] is registered.
 const ENCODED_TERMS: &str = "hybridx_terms";
@@ -25,14 +25,16 @@ pub(super) struct Fields {
     pub path_terms: Field,
     /// The symbol's terms.
     pub symbol_terms: Field,
-    /// The symbol, whole and without its qualifiers, as it is written.
+    /// Each definition that begins in the chunk, whole and without its qualifiers, as written.
     pub name: Field,
     /// The text's terms.
     pub body: Field,
     pub language: Field,
     pub kind: Field,
-    /// Stored only: what a hit shows.
+    /// Stored only: what a hit shows, and what its id and its vector were made of.
     pub symbol: Field,
+    pub symbols: Field,
+    pub context: Field,
     pub start_line: Field,
     pub end_line: Field,
     pub offset: Field,
@@ -55,6 +57,8 @@ pub(super) fn schema() -> Schema {
     schema.add_text_field("language", STRING | STORED);
     schema.add_text_field("kind", STRING | STORED);
     schema.add_text_field("symbol", STORED);
+    schema.add_text_field("symbols", STORED);
+    schema.add_text_field("context", STORED);
     schema.add_u64_field("start_line", STORED);
     schema.add_u64_field("end_line", STORED);
     schema.add_u64_field("offset", STORED);
@@ -75,6 +79,8 @@ impl Fields {
             language: schema.get_field("language")?,
             kind: schema.get_field("kind")?,
             symbol: schema.get_field("symbol")?,
+            symbols: schema.get_field("symbols")?,
+            context: schema.get_field("context")?,
             start_line: schema.get_field("start_line")?,
             end_line: schema.get_field("end_line")?,
             offset: schema.get_field("offset")?,

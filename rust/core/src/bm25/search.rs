@@ -239,11 +239,12 @@ mod tests {
                 language,
                 kind: if symbol.is_empty() { "module" } else { "function" },
                 symbol,
+                symbols: symbol,
                 start_line: 1,
                 end_line: 2,
-                offset: 0,
                 text,
                 terms: &terms,
+                ..ChunkRow::default()
             };
             builder.push(&row).expect("a row");
         }

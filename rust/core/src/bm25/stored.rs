@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use tantivy::schema::{Field, FieldType, IndexRecordOption, Value};
 use tantivy::{DocAddress, DocSet, SegmentReader, TERMINATED, TantivyDocument, Term};
 
-use crate::batch::ChunkRow;
+use crate::batch::{ChunkRow, text_digest};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::guard;
@@ -30,14 +30,18 @@ pub struct StoredChunk {
     pub language: String,
     /// The kind's name.
     pub kind: String,
-    /// The qualified name of the innermost definition; may be empty.
+    /// The qualified name of the innermost definition or definitions; may be empty.
     pub symbol: String,
+    /// The qualified names of the definitions that begin in it, a line each.
+    pub symbols: String,
     /// First line, from 1.
     pub start_line: u32,
     /// Last line, included.
     pub end_line: u32,
     /// Where it starts in the file's text, in bytes.
     pub offset: u64,
+    /// Signatures of the definitions around it, a line each; may be empty.
+    pub context: String,
     /// Its text.
     pub text: String,
 }
@@ -56,25 +60,34 @@ impl StoredChunk {
             language: text(fields.language),
             kind: text(fields.kind),
             symbol: text(fields.symbol),
+            symbols: text(fields.symbols),
             start_line: u32::try_from(number(fields.start_line)).unwrap_or(0),
             end_line: u32::try_from(number(fields.end_line)).unwrap_or(0),
             offset: number(fields.offset),
+            context: text(fields.context),
             text: text(fields.text),
         }
     }
 
-    /// Whether it is what was stored under its id, by the digest of its text.
+    /// The digest of what was embedded of it.
+    fn text_digest(&self) -> Digest {
+        text_digest(&self.context, &self.text)
+    }
+
+    /// Whether it is what was stored under its id, by the digest of what was embedded.
     fn is_sound(&self, text_digest: &Digest) -> bool {
         let row = ChunkRow {
             path: &self.path,
             language: &self.language,
             kind: &self.kind,
             symbol: &self.symbol,
+            symbols: &self.symbols,
             start_line: self.start_line,
             end_line: self.end_line,
             offset: usize::try_from(self.offset).unwrap_or(usize::MAX),
+            context: &self.context,
             text: &self.text,
-            terms: "",
+            ..ChunkRow::default()
         };
         row.id(text_digest) == self.id
     }
@@ -103,7 +116,7 @@ impl Searcher {
                 let Some(address) = self.locate(id)? else { continue };
                 let document: TantivyDocument = self.inner.doc(address)?;
                 let chunk = StoredChunk::of(id, &document, &self.fields);
-                if !chunk.is_sound(&Digest::of(chunk.text.as_bytes())) {
+                if !chunk.is_sound(&chunk.text_digest()) {
                     return Err(self.corrupt(format!("chunk {id:x} is not what was stored")));
                 }
                 chunks.push(chunk);
@@ -125,8 +138,8 @@ impl Searcher {
         })
     }
 
-    /// Every chunk, in no particular order: `id`, `path`, the digest of its text as the vectors
-    /// have it, and whether it is what was stored under its id.
+    /// Every chunk, in no particular order: `id`, `path`, the digest of what was embedded as the
+    /// vectors have it, and whether it is what was stored under its id.
     pub fn rows(&self) -> Result<Vec<RecordBatch>> {
         self.guarded(|| {
             let segments = self.inner.segment_readers().par_iter();
@@ -157,7 +170,7 @@ impl Searcher {
             // One without an id cannot be what was stored, whatever its id is taken to be.
             let chunk =
                 StoredChunk::of(ids.first(doc).unwrap_or_default(), &document?, &self.fields);
-            let digest = Digest::of(chunk.text.as_bytes());
+            let digest = chunk.text_digest();
             id.append_value(chunk.id);
             path.append_value(&chunk.path);
             text_digest.append_value(digest.short())?;

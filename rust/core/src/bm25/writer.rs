@@ -54,10 +54,11 @@ impl Writer {
         let rows = ChunkColumns::of(batch)?;
         let fields = &self.fields;
         let mut path_terms = String::new();
-        let mut previous = ("", "");
+        let mut previous = "";
         for row in 0..batch.num_rows() {
             let (path, symbol) = (rows.path.value(row), rows.symbol.value(row));
-            if path != previous.0 {
+            if path != previous {
+                previous = path;
                 path_terms.clear();
                 analyzer::analyze_into(path, &mut path_terms);
             }
@@ -70,19 +71,20 @@ impl Writer {
             document.add_u64(fields.start_line, rows.start_line.value(row).into());
             document.add_u64(fields.end_line, rows.end_line.value(row).into());
             document.add_u64(fields.offset, rows.offset.value(row));
+            for (field, text) in [(fields.symbols, rows.symbols), (fields.context, rows.context)] {
+                if !text.value(row).is_empty() {
+                    document.add_text(field, text.value(row));
+                }
+            }
             document.add_text(fields.text, rows.text.value(row));
             document.add_text(fields.body, rows.terms.value(row));
             if !symbol.is_empty() {
                 document.add_text(fields.symbol, symbol);
                 document.add_text(fields.symbol_terms, analyzer::analyze(symbol));
-                // Of a definition in several pieces only the first is where it is defined.
-                if (path, symbol) != previous {
-                    for name in names(symbol) {
-                        document.add_text(fields.name, name);
-                    }
-                }
             }
-            previous = (path, symbol);
+            for name in rows.symbols.value(row).lines().flat_map(names) {
+                document.add_text(fields.name, name);
+            }
             self.inner.add_document(document).map_err(|error| self.trouble.explain(error))?;
         }
         Ok(())

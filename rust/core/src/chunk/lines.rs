@@ -39,6 +39,11 @@ impl<'t> Lines<'t> {
         self.starts.len() - 1
     }
 
+    /// The number, counted from 1, of the line in which byte `at` lies.
+    pub fn number(&self, at: usize) -> u32 {
+        u32::try_from(self.starts.partition_point(|start| *start <= at)).unwrap_or(u32::MAX)
+    }
+
     /// Non-whitespace bytes of `lines`.
     pub fn ink(&self, lines: &Range<usize>) -> usize {
         self.ink[lines.end] - self.ink[lines.start]

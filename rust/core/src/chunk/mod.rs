@@ -12,6 +12,7 @@
 //! - The result depends on text and language only, and no text makes it panic, recurse or
 //!   parse without bound.
 
+mod definitions;
 mod lines;
 mod names;
 mod pack;
@@ -25,11 +26,13 @@ use std::ops::Range;
 use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::language::Language;
+pub use definitions::Definition;
+use definitions::Scope;
 use lines::Lines;
-use pack::Scope;
+use syntax::Parsed;
 
 /// Changes whenever the chunks of any text change; part of the index fingerprint.
-pub const CHUNKER_VERSION: u32 = 3;
+pub const CHUNKER_VERSION: u32 = 4;
 
 /// Budget of a chunk in non-whitespace bytes: about 45 lines of code, or 400 to 500 tokens of a
 /// transformer, so a full chunk still fits the 512-token window that most embedding models
@@ -140,8 +143,14 @@ pub struct Chunk {
     pub end_line: u32,
     /// What it is.
     pub kind: Kind,
-    /// Qualified name of the innermost definition that encloses the chunk; empty if none does.
+    /// Qualified name of the innermost definition that encloses the chunk, or else the names of
+    /// those it holds, joined by commas; empty if there are none.
     pub symbol: String,
+    /// Signatures of the definitions around the chunk that its own text does not show: a short
+    /// line each, the innermost last. It is analysed and embedded with the text, never shown.
+    pub context: String,
+    /// The definitions that begin in the chunk, in order.
+    pub definitions: Vec<Definition>,
 }
 
 /// Splits `text` of `language` into chunks.
@@ -159,8 +168,10 @@ pub fn chunk_until(text: &str, language: Language, cancel: &Cancel) -> Result<Ve
         Some(grammar) => syntax::units(&lines, grammar, cancel)?,
         None => None,
     };
-    let (scopes, units) = parsed.unwrap_or_else(|| {
-        (vec![Scope { kind: Kind::Text, symbol: String::new() }], lines::paragraphs(&lines))
+    let parsed = parsed.unwrap_or_else(|| Parsed {
+        scopes: vec![Scope::file(Kind::Text)],
+        units: lines::paragraphs(&lines),
+        definitions: Vec::new(),
     });
-    Ok(pack::pack(&lines, &scopes, &units))
+    Ok(pack::pack(&lines, parsed))
 }

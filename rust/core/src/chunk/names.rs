@@ -89,6 +89,11 @@ fn tidy(name: &str) -> String {
     while !name.is_char_boundary(end) {
         end -= 1;
     }
-    let words: Vec<&str> = name[..end].split_whitespace().collect();
-    words.join(" ").trim_matches(['"', '\'', '`']).to_owned()
+    let name = &name[..end];
+    let quotes = ['"', '\'', '`'];
+    if !name.contains(char::is_whitespace) {
+        return name.trim_matches(quotes).to_owned();
+    }
+    let words: Vec<&str> = name.split_whitespace().collect();
+    words.join(" ").trim_matches(quotes).to_owned()
 }

@@ -1,9 +1,13 @@
 //! Units of whole lines to chunks: grouping, splitting, and where leftovers go.
 
+use std::iter::Peekable;
 use std::ops::Range;
+use std::vec::IntoIter;
 
+use super::definitions::{Definition, Found, Scope, context};
 use super::lines::Lines;
-use super::{Chunk, Kind, MAX_CHUNK, MAX_LINE};
+use super::syntax::Parsed;
+use super::{Chunk, MAX_CHUNK, MAX_LINE};
 
 /// A group smaller than this many non-whitespace bytes is a leftover (a brace, an `#endif`, a
 /// lone import) that says nothing alone and goes to a neighbour.
@@ -13,13 +17,8 @@ const LEFTOVER: usize = 32;
 /// (`EXPORT_SYMBOL(f);`).
 const ADJUNCT: usize = 80;
 
-/// What the lines of a unit belong to.
-pub(super) struct Scope {
-    /// Kind of the definition, [`Kind::Module`] or [`Kind::Text`] for the file itself.
-    pub kind: Kind,
-    /// Qualified name of the definition; empty for the file itself.
-    pub symbol: String,
-}
+/// Names that the symbol of a chunk without an enclosing definition lists at most.
+const MAX_NAMES: usize = 8;
 
 /// Consecutive lines that are best kept together.
 #[derive(Clone, Debug)]
@@ -51,9 +50,16 @@ struct Run {
 }
 
 /// Packs `units` (ascending, disjoint, covering every non-blank line) into chunks.
-pub(super) fn pack(lines: &Lines, scopes: &[Scope], units: &[Unit]) -> Vec<Chunk> {
-    let runs = attach_leftovers(lines, runs(units));
-    let mut out = Packer { lines, scopes, chunks: Vec::with_capacity(runs.len()) };
+pub(super) fn pack(lines: &Lines, parsed: Parsed) -> Vec<Chunk> {
+    let Parsed { scopes, units, mut definitions } = parsed;
+    definitions.sort_by_key(|found| found.definition.signature.start);
+    let runs = attach_leftovers(lines, runs(&units));
+    let mut out = Packer {
+        lines,
+        scopes: &scopes,
+        definitions: definitions.into_iter().peekable(),
+        chunks: Vec::with_capacity(runs.len()),
+    };
     for run in runs {
         // Leftovers may push a definition slightly over the budget; definitions merged because
         // they share lines may exceed it by far.
@@ -166,6 +172,8 @@ fn is_opening(text: &str) -> bool {
 struct Packer<'a> {
     lines: &'a Lines<'a>,
     scopes: &'a [Scope],
+    /// Those that begin after the last chunk, in order.
+    definitions: Peekable<IntoIter<Found>>,
     chunks: Vec<Chunk>,
 }
 
@@ -250,14 +258,42 @@ impl Packer<'_> {
     }
 
     fn push(&mut self, bytes: Range<usize>, lines: &Range<usize>, scope: usize) {
-        let Scope { kind, symbol } = &self.scopes[scope];
+        let around = &self.scopes[scope];
+        let mut symbol = around.symbol.clone();
+        let mut definitions = Vec::new();
+        let mut names = 0;
+        while let Some(found) =
+            self.definitions.next_if(|found| found.definition.signature.start < bytes.end)
+        {
+            let Found { mut definition, parent } = found;
+            within(&mut definition, &bytes);
+            if around.symbol.is_empty() && parent == scope && names < MAX_NAMES {
+                symbol.push_str(if symbol.is_empty() { "" } else { ", " });
+                symbol.push_str(&definition.symbol);
+                names += 1;
+            }
+            definitions.push(definition);
+        }
         let number = |line: usize| u32::try_from(line).unwrap_or(u32::MAX);
         self.chunks.push(Chunk {
+            context: context(self.lines.text, self.scopes, scope, bytes.start),
             bytes,
             start_line: number(lines.start + 1),
             end_line: number(lines.end),
-            kind: *kind,
-            symbol: symbol.clone(),
+            kind: around.kind,
+            symbol,
+            definitions,
         });
     }
+}
+
+/// Leaves of a definition's ranges what lies in the chunk of these bytes.
+fn within(definition: &mut Definition, bytes: &Range<usize>) {
+    let clip = |range: &Range<usize>| {
+        let clipped = range.start.max(bytes.start)..range.end.min(bytes.end);
+        (clipped.start < clipped.end).then_some(clipped)
+    };
+    let Definition { signature, doc, .. } = definition;
+    *signature = clip(signature).unwrap_or(bytes.start..bytes.start);
+    *doc = clip(doc).unwrap_or(signature.start..signature.start);
 }

@@ -17,6 +17,7 @@ pub(crate) const ROWS: &[Row] = &[
         files: &["SConstruct", "SConscript", "wscript"],
         interpreters: &["python", "pypy"],
         syntax: Some(Syntax {
+            docstrings: true,
             attributes: &["decorator"],
             wrappers: &["decorated_definition", "expression_statement"],
             transparent: &[

@@ -58,6 +58,8 @@ pub(crate) struct Syntax {
     /// Whether the grammar's scanner fails outside ASCII: it indexes a table of 256 classes by
     /// character (tree-sitter-bash#337, a crash). It is then given `x` for every other byte.
     pub ascii: bool,
+    /// Whether a string that begins a body documents it.
+    pub docstrings: bool,
     /// Statement and block that the parser sees in a definition made by a macro
     /// (`SYSCALL_DEFINE1(close, …) { … }`): the call, then the block as its sibling.
     pub macros: Option<[&'static str; 2]>,
@@ -76,6 +78,7 @@ impl Syntax {
             wrappers: &[],
             transparent: &[],
             ascii: false,
+            docstrings: false,
             macros: None,
             rules: &[],
         }
@@ -173,6 +176,8 @@ pub(crate) struct Grammar {
     pub(super) separator: &'static str,
     /// Whether only ASCII is safe to parse.
     pub(super) ascii: bool,
+    /// Whether a string that begins a body documents it.
+    pub(super) docstrings: bool,
     roles: Vec<Role>,
     rules: Vec<Vec<Compiled>>,
     body: u16,
@@ -247,8 +252,8 @@ impl Grammar {
             .collect();
         let body = field(&language, "body");
         let rules = lists.into_iter().map(|(_, list)| list).collect();
-        let (separator, ascii) = (syntax.separator, syntax.ascii);
-        Self { language, separator, ascii, roles: by_kind, rules, body }
+        let &Syntax { separator, ascii, docstrings, .. } = syntax;
+        Self { language, separator, ascii, docstrings, roles: by_kind, rules, body }
     }
 
     /// What `node` means.

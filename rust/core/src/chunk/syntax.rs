@@ -8,9 +8,12 @@ use std::ops::Range;
 
 use tree_sitter::{Node, Tree};
 
+use super::definitions::{
+    Comments, Definition, Found, Scope, body, docstring, signature, within_lines,
+};
 use super::lines::Lines;
 use super::names::macro_name;
-use super::pack::{Scope, Unit};
+use super::pack::Unit;
 use super::parse::parse;
 use super::rules::{Grammar, Name, Role};
 use super::{Kind, MAX_CHUNK};
@@ -21,28 +24,35 @@ use crate::error::Result;
 /// non-whitespace bytes are statements: a chunk of their own would say too little.
 const MIN_OWN: usize = 400;
 
-/// Parses the text and returns its scopes and units; `None` when the parser gives up.
-pub(super) fn units(
-    lines: &Lines,
-    grammar: &Grammar,
-    cancel: &Cancel,
-) -> Result<Option<(Vec<Scope>, Vec<Unit>)>> {
+/// What a text consists of.
+pub(super) struct Parsed {
+    /// Scopes; the first is the file itself.
+    pub scopes: Vec<Scope>,
+    /// Ascending, disjoint units that cover every non-blank line.
+    pub units: Vec<Unit>,
+    /// All definitions but small ones inside functions.
+    pub definitions: Vec<Found>,
+}
+
+/// Parses the text and takes it apart; `None` when the parser gives up.
+pub(super) fn units(lines: &Lines, grammar: &Grammar, cancel: &Cancel) -> Result<Option<Parsed>> {
     let tree = parse(lines, grammar, cancel);
     // It also gives up when it is told to.
     cancel.check()?;
     let Some(tree) = tree else { return Ok(None) };
-    let root = Scope { kind: Kind::Module, symbol: String::new() };
     let mut walk = Walk {
         lines,
         grammar,
-        scopes: vec![root],
+        scopes: vec![Scope::file(Kind::Module)],
         units: Vec::new(),
+        definitions: Vec::new(),
+        documentation: Comments::default(),
         comments: None,
         macro_call: None,
         covered: 0,
     };
     walk.run(&tree);
-    Ok(Some((walk.scopes, walk.units)))
+    Ok(Some(Parsed { scopes: walk.scopes, units: walk.units, definitions: walk.definitions }))
 }
 
 /// A node whose children are being visited.
@@ -52,6 +62,23 @@ struct Frame<'n> {
     /// A descendant to be opened whatever its size: the definition inside a wrapper, then its
     /// body.
     target: Option<Node<'n>>,
+    /// Whether the children are in units already, and only definitions are looked for.
+    whole: bool,
+}
+
+impl<'n> Frame<'n> {
+    fn open(scope: usize, target: Option<Node<'n>>) -> Self {
+        Self { scope, target, whole: false }
+    }
+}
+
+/// A node that is or wraps a definition.
+#[derive(Clone, Copy)]
+struct Candidate<'n> {
+    outer: Node<'n>,
+    inner: Node<'n>,
+    kind: Kind,
+    name: Name,
 }
 
 struct Walk<'a> {
@@ -59,12 +86,14 @@ struct Walk<'a> {
     grammar: &'a Grammar,
     scopes: Vec<Scope>,
     units: Vec<Unit>,
+    definitions: Vec<Found>,
+    documentation: Comments,
     /// Comments and attributes waiting for what follows them; true if blank lines between do
     /// not matter.
     comments: Option<(Range<usize>, bool)>,
-    /// Name of the definition that the last unit begins if it is a macro's call and a block
-    /// follows.
-    macro_call: Option<String>,
+    /// Name and call of the definition that the last unit begins if it is a macro's call and a
+    /// block follows.
+    macro_call: Option<(String, Found)>,
     /// Lines before this one are in units.
     covered: usize,
 }
@@ -72,7 +101,7 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn run(&mut self, tree: &Tree) {
         let mut cursor = tree.walk();
-        let mut frames = vec![Frame { scope: 0, target: None }];
+        let mut frames = vec![Frame::open(0, None)];
         let mut more = cursor.goto_first_child();
         while more {
             let node = cursor.node();
@@ -81,7 +110,9 @@ impl Walk<'_> {
                     frames.push(frame);
                     continue;
                 }
-                self.emit_loose(self.lines_of(node), frame.scope);
+                if !frame.whole {
+                    self.emit_loose(self.lines_of(node), frame.scope);
+                }
             }
             while !cursor.goto_next_sibling() {
                 if let Some(Frame { scope, .. }) = frames.pop() {
@@ -102,17 +133,25 @@ impl Walk<'_> {
         if node.start_byte() == node.end_byte() {
             return None;
         }
-        let scope = frame.scope;
+        let (scope, whole) = (frame.scope, frame.whole);
         if let Some(target) = frame.target {
             if node == target {
-                return Some(Frame { scope, target: self.grammar.body(node) });
+                return Some(Frame { scope, target: self.grammar.body(node), whole });
             }
             if node.start_byte() <= target.start_byte() && target.end_byte() <= node.end_byte() {
-                return Some(Frame { scope, target: Some(target) });
+                return Some(Frame { scope, target: Some(target), whole });
             }
         }
         let lines = self.lines_of(node);
         let role = self.grammar.role(node);
+        match role {
+            Role::Comment => self.documentation.comment(node.byte_range(), &lines),
+            Role::Attribute => self.documentation.attribute(&lines),
+            _ => {}
+        }
+        if whole {
+            return self.look_into(node, role, &lines, scope);
+        }
         let code = self.scopes[scope].kind.is_code();
         match role {
             Role::Comment | Role::Attribute => {
@@ -120,38 +159,113 @@ impl Walk<'_> {
                 return None;
             }
             Role::Definition(_) | Role::Wrapper => {
-                if let Some((inner, kind, name)) = self.definition(node, role) {
+                if let Some(candidate) = self.definition(node, role) {
+                    let kind = candidate.kind;
                     let ink = self.lines.ink(&lines);
                     let small = ink < MIN_OWN && (code || kind == Kind::Constant);
                     let short = kind.needs_lines() && lines.len() == 1;
                     if !small && !short {
-                        return self.define(node, inner, kind, name, scope);
+                        return self.define(candidate, scope);
+                    }
+                    if !code {
+                        let documented = self.documentation.code(&lines);
+                        self.list(candidate, documented, scope);
+                        self.emit_loose(lines, scope);
+                        return None;
                     }
                 }
             }
             Role::MacroCall if !code => {
-                self.emit_loose(lines, scope);
-                self.macro_call = macro_name(node, self.lines.text);
-                return None;
+                return self.call_macro(node, lines, scope);
             }
             Role::MacroBlock if !code => {
-                if let Some(name) = self.macro_call.take() {
-                    return self.define_by_macro(lines, name, scope);
+                if let Some((name, found)) = self.macro_call.take() {
+                    return self.define_by_macro(lines, name, found, scope);
                 }
             }
             Role::Plain | Role::Transparent | Role::MacroCall | Role::MacroBlock => {}
         }
         let transparent = matches!(role, Role::Transparent | Role::Wrapper);
         if self.lines.ink(&lines) > MAX_CHUNK || (transparent && !code && lines.len() > 1) {
-            return Some(Frame { scope, target: None });
+            return Some(Frame::open(scope, None));
         }
+        self.documentation.code(&lines);
         self.emit_loose(lines, scope);
         None
     }
 
+    /// Lists `node` if it is a definition, inside one that is a chunk as a whole.
+    fn look_into<'n>(
+        &mut self,
+        node: Node<'n>,
+        role: Role,
+        lines: &Range<usize>,
+        scope: usize,
+    ) -> Option<Frame<'n>> {
+        match role {
+            Role::Comment | Role::Attribute => return None,
+            Role::Transparent => return Some(Frame { whole: true, ..Frame::open(scope, None) }),
+            Role::Definition(_) | Role::Wrapper => {
+                if let Some(candidate) = self.definition(node, role) {
+                    let documented = self.documentation.code(lines);
+                    let (kind, symbol, signature) = self.list(candidate, documented, scope);
+                    self.scopes.push(Scope { kind, symbol, parent: scope, signature });
+                    return self.inside(candidate, self.scopes.len() - 1);
+                }
+                if role == Role::Wrapper {
+                    return Some(Frame { whole: true, ..Frame::open(scope, None) });
+                }
+            }
+            Role::Plain | Role::MacroCall | Role::MacroBlock => {}
+        }
+        self.documentation.code(lines);
+        None
+    }
+
+    /// The frame for listing what is defined in a definition, unless it is code.
+    fn inside<'n>(&self, candidate: Candidate<'n>, scope: usize) -> Option<Frame<'n>> {
+        if self.scopes[scope].kind.is_code() {
+            return None;
+        }
+        Some(Frame { whole: true, ..Frame::open(scope, self.target(candidate)) })
+    }
+
+    /// What of a definition is to be opened whatever its size.
+    fn target<'n>(&self, candidate: Candidate<'n>) -> Option<Node<'n>> {
+        let Candidate { outer, inner, kind, .. } = candidate;
+        if inner == outer { body(self.grammar, outer, kind) } else { Some(inner) }
+    }
+
+    /// Adds a definition to the list; returns its kind, its qualified name and its signature.
+    fn list(
+        &mut self,
+        candidate: Candidate,
+        documented: Range<usize>,
+        parent: usize,
+    ) -> (Kind, String, Range<usize>) {
+        let Candidate { outer, inner, kind, name } = candidate;
+        let (kind, symbol, own) = self.name(inner, kind, name, parent);
+        let signature = signature(self.lines.text, self.grammar, outer, inner, kind);
+        if own {
+            let docstring =
+                self.grammar.docstrings.then(|| docstring(self.grammar, inner)).flatten();
+            self.definitions.push(Found {
+                definition: Definition {
+                    symbol: symbol.clone(),
+                    kind,
+                    start_line: self.lines.number(signature.start),
+                    signature: signature.clone(),
+                    doc: docstring.unwrap_or(documented),
+                },
+                parent,
+            });
+        }
+        (kind, symbol, signature)
+    }
+
     /// The definition that `node` is or wraps.
-    fn definition<'n>(&self, node: Node<'n>, role: Role) -> Option<(Node<'n>, Kind, Name)> {
-        let (mut node, mut role) = (node, role);
+    fn definition<'n>(&self, outer: Node<'n>, role: Role) -> Option<Candidate<'n>> {
+        let (mut node, mut role) = (outer, role);
         while role == Role::Wrapper {
             let mut inner = None;
             let mut cursor = node.walk();
@@ -172,39 +286,54 @@ impl Walk<'_> {
             return None;
         };
         let (kind, name) = self.grammar.definition(rules, node)?;
-        Some((node, kind, name))
+        Some(Candidate { outer, inner: node, kind, name })
     }
 
     /// Emits a definition whole, or returns the frame for opening it.
-    fn define<'n>(
-        &mut self,
-        outer: Node<'n>,
-        inner: Node<'n>,
-        kind: Kind,
-        name: Name,
-        parent: usize,
-    ) -> Option<Frame<'n>> {
-        let (kind, symbol) = self.name(inner, kind, name, parent);
+    fn define<'n>(&mut self, candidate: Candidate<'n>, parent: usize) -> Option<Frame<'n>> {
+        let lines = self.lines_of(candidate.outer);
+        let documented = self.documentation.code(&lines);
+        let (kind, symbol, signature) = self.list(candidate, documented, parent);
         let scope = self.scopes.len();
-        self.scopes.push(Scope { kind, symbol });
-        let lines = self.lines_of(outer);
+        self.scopes.push(Scope { kind, symbol, parent, signature });
         let with_comments = self.comments_before(lines.start).unwrap_or(lines.start)..lines.end;
         if self.lines.ink(&with_comments) <= MAX_CHUNK {
             self.comments = self.comments.take().filter(|_| with_comments.start == lines.start);
             self.flush_comments(parent);
             self.emit(Unit { whole: true, ..Unit::loose(with_comments, scope) }, parent);
-            return None;
+            return self.inside(candidate, scope);
         }
         if with_comments.start < lines.start && self.lines.ink(&lines) <= MAX_CHUNK {
             self.flush_comments(scope);
             self.emit(Unit { whole: true, ..Unit::loose(lines, scope) }, parent);
-            return None;
+            return self.inside(candidate, scope);
         }
         if with_comments.start == lines.start {
             self.flush_comments(parent);
         }
-        let target = if inner == outer { self.grammar.body(outer) } else { Some(inner) };
-        Some(Frame { scope, target })
+        Some(Frame::open(scope, self.target(candidate)))
+    }
+
+    /// Emits a macro's call, and keeps it in mind: a block may follow.
+    fn call_macro<'n>(
+        &mut self,
+        node: Node<'n>,
+        lines: Range<usize>,
+        scope: usize,
+    ) -> Option<Frame<'n>> {
+        let doc = self.documentation.code(&lines);
+        self.emit_loose(lines, scope);
+        let name = macro_name(node, self.lines.text)?;
+        let signature = within_lines(self.lines.text, node.byte_range(), Some(node.end_byte()));
+        let definition = Definition {
+            symbol: name.clone(),
+            kind: Kind::Function,
+            start_line: self.lines.number(signature.start),
+            signature,
+            doc,
+        };
+        self.macro_call = Some((name, Found { definition, parent: scope }));
+        None
     }
 
     /// Joins a macro's block to the call before it.
@@ -212,17 +341,21 @@ impl Walk<'_> {
         &mut self,
         block: Range<usize>,
         name: String,
+        found: Found,
         parent: usize,
     ) -> Option<Frame<'n>> {
         let scope = self.scopes.len();
-        self.scopes.push(Scope { kind: Kind::Function, symbol: name });
+        let signature = found.definition.signature.clone();
+        self.scopes.push(Scope { kind: Kind::Function, symbol: name, parent, signature });
         let call = self
             .units
             .last_mut()
             .filter(|call| call.lines.end >= block.start && call.scope == parent && !call.whole)?;
         call.scope = scope;
+        self.definitions.push(found);
+        self.documentation.code(&block);
         if self.lines.ink(&(call.lines.start..block.end)) > MAX_CHUNK {
-            return Some(Frame { scope, target: None });
+            return Some(Frame::open(scope, None));
         }
         call.whole = true;
         call.lines.end = block.end;
@@ -230,7 +363,8 @@ impl Walk<'_> {
         None
     }
 
-    fn name(&self, node: Node, kind: Kind, name: Name, parent: usize) -> (Kind, String) {
+    /// Kind and qualified name of `node`, and whether it has a name of its own.
+    fn name(&self, node: Node, kind: Kind, name: Name, parent: usize) -> (Kind, String, bool) {
         let parent = &self.scopes[parent];
         let separator = self.grammar.separator;
         let name = name.read(node, self.lines.text);
@@ -242,7 +376,7 @@ impl Walk<'_> {
             ("", name) => name.to_owned(),
             (outer, name) => format!("{outer}{separator}{name}"),
         };
-        (kind, symbol)
+        (kind, symbol, !name.is_empty())
     }
 
     /// The lines of `node`. A node that ends at the start of a line does not reach into it.
