@@ -218,11 +218,13 @@ class Index:
             NotIndexedError: there is no index.
             UsageError: an argument makes no sense.
         """
+        from hybridx.search import Scope
+
         engine = self._search_engine()
         # Bytes that came in as an argument and are no UTF-8, or UTF-8 in a locale without it.
         query = os.fsencode(query).decode("utf-8", "replace")
         result = engine.search(
-            query, k, mode=mode, languages=languages, paths=_spelled(paths), kinds=kinds
+            query, k, mode=mode, scope=Scope(languages, _spelled(paths), kinds)
         )
         if check:
             result = dataclasses.replace(result, stale_files=self._pending(engine.generation))

@@ -1,32 +1,66 @@
-"""A search over one generation: ask the arms, fuse, show."""
+"""A search over one generation: ask the arms, rank what they found, show the best."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hybridx import _core
 from hybridx.errors import CorruptIndexError, ModelError, UsageError
-from hybridx.fusion import arm_weights, definitions_first, fuse
+from hybridx.ranking import LEXICAL, Weights, ask, candidates_of, rank, weights_for
 from hybridx.types import Hit, SearchResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from hybridx.commit import Generation
     from hybridx.config import Settings
     from hybridx.embed.embedder import Embedder
     from hybridx.embed.model import Model
+    from hybridx.ranking import Question, Ranked
     from hybridx.store import VectorStore
     from hybridx.types import Mode
 
 MAX_QUERY_CHARS = 100_000
 """A longer query is cut: what it asks for stands before that."""
 
-_POOL = 5
+_POOL = 4
 """Candidates of each arm for every hit that is wanted."""
-_MIN_POOL = 100
+_MIN_POOL = 200
+
+_BY_WORDS = ("body", "symbol", "signature", "doc", "name", "phrase", "file", "coherence", "folders")
+"""Effects that make up the part of a score that is the words'."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which chunks a search may return; an empty list does not filter."""
+
+    languages: Sequence[str] = ()
+    paths: Sequence[str] = ()
+    """Globs."""
+    kinds: Sequence[str] = ()
+    only: Collection[str] | None = None
+    """The paths of the only files that are wanted."""
+
+
+@dataclass(slots=True)
+class _Clock:
+    """Milliseconds by stage."""
+
+    stages: dict[str, float] = field(default_factory=dict)
+    _last: float = field(default_factory=time.perf_counter)
+
+    def lap(self, stage: str) -> None:
+        """What passed since the last lap was spent on `stage`."""
+        now = time.perf_counter()
+        self.stages[stage] = round((now - self._last) * 1000, 3)
+        self._last = now
 
 
 class SearchEngine:
@@ -69,11 +103,10 @@ class SearchEngine:
         k: int = 10,
         *,
         mode: Mode = "hybrid",
-        languages: Sequence[str] = (),
-        paths: Sequence[str] = (),
-        kinds: Sequence[str] = (),
+        scope: Scope | None = None,
+        weights: Weights | None = None,
     ) -> SearchResult:
-        """The best `k` chunks for `query`.
+        """The best `k` chunks for `query` in `scope`.
 
         Raises:
             UsageError: `mode`, `k` or a path glob makes no sense.
@@ -84,68 +117,101 @@ class SearchEngine:
             raise UsageError(f"mode is {mode!r}: choose hybrid, lexical or semantic")
         if k < 1:
             raise UsageError(f"k is {k}: ask for at least one hit")
-        query = query[:MAX_QUERY_CHARS]
-        pool = max(_POOL * k, _MIN_POOL)
-        arms: dict[str, list[tuple[int, float]]] = {}
-        if mode != "semantic":
-            arms["bm25"] = self.generation.searcher.search(
-                query, pool, languages=languages, kinds=kinds, paths=paths
-            )
-        if mode != "lexical":
-            arms["vector"] = self._nearest(query, pool, languages, kinds, paths)
-        weights = arm_weights(query) if mode == "hybrid" else dict.fromkeys(arms, 1.0)
-        floor = _core.Bm25Searcher.DEFINITION_SCORE
-        ranked = definitions_first(fuse(arms, weights), floor)[:k]
-        chunks = self.generation.searcher.fetch([chunk for chunk, _ in ranked])
-        if len(chunks) != len(ranked):
-            raise CorruptIndexError(
-                f"{self.generation.epoch.folder}: the vector store has chunks that the lexical "
-                "store does not have"
-            )
-        parts = dict(ranked)
-        hits = tuple(
-            _hit(rank, chunk, parts[chunk.id], mode) for rank, chunk in enumerate(chunks, start=1)
-        )
+        clock = _Clock()
+        question = ask(query[:MAX_QUERY_CHARS])
+        clock.lap("question")
+        ranked = self._ranked(question, max(_POOL * k, _MIN_POOL), mode, scope or Scope(), weights, clock)
+        hits = tuple(self._hits(ranked[:k]))
+        clock.lap("fetch")
         return SearchResult(
-            query=query,
+            query=question.text,
             mode=mode,
             generation=self.generation.manifest.generation,
             took_ms=round((time.perf_counter() - start) * 1000, 3),
             stale_files=None,
             hits=hits,
+            kind=question.kind,
+            stages_ms=clock.stages,
         )
 
-    def _nearest(
+    def _ranked(
         self,
-        query: str,
-        limit: int,
-        languages: Sequence[str],
-        kinds: Sequence[str],
-        paths: Sequence[str],
-    ) -> list[tuple[int, float]]:
+        question: Question,
+        pool: int,
+        mode: Mode,
+        scope: Scope,
+        weights: Weights | None,
+        clock: _Clock,
+    ) -> list[Ranked]:
+        counted = weights_for(question.kind, *([weights] if weights else []))
+        similarities: dict[int, float] = {}
+        if mode != "lexical":
+            vector = self._embedded(question.text)
+            clock.lap("embed")
+            if vector is not None:
+                similarities = self._nearest(vector, pool, scope)
+            clock.lap("vectors")
+        else:
+            counted = counted.without(("meaning", "meanings"))
+        words = ask("") if mode == "semantic" else question
+        found = self.generation.searcher.find(
+            words,
+            weights={name: getattr(counted, name) for name in LEXICAL},
+            pool=pool,
+            also=list(similarities),
+            languages=scope.languages,
+            kinds=scope.kinds,
+            paths=scope.paths,
+            only=scope.only,
+        )
+        clock.lap("words")
+        candidates = candidates_of(found, similarities)
+        known = {candidate.id for candidate in candidates}
+        if not known.issuperset(similarities) and not question.only_phrases:
+            raise CorruptIndexError(
+                f"{self.generation.epoch.folder}: the vector store has chunks that the lexical "
+                "store does not have"
+            )
+        ranked = rank(question, candidates, counted)
+        clock.lap("rank")
+        return ranked
+
+    def _hits(self, ranked: Sequence[Ranked]) -> Iterator[Hit]:
+        chunks = self.generation.searcher.fetch([each.candidate.id for each in ranked])
+        for rank_, (each, chunk) in enumerate(zip(ranked, chunks, strict=True), start=1):
+            candidate = each.candidate
+            scores = {"fused": each.score}
+            if candidate.body or candidate.file.body or candidate.file.folders:
+                scores["bm25"] = sum(each.effects.get(name, 0.0) for name in _BY_WORDS)
+            if candidate.by_meaning:
+                scores["vector"] = candidate.similarity
+            yield Hit(
+                rank=rank_,
+                path=chunk.path,
+                start_line=chunk.start_line,
+                end_line=chunk.end_line,
+                language=chunk.language,
+                kind=chunk.kind,
+                symbol=chunk.symbol,
+                score=each.score,
+                text=chunk.text,
+                scores=scores,
+                effects=each.effects,
+            )
+
+    def _embedded(self, query: str) -> NDArray[np.float32] | None:
+        """The query's vector, of unit length; `None` if the model knows nothing of the query."""
         if self._vectors is None or not query.strip():
-            return []
-        vector = self._embedder.embed_queries([query])[0]
-        if not vector.any():
-            # Not one of its terms is known to the model: everything would be equally near.
-            return []
+            return None
+        vector: NDArray[np.float32] = self._embedder.embed_queries([query])[0]
+        return vector if vector.any() else None
+
+    def _nearest(
+        self, vector: NDArray[np.float32], limit: int, scope: Scope
+    ) -> dict[int, float]:
         from hybridx.store import where
 
-        condition = where(languages, kinds, _core.path_patterns(paths))
-        return self._vectors.search(vector, limit, condition)
-
-
-def _hit(rank: int, chunk: _core.StoredChunk, parts: dict[str, float], mode: Mode) -> Hit:
-    score = {"hybrid": "fused", "lexical": "bm25", "semantic": "vector"}[mode]
-    return Hit(
-        rank=rank,
-        path=chunk.path,
-        start_line=chunk.start_line,
-        end_line=chunk.end_line,
-        language=chunk.language,
-        kind=chunk.kind,
-        symbol=chunk.symbol,
-        score=parts[score],
-        text=chunk.text,
-        scores=parts,
-    )
+        assert self._vectors is not None
+        patterns = _core.path_patterns(scope.paths)
+        condition = where(scope.languages, scope.kinds, patterns, scope.only)
+        return dict(self._vectors.search(vector, limit, condition))

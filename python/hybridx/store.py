@@ -337,9 +337,15 @@ class VectorStore:
 
 
 def where(
-    languages: Sequence[str], kinds: Sequence[str], path_patterns: Sequence[str]
+    languages: Sequence[str],
+    kinds: Sequence[str],
+    path_patterns: Sequence[str],
+    only: Collection[str] | None = None,
 ) -> str | None:
-    """The SQL of a filter; `path_patterns` are regular expressions, one of which must match."""
+    """The SQL of a filter; `path_patterns` are regular expressions, one of which must match.
+
+    With `only`, the path must also be one of these.
+    """
     parts = [
         f"{column} IN ({', '.join(map(_quote, names))})"
         for column, names in (("language", languages), ("kind", kinds))
@@ -348,6 +354,8 @@ def where(
     if path_patterns:
         matches = (f"regexp_like(path, {_quote(pattern)})" for pattern in path_patterns)
         parts.append(f"({' OR '.join(matches)})")
+    if only is not None:
+        parts.append(_any_path(sorted(only)) if only else "false")
     return " AND ".join(parts) or None
 
 

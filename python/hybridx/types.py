@@ -172,6 +172,8 @@ class Hit(_Value):
     text: str
     """The whole chunk."""
     scores: Mapping[str, float] = field(default_factory=dict)
+    effects: Mapping[str, float] = field(default_factory=dict)
+    """What each signal of the ranking added to the score; they sum to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,10 @@ class SearchResult(_Value):
     stale_files: int | None
     """Files changed since the generation; `None` if nobody looked."""
     hits: tuple[Hit, ...]
+    kind: str = "words"
+    """What the query was taken for: `name`, `path`, `error`, `text` or `words`."""
+    stages_ms: Mapping[str, float] = field(default_factory=dict)
+    """Milliseconds by stage: `question`, `embed`, `vectors`, `words`, `rank`, `fetch`."""
 
     def __iter__(self) -> Any:
         return iter(self.hits)

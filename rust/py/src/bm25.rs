@@ -1,9 +1,10 @@
 //! The lexical store.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use hybridx_core::bm25::{self, Filter, Searcher, Writer};
+use hybridx_core::bm25::{self, Filter, Question, Searcher, Weights, Writer};
 use hybridx_core::error::Error;
 use pyo3::prelude::*;
 use pyo3_arrow::PyRecordBatch;
@@ -80,11 +81,104 @@ pub struct StoredChunk {
     text: String,
 }
 
+/// What is looked for; see `_core.pyi`.
+#[derive(FromPyObject)]
+struct QuestionArgument {
+    terms: HashMap<String, f32>,
+    prefixes: HashMap<String, f32>,
+    names: Vec<String>,
+    phrases: Vec<String>,
+    only_phrases: bool,
+}
+
+impl From<QuestionArgument> for Question {
+    fn from(question: QuestionArgument) -> Self {
+        // In an order of their own: sums of floats depend on it.
+        let sorted = |terms: HashMap<String, f32>| BTreeMap::from_iter(terms).into_iter().collect();
+        Self {
+            terms: sorted(question.terms),
+            prefixes: sorted(question.prefixes),
+            names: question.names,
+            phrases: question.phrases,
+            only_phrases: question.only_phrases,
+        }
+    }
+}
+
+/// What each kind of evidence counts; see `_core.pyi`.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct WeightsArgument {
+    body: f32,
+    symbol: f32,
+    signature: f32,
+    doc: f32,
+    name: f32,
+    phrase: f32,
+    file: f32,
+    coherence: f32,
+    folders: f32,
+    stem: f32,
+    spread: f32,
+}
+
+impl From<WeightsArgument> for Weights {
+    fn from(weights: WeightsArgument) -> Self {
+        Self {
+            body: weights.body,
+            symbol: weights.symbol,
+            signature: weights.signature,
+            doc: weights.doc,
+            name: weights.name,
+            phrase: weights.phrase,
+            file: weights.file,
+            coherence: weights.coherence,
+            path: weights.folders,
+            stem: weights.stem,
+            spread: weights.spread,
+        }
+    }
+}
+
+/// A file that has candidates.
+#[pyclass(frozen, get_all, module = "hybridx._core")]
+pub struct FoundFile {
+    path: String,
+    body: f32,
+    folders: f32,
+    stem: f32,
+    coherence: f32,
+}
+
+impl From<bm25::FoundFile> for FoundFile {
+    fn from(file: bm25::FoundFile) -> Self {
+        let bm25::FoundFile { path, body, folders, stem, coherence } = file;
+        Self { path, body, folders, stem, coherence }
+    }
+}
+
+/// A candidate of a search.
+#[pyclass(frozen, get_all, module = "hybridx._core")]
+pub struct FoundChunk {
+    id: u64,
+    file: usize,
+    body: f32,
+    symbol: f32,
+    signature: f32,
+    doc: f32,
+    name: f32,
+    phrase: f32,
+}
+
+impl From<bm25::FoundChunk> for FoundChunk {
+    fn from(chunk: bm25::FoundChunk) -> Self {
+        let bm25::FoundChunk { id, file, body, symbol, signature, doc, name, phrase } = chunk;
+        Self { id, file, body, symbol, signature, doc, name, phrase }
+    }
+}
+
 #[pymethods]
 impl Bm25Searcher {
-    #[classattr]
-    const DEFINITION_SCORE: f32 = bm25::DEFINITION_SCORE;
-
     #[staticmethod]
     fn open(py: Python<'_>, folder: PathBuf) -> Result<Option<Self>> {
         Ok(py.detach(|| Searcher::open(&folder))?.map(Self))
@@ -95,19 +189,28 @@ impl Bm25Searcher {
         self.0.payload()
     }
 
-    #[pyo3(signature = (query, limit, *, languages = Vec::new(), kinds = Vec::new(), paths = Vec::new()))]
-    fn search(
+    /// The candidates for a question, and what speaks for each.
+    #[pyo3(signature = (question, *, weights, pool, also = Vec::new(), languages = Vec::new(), kinds = Vec::new(), paths = Vec::new(), only = None))]
+    #[allow(clippy::too_many_arguments)] // keywords, each by its name
+    fn find(
         &self,
         py: Python<'_>,
-        query: &str,
-        limit: usize,
+        question: QuestionArgument,
+        weights: WeightsArgument,
+        pool: usize,
+        also: Vec<u64>,
         languages: Vec<String>,
         kinds: Vec<String>,
         paths: Vec<String>,
-    ) -> Result<Vec<(u64, f32)>> {
-        let filter = Filter { languages, kinds, paths };
-        Ok(py.detach(|| self.0.search(query, limit, &filter))?)
+        only: Option<HashSet<String>>,
+    ) -> Result<(Vec<FoundFile>, Vec<FoundChunk>)> {
+        let filter = Filter { languages, kinds, paths, only };
+        let (question, weights) = (question.into(), weights.into());
+        let found = py.detach(|| self.0.find(&question, &weights, pool, &filter, &also))?;
+        let files = found.files.into_iter().map(FoundFile::from).collect();
+        Ok((files, found.chunks.into_iter().map(FoundChunk::from).collect()))
     }
+
     fn fetch(&self, py: Python<'_>, ids: Vec<u64>) -> Result<Vec<StoredChunk>> {
         let chunks = py.detach(|| self.0.fetch(&ids))?;
         let wrap = |chunk: bm25::StoredChunk| StoredChunk {

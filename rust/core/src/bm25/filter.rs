@@ -1,9 +1,16 @@
 //! Which chunks a search may return, and path globs as both stores understand them.
 
+use std::collections::HashSet;
+
 use globset::GlobBuilder;
 use regex::RegexSet;
+use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::{DocSet, SegmentReader, TERMINATED, Term};
 
 use crate::error::{Error, Result};
+
+use super::files::Files;
+use super::schema::Fields;
 
 /// Which chunks a search may return. An empty list does not filter.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +22,8 @@ pub struct Filter {
     /// Path globs: `*` and `?` stay within a component, `**` does not; a glob without a slash
     /// matches at any depth, and one that matches a folder matches all below it.
     pub paths: Vec<String>,
+    /// Paths as they are, if only these are wanted.
+    pub only: Option<HashSet<String>>,
 }
 
 impl Filter {
@@ -26,6 +35,37 @@ impl Filter {
         self.paths.iter().flat_map(|glob| spellings(glob)).map(|glob| pattern(&glob)).collect()
     }
 
+    /// Which documents of `segment` it lets through; `None` if all.
+    pub(super) fn allowed(
+        &self,
+        segment: &SegmentReader,
+        files: &Files,
+        fields: &Fields,
+    ) -> Result<Option<Vec<bool>>> {
+        let mut allowed: Option<Vec<bool>> = None;
+        let mut narrow = |one: Vec<bool>| {
+            allowed = Some(match allowed.take() {
+                Some(others) => others.iter().zip(one).map(|(a, b)| *a && b).collect(),
+                None => one,
+            });
+        };
+        for (field, names) in [(fields.language, &self.languages), (fields.kind, &self.kinds)] {
+            if !names.is_empty() {
+                narrow(with_any(segment, field, names)?);
+            }
+        }
+        let matcher = self.path_matcher()?;
+        if matcher.is_some() || self.only.is_some() {
+            let of_files = files.matching(|path| {
+                matcher.as_ref().is_none_or(|matcher| matcher.is_match(path))
+                    && self.only.as_ref().is_none_or(|only| only.contains(path))
+            })?;
+            let documents = 0..segment.max_doc();
+            narrow(documents.map(|doc| of_files[files.of_doc(doc) as usize]).collect());
+        }
+        Ok(allowed)
+    }
+
     pub(super) fn path_matcher(&self) -> Result<Option<RegexSet>> {
         if self.paths.is_empty() {
             return Ok(None);
@@ -33,6 +73,22 @@ impl Filter {
         let set = RegexSet::new(self.path_patterns()?);
         set.map(Some).map_err(|error| Error::Invalid(format!("path filter: {error}")))
     }
+}
+
+/// Which documents have one of `names` in `field`.
+fn with_any(segment: &SegmentReader, field: Field, names: &[String]) -> Result<Vec<bool>> {
+    let mut found = vec![false; segment.max_doc() as usize];
+    let inverted = segment.inverted_index(field)?;
+    for name in names {
+        let term = Term::from_field_text(field, name);
+        let postings = inverted.read_postings(&term, IndexRecordOption::Basic);
+        let Some(mut postings) = postings.map_err(Error::io("lexical index"))? else { continue };
+        while postings.doc() != TERMINATED {
+            found[postings.doc() as usize] = true;
+            postings.advance();
+        }
+    }
+    Ok(found)
 }
 
 /// What a glob as people write it means: itself, and everything below.

@@ -1,16 +1,21 @@
 //! The lexical store: one Tantivy document a chunk.
 
+mod candidates;
 mod directory;
+mod evidence;
+mod files;
 mod filter;
 mod merges;
 mod pages;
+mod question;
 mod schema;
 mod search;
 mod stored;
 mod writer;
 
 pub use filter::Filter;
+pub use question::{Found, FoundChunk, FoundFile, Question, Weights};
 pub use schema::BM25_VERSION;
-pub use search::{DEFINITION_SCORE, Searcher};
+pub use search::Searcher;
 pub use stored::StoredChunk;
 pub use writer::Writer;

@@ -21,12 +21,18 @@ pub(super) struct Fields {
     pub id: Field,
     /// The path as one term: what a file's chunks are deleted and filtered by.
     pub path: Field,
-    /// The path's terms.
+    /// The terms of the path's folders and name, with the first chunk of each file.
     pub path_terms: Field,
+    /// The terms of the name without its extension, likewise.
+    pub stem_terms: Field,
     /// The symbol's terms.
     pub symbol_terms: Field,
     /// Each definition that begins in the chunk, whole and without its qualifiers, as written.
     pub name: Field,
+    /// The terms of how the definitions are declared that begin in the chunk.
+    pub signature: Field,
+    /// The terms of what documents them.
+    pub doc: Field,
     /// The text's terms.
     pub body: Field,
     pub language: Field,
@@ -49,9 +55,10 @@ pub(super) fn schema() -> Schema {
             .set_index_option(IndexRecordOption::WithFreqs),
     );
     schema.add_u64_field("id", INDEXED | FAST);
-    schema.add_text_field("path", STRING | STORED);
-    schema.add_text_field("path_terms", terms.clone());
-    schema.add_text_field("symbol_terms", terms.clone());
+    schema.add_text_field("path", STRING | STORED | FAST);
+    for field in ["path_terms", "stem_terms", "symbol_terms", "signature", "doc"] {
+        schema.add_text_field(field, terms.clone());
+    }
     schema.add_text_field("name", STRING);
     schema.add_text_field("body", terms);
     schema.add_text_field("language", STRING | STORED);
@@ -73,6 +80,9 @@ impl Fields {
             id: schema.get_field("id")?,
             path: schema.get_field("path")?,
             path_terms: schema.get_field("path_terms")?,
+            stem_terms: schema.get_field("stem_terms")?,
+            signature: schema.get_field("signature")?,
+            doc: schema.get_field("doc")?,
             symbol_terms: schema.get_field("symbol_terms")?,
             name: schema.get_field("name")?,
             body: schema.get_field("body")?,

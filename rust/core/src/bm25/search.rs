@@ -2,36 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use regex::RegexSet;
-use rustc_hash::FxHashMap;
-use tantivy::collector::TopDocs;
-use tantivy::query::{
-    BooleanQuery, BoostQuery, ConstScoreQuery, EmptyQuery, Occur, Query, TermQuery, TermSetQuery,
-};
-use tantivy::schema::IndexRecordOption;
-use tantivy::{DocAddress, Index, ReloadPolicy, Term};
+use tantivy::schema::Field;
+use tantivy::{Index, ReloadPolicy, Term};
 
-use crate::analyzer;
 use crate::error::{Error, Result};
 
+use super::candidates;
 use super::directory::ReadDirectory;
+use super::files::Files;
 use super::filter::Filter;
+use super::question::{Found, Question, Weights};
 use super::schema::{Fields, register, schema};
 use super::stored::guarded;
-
-/// How much a term counts where it occurs.
-const BODY_WEIGHT: f32 = 1.0;
-const SYMBOL_WEIGHT: f32 = 2.0;
-const PATH_WEIGHT: f32 = 1.0;
-
-/// What a chunk gets for being the definition of exactly the name that was asked for: more than
-/// the terms of one name can earn anywhere else.
-pub const DEFINITION_SCORE: f32 = 100.0;
-
-/// Of a long query only this many terms are looked up, the rarest ones: an issue text of 70 KB
-/// names hundreds of things, and the common ones among them decide nothing.
-const MAX_QUERY_TERMS: usize = 48;
 
 /// A view of one commit of a lexical index.
 pub struct Searcher {
@@ -39,6 +23,8 @@ pub struct Searcher {
     pub(super) fields: Fields,
     pub(super) folder: PathBuf,
     payload: Option<String>,
+    /// Of each segment; read when a search first needs them.
+    files: OnceLock<Vec<Files>>,
 }
 
 impl Searcher {
@@ -74,6 +60,7 @@ impl Searcher {
                     fields,
                     folder: folder.to_owned(),
                     payload: metas.payload,
+                    files: OnceLock::new(),
                 });
             }
             reader.reload()?;
@@ -96,127 +83,63 @@ impl Searcher {
         self.len() == 0
     }
 
-    /// The ids and scores of the best `limit` chunks for `query`, best first.
-    pub fn search(&self, query: &str, limit: usize, filter: &Filter) -> Result<Vec<(u64, f32)>> {
-        self.guarded(|| self.best(query, limit, filter))
+    /// The candidates for `question`: the best `pool` chunks that `filter` lets through by the
+    /// evidence of words, and those of `also` that it lets through.
+    pub fn find(
+        &self,
+        question: &Question,
+        weights: &Weights,
+        pool: usize,
+        filter: &Filter,
+        also: &[u64],
+    ) -> Result<Found> {
+        self.guarded(|| candidates::find(self, question, weights, pool, filter, also))
     }
 
-    fn best(&self, query: &str, limit: usize, filter: &Filter) -> Result<Vec<(u64, f32)>> {
-        let Some(query) = self.query(query, filter)? else { return Ok(Vec::new()) };
-        if limit == 0 {
-            return Ok(Vec::new());
+    pub(super) fn files(&self) -> Result<&[Files]> {
+        if let Some(files) = self.files.get() {
+            return Ok(files);
         }
-        let top = self.inner.search(&*query, &TopDocs::with_limit(limit).order_by_score())?;
-        let mut hits = Vec::with_capacity(top.len());
-        let mut columns = FxHashMap::default();
-        for (score, DocAddress { segment_ord, doc_id }) in top {
-            let column = match columns.entry(segment_ord) {
-                std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-                std::collections::hash_map::Entry::Vacant(entry) => {
-                    entry.insert(self.inner.segment_reader(segment_ord).fast_fields().u64("id")?)
-                }
-            };
-            hits.extend(column.first(doc_id).map(|id| (id, score)));
-        }
-        // Segments are numbered by chance; equal scores are not to depend on it.
-        hits.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        Ok(hits)
+        let segments = self.inner.segment_readers().iter();
+        let files = segments.map(|segment| Files::read(segment, self.fields.body));
+        let files = files.collect::<Result<Vec<_>>>()?;
+        Ok(self.files.get_or_init(|| files))
     }
 
-    /// The query, or `None` if it holds nothing to look for.
-    fn query(&self, text: &str, filter: &Filter) -> Result<Option<Box<dyn Query>>> {
-        let fields = &self.fields;
-        let mut any: Vec<(Occur, Box<dyn Query>)> = Vec::new();
-        for (term, weight) in self.select_terms(text)? {
-            for (field, field_weight) in [
-                (fields.body, BODY_WEIGHT),
-                (fields.symbol_terms, SYMBOL_WEIGHT),
-                (fields.path_terms, PATH_WEIGHT),
-            ] {
-                let term = Term::from_field_text(field, &term);
-                let query = TermQuery::new(term, IndexRecordOption::WithFreqs);
-                let query = BoostQuery::new(Box::new(query), field_weight * weight);
-                any.push((Occur::Should, Box::new(query)));
-            }
-        }
-        if let Some(name) = sole_name(text) {
-            let term = Term::from_field_text(fields.name, name);
-            let query = TermQuery::new(term, IndexRecordOption::Basic);
-            let query = ConstScoreQuery::new(Box::new(query), DEFINITION_SCORE);
-            any.push((Occur::Should, Box::new(query)));
-        }
-        if any.is_empty() {
-            return Ok(None);
-        }
-        let query: Box<dyn Query> = Box::new(BooleanQuery::new(any));
-        let mut all = vec![(Occur::Must, query)];
-        for (field, allowed) in [(fields.language, &filter.languages), (fields.kind, &filter.kinds)]
-        {
-            if !allowed.is_empty() {
-                let terms = allowed.iter().map(|name| Term::from_field_text(field, name));
-                all.push((Occur::Must, one_of(terms.collect())));
-            }
-        }
-        if let Some(matcher) = filter.path_matcher()? {
-            all.push((Occur::Must, one_of(self.matching_paths(&matcher)?)));
-        }
-        Ok(Some(Box::new(BooleanQuery::new(all))))
+    /// Documents that statistics are about: deleted ones count until a merge drops them.
+    pub(super) fn documents(&self) -> u64 {
+        self.inner.segment_readers().iter().map(|segment| u64::from(segment.max_doc())).sum()
     }
 
-    /// The terms of a query, each once, with how much it counts. Of many, the rarest are kept.
-    fn select_terms(&self, text: &str) -> Result<Vec<(String, f32)>> {
-        let encoded = analyzer::analyze(text);
-        let mut counts: FxHashMap<&str, u32> = FxHashMap::default();
-        for term in analyzer::terms(&encoded) {
-            *counts.entry(term.text).or_default() += 1;
+    /// How many documents have the terms in `field`; one that has several counts several times.
+    pub(super) fn doc_freq(&self, field: Field, terms: &[String]) -> Result<u64> {
+        let mut count = 0;
+        for term in terms {
+            count += self.inner.doc_freq(&Term::from_field_text(field, term))?;
         }
-        let mut terms = Vec::with_capacity(counts.len());
-        #[allow(clippy::cast_precision_loss)] // a ratio that only orders terms
-        let chunks = self.len().max(1) as f32;
-        for (term, count) in counts {
-            let found = self.inner.doc_freq(&Term::from_field_text(self.fields.body, term))?;
-            #[allow(clippy::cast_precision_loss)] // as above
-            let rarity = (1.0 + chunks / (found as f32 + 0.5)).ln();
-            #[allow(clippy::cast_precision_loss)] // as above
-            let weight = 1.0 + (count as f32).ln();
-            terms.push((rarity * weight, term, weight));
-        }
-        terms.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-        terms.truncate(MAX_QUERY_TERMS);
-        Ok(terms.into_iter().map(|(_, term, weight)| (term.to_owned(), weight)).collect())
+        Ok(count)
     }
 
-    fn matching_paths(&self, matcher: &RegexSet) -> Result<Vec<Term>> {
-        let mut terms = Vec::new();
+    /// The most frequent terms of texts that start with `prefix`, at most `limit`.
+    pub(super) fn expand(&self, prefix: &str, limit: usize) -> Result<Vec<String>> {
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         for segment in self.inner.segment_readers() {
-            let inverted = segment.inverted_index(self.fields.path)?;
-            let mut paths = inverted.terms().stream().map_err(Error::io("lexical index"))?;
-            while let Some((path, _)) = paths.next() {
-                if let Ok(path) = str::from_utf8(path)
-                    && matcher.is_match(path)
-                {
-                    terms.push(Term::from_field_text(self.fields.path, path));
-                }
+            let inverted = segment.inverted_index(self.fields.body)?;
+            let range = inverted.terms().range().ge(prefix.as_bytes());
+            let mut stream = range.into_stream().map_err(Error::io("lexical index"))?;
+            while let Some((term, info)) = stream.next() {
+                let Some(term) = str::from_utf8(term).ok().filter(|it| it.starts_with(prefix))
+                else {
+                    break;
+                };
+                *counts.entry(term.to_owned()).or_default() += u64::from(info.doc_freq);
             }
         }
-        Ok(terms)
+        let mut terms: Vec<(String, u64)> = counts.into_iter().collect();
+        terms.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        terms.truncate(limit);
+        Ok(terms.into_iter().map(|(term, _)| term).collect())
     }
-}
-
-/// Matches what holds any of `terms`, and adds nothing to its score.
-fn one_of(terms: Vec<Term>) -> Box<dyn Query> {
-    if terms.is_empty() {
-        return Box::new(EmptyQuery);
-    }
-    Box::new(ConstScoreQuery::new(Box::new(TermSetQuery::new(terms)), 0.0))
-}
-
-/// The name, if the query is a single, possibly qualified one.
-fn sole_name(query: &str) -> Option<&str> {
-    let name = query.trim().trim_end_matches("()");
-    let first = name.chars().next()?;
-    let named = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | ':' | '$' | '#' | '~');
-    (!first.is_numeric() && name.len() <= 256 && name.chars().all(named)).then_some(name)
 }
 
 #[cfg(test)]

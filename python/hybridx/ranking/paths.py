@@ -1,0 +1,122 @@
+"""What a path says: whether a query names it, and what kind of file it is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_MAX_MENTIONS = 200
+_MAX_PARTS = 8
+
+_WITH_SLASH = re.compile(r"[\w.@+~-]*(?:[/\\]+[\w.@+~-]+)+")
+_DOTTED = re.compile(r"[^\W\d][\w-]*(?:\.\w[\w-]*)+")
+
+_COMMON_NAMES = frozenset(
+    {"__init__.py", "index.js", "index.ts", "mod.rs", "lib.rs", "main.rs", "main.py", "main.go"}
+)
+"""Names that so many files have that they say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mentions:
+    """Files and modules that a query names, in lower case."""
+
+    paths: frozenset[str]
+    """Every end of every path, at its slashes."""
+    modules: frozenset[str]
+    """Every piece of every dotted name that has two parts or more, written with slashes."""
+
+    def strength(self, path: str) -> float:
+        """How clearly `path` is meant, from 0 to 1."""
+        if not self.paths and not self.modules:
+            return 0.0
+        path = path.lower()
+        found = _longest_end(path.split("/"), self.paths)
+        if found == 1 and path.rsplit("/", 1)[-1] in _COMMON_NAMES:
+            found = 0
+        strength = 1.0 if found == path.count("/") + 1 else (0.0, 0.5, 0.7, 1.0)[min(found, 3)]
+        if strength < 0.6 and self.modules:  # noqa: PLR2004 - what a module is worth
+            module = path.rsplit(".", 1)[0].removesuffix("/__init__")
+            if _longest_end(module.split("/"), self.modules) > 1:
+                strength = 0.6
+        return strength
+
+
+def _longest_end(parts: list[str], ends: frozenset[str]) -> int:
+    found = 0
+    for count in range(1, min(len(parts), _MAX_PARTS) + 1):
+        if "/".join(parts[-count:]) in ends:
+            found = count
+    return found
+
+
+def mentions_in(text: str) -> Mentions:
+    """The files and modules that `text` names."""
+    text = text.lower()
+    paths: set[str] = set()
+    for match in list(dict.fromkeys(_WITH_SLASH.findall(text)))[:_MAX_MENTIONS]:
+        parts = [part for part in re.split(r"[/\\]+", match.rstrip(".")) if part not in ("", ".")]
+        paths.update("/".join(parts[-count:]) for count in range(1, min(len(parts), _MAX_PARTS) + 1))
+    modules: set[str] = set()
+    for name in list(dict.fromkeys(_DOTTED.findall(text)))[:_MAX_MENTIONS]:
+        parts = name.split(".")[:_MAX_PARTS]
+        for start in range(len(parts) - 1):
+            for end in range(start + 2, len(parts) + 1):
+                modules.add("/".join(parts[start:end]))
+        if len(parts) > 1:
+            paths.add(name)
+    return Mentions(frozenset(paths), frozenset(modules))
+
+
+TRAITS: dict[str, tuple[re.Pattern[str], frozenset[str]]] = {
+    "test": (
+        re.compile(
+            r"(?:^|/)(?:tests?|testing|testdata|__tests__|spec|specs|e2e|fixtures|mocks?|__mocks__)/"
+            r"|(?:^|/)(?:test_|conftest\.)[^/]*$|[_.-](?:tests?|spec|e2e|bench)\.[^/]*$"
+            r"|[a-z](?:Test|Tests|Spec|IT)\.[^/]*$"
+        ),
+        frozenset({"test", "tests", "testing", "spec", "fixture", "fixtures", "mock", "conftest"}),
+    ),
+    "example": (
+        re.compile(
+            r"(?:^|/)(?:examples?|demos?|samples?|tutorials?|docs_src|benchmarks?|benches|"
+            r"playground|cookbook)/|(?:^|/)(?:example|demo|bench)[_-][^/]*$"
+        ),
+        frozenset(
+            {"example", "examples", "demo", "sample", "tutorial", "benchmark", "benchmarks", "bench"}
+        ),
+    ),
+    "legacy": (
+        re.compile(r"(?:^|/)_?(?:legacy|compat|compatibility|deprecated|old|obsolete|attic|py2)(?:/|[._-])"),
+        frozenset({"legacy", "compat", "compatibility", "deprecated", "old", "obsolete"}),
+    ),
+    "stub": (
+        re.compile(r"\.d\.[cm]?ts$|\.pyi$|(?:^|/)package-info\.java$"),
+        frozenset({"stub", "stubs", "declaration", "declarations", "typing", "pyi"}),
+    ),
+    "vendored": (
+        re.compile(
+            r"(?:^|/)(?:_?vendor(?:ed)?|third[_-]?party|externals?|extern|extlibs?|node_modules|"
+            r"bower_components|site-packages|godeps|pods|deps)/",
+            re.IGNORECASE,
+        ),
+        frozenset({"vendor", "vendored", "thirdparty", "third", "external", "extern"}),
+    ),
+    "generated": (
+        re.compile(
+            r"\.min\.(?:js|css)$|_pb2(?:_grpc)?\.pyi?$|\.pb\.(?:go|cc|h)$|\.g\.(?:dart|cs)$|"
+            r"\.designer\.cs$|(?:^|/)(?:package-lock\.json|yarn\.lock|cargo\.lock|go\.sum|"
+            r"poetry\.lock|uv\.lock|pnpm-lock\.yaml|composer\.lock|gemfile\.lock)$|"
+            r"(?:^|/)(?:generated|__generated__|gen)/",
+            re.IGNORECASE,
+        ),
+        frozenset({"generated", "minified", "lock", "lockfile", "protobuf", "pb2"}),
+    ),
+}
+"""Kinds of files that are seldom meant: what their paths look like, and the words that ask for
+them."""
+
+
+def traits_of(path: str) -> frozenset[str]:
+    """Which of the traits the file at `path` has."""
+    return frozenset(name for name, (pattern, _) in TRAITS.items() if pattern.search(path))

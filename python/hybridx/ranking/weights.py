@@ -1,0 +1,113 @@
+"""What each signal counts: every constant of the ranking is here.
+
+A score is a sum. Evidence of words is measured in shares of what the query's terms could be worth
+together, evidence of meaning as a cosine similarity, so one set of weights serves short and long
+queries, and each arm counts by its own confidence: a query whose words are found nowhere gets
+little from BM25, one that the model does not understand little from the vectors. Sums of scores
+do better than sums of ranks for that reason (Bruch, Gai and Ingber, An Analysis of Fusion
+Functions for Hybrid Retrieval, 2023).
+
+The weights are those of a conditional logit model (the chance of a file to be the one that is
+looked for), fitted by `benches/tune.py` and judged on packages that it was not fitted on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from hybridx.ranking.question import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What one unit of each signal adds to a score."""
+
+    body: float = 3.0
+    """Terms of the chunk."""
+    symbol: float = 1.8
+    """Terms in the names of its definitions."""
+    signature: float = 0.0
+    """Terms in how they are declared."""
+    doc: float = 1.1
+    """Terms in what documents them."""
+    name: float = 1.1
+    """It defines a name that the query has."""
+    phrase: float = 2.0
+    """It holds what the query quotes."""
+    file: float = 1.3
+    """Terms of the whole file."""
+    coherence: float = 3.0
+    """Terms of the file's next best chunks."""
+    folders: float = 1.1
+    """Terms of the path."""
+    stem: float = 0.0
+    """Terms of the file's name."""
+    stem_share: float = 0.8
+    """How much of the file's name the query has."""
+    mention: float = 2.1
+    """The query names the file."""
+    meaning: float = 9.0
+    """Likeness of meaning, as cosine similarity."""
+    meanings: float = 5.0
+    """The same of the file's next best chunks."""
+    test: float = -2.0
+    """The file is a test; like the others below it counts unless the query asks for such files."""
+    example: float = -1.5
+    """The file is an example, a demonstration or a benchmark."""
+    legacy: float = -1.0
+    """The file is there for the sake of what is old."""
+    stub: float = -0.7
+    """The file declares what another one defines."""
+    vendored: float = -1.0
+    """The file is a copy of somebody else's."""
+    generated: float = -1.5
+    """The file was written by a program."""
+    spread: float = 1.5
+    """What each further chunk of a file is set back."""
+
+    def without(self, signals: Collection[str]) -> Weights:
+        """These, as if the named signals were not there."""
+        return dataclasses.replace(self, **dict.fromkeys(signals, 0.0))
+
+    def times(self, factors: Mapping[str, float]) -> Weights:
+        """These, some of them multiplied."""
+        changed = {name: getattr(self, name) * factor for name, factor in factors.items()}
+        return dataclasses.replace(self, **changed)
+
+
+LEXICAL = (
+    "body",
+    "symbol",
+    "signature",
+    "doc",
+    "name",
+    "phrase",
+    "file",
+    "coherence",
+    "folders",
+    "stem",
+    "spread",
+)
+"""The weights that the search for candidates by words needs."""
+
+BASE = Weights()
+
+FACTORS: Mapping[Kind, Mapping[str, float]] = {
+    # It is defined where it is defined, whatever is near it in meaning.
+    "name": {"name": 6.0, "meaning": 0.4, "meanings": 0.4},
+    "path": {"folders": 3.0, "mention": 3.0, "stem_share": 2.0, "meaning": 0.3, "meanings": 0.3},
+    "error": {},
+    "text": {},
+    "words": {},
+}
+"""How the kind of a query changes them."""
+
+
+def weights_for(kind: Kind, base: Weights = BASE) -> Weights:
+    """The weights for a query of this kind."""
+    return base.times(FACTORS[kind])
