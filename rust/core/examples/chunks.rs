@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use hybridx_core::analyzer::{analyze, terms};
 use hybridx_core::chunk::{MAX_CHUNK, chunk};
 use hybridx_core::language::Language;
 
@@ -58,6 +59,7 @@ fn collect(folder: &Path, extensions: &[&str], files: &mut Vec<PathBuf>) -> io::
 fn measure(out: &mut impl Write, files: &[PathBuf]) -> io::Result<()> {
     let (mut bytes, mut count, mut tiny, mut large) = (0, 0_usize, 0_usize, 0_usize);
     let mut seconds = 0.0;
+    let mut sizes = Vec::new();
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     let mut slowest = (0.0, PathBuf::new());
     for file in files {
@@ -75,9 +77,10 @@ fn measure(out: &mut impl Write, files: &[PathBuf]) -> io::Result<()> {
         bytes += text.len();
         count += chunks.len();
         for piece in chunks {
-            let ink = text[piece.bytes].bytes().filter(|byte| !byte.is_ascii_whitespace()).count();
-            tiny += usize::from(ink < 30);
-            large += usize::from(ink > MAX_CHUNK);
+            let size = terms(&analyze(&text[piece.bytes])).count();
+            tiny += usize::from(size < 7);
+            large += usize::from(size > MAX_CHUNK);
+            sizes.push(size);
             *kinds.entry(piece.kind.name()).or_default() += 1;
         }
     }
@@ -91,5 +94,11 @@ fn measure(out: &mut impl Write, files: &[PathBuf]) -> io::Result<()> {
         slowest.0,
         slowest.1.display()
     )?;
+    sizes.sort_unstable();
+    for percent in [1, 10, 25, 50, 75, 90, 99, 100] {
+        let at = (sizes.len() * percent / 100).min(sizes.len().saturating_sub(1));
+        write!(out, "p{percent} {}  ", sizes.get(at).copied().unwrap_or_default())?;
+    }
+    writeln!(out, "terms")?;
     writeln!(out, "{count} chunks, {share:.2} % tiny, {large} over budget; {kinds:?}")
 }

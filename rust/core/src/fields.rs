@@ -151,8 +151,8 @@ class Pool(Base):
             assert_eq!(sorted(fields.doc), joined(|it| &it.doc));
         }
         let pool = fields.iter().last().expect("the class");
-        assert_eq!(pool.symbols, "Pool\nPool.take");
+        assert!(pool.symbols.ends_with("Pool\nPool.take"));
         assert_eq!(pool.doc, "connections that are kept ");
-        assert!(pool.signature.starts_with("class pool base def take self +wait_ms"));
+        assert!(pool.signature.ends_with("class pool base def take self +wait_ms wait ms "));
     }
 }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use hybridx_core::analyzer::{analyze, terms};
 use hybridx_core::chunk::{Chunk, Definition, Kind, MAX_CHUNK, MAX_LINE, chunk};
 use hybridx_core::language::Language;
 use proptest::prelude::*;
@@ -155,8 +156,8 @@ fn chunks_stay_near_the_budget() {
     for (path, (language, text)) in samples() {
         check_contract(&text, language);
         for piece in chunk(&text, language) {
-            let ink = text[piece.bytes].split_whitespace().map(str::len).sum::<usize>();
-            assert!(ink <= MAX_CHUNK + 200, "{}: {ink} bytes", path.display());
+            let count = terms(&analyze(&text[piece.bytes])).count();
+            assert!(count <= MAX_CHUNK + MAX_CHUNK / 2, "{}: {count} terms", path.display());
         }
     }
 }
