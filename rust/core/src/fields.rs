@@ -133,7 +133,9 @@ class Pool(Base):
         let mut fields = Fields::default();
         fields.push("left over", &Chunk { bytes: 0..9, definitions: vec![], ..chunks[0].clone() });
         fields.clear();
-        chunks.iter().for_each(|chunk| fields.push(TEXT, chunk));
+        for chunk in &chunks {
+            fields.push(TEXT, chunk);
+        }
         assert_eq!(fields.iter().count(), chunks.len());
         let sorted = |encoded: &str| {
             let mut terms: Vec<String> = encoded.split(' ').map(str::to_owned).collect();

@@ -76,11 +76,10 @@ impl<'t> Lines<'t> {
 /// are counted apart and anew in each statement, for they are comparisons as well. It may be too
 /// high by any number as long as it is no more than `enough`.
 pub(super) fn nesting(text: &str, enough: usize) -> usize {
-    // Nearly all texts have fewer of them than anybody asks for.
-    let opening = |byte: &&u8| matches!(byte, b'(' | b'[' | b'{' | b'<');
-    let all = text.as_bytes().iter().filter(opening).count();
-    if all <= enough {
-        return all;
+    // Nearly all texts are far from it, which counting blocks of them shows at once.
+    let bound = nesting_bound(text.as_bytes());
+    if bound <= enough {
+        return bound;
     }
     let (mut brackets, mut angles, mut deepest) = (0_usize, 0_usize, 0);
     for byte in text.bytes() {
@@ -95,6 +94,26 @@ pub(super) fn nesting(text: &str, enough: usize) -> usize {
             _ => continue,
         }
         deepest = deepest.max(brackets).max(angles);
+    }
+    deepest
+}
+
+/// An upper bound of [`nesting`] that looks at no single byte: in each block all that closes
+/// comes before all that opens.
+fn nesting_bound(text: &[u8]) -> usize {
+    let (mut brackets, mut angles, mut deepest) = (0_usize, 0_usize, 0);
+    // What a byte can count to, so that 32 of them are counted at once.
+    for block in text.chunks(255) {
+        let (mut open, mut closed, mut less, mut ends) = (0_u8, 0_u8, 0_u8, 0_u8);
+        for &byte in block {
+            open += u8::from(byte == b'(' || byte == b'[' || byte == b'{');
+            closed += u8::from(byte == b')' || byte == b']' || byte == b'}');
+            less += u8::from(byte == b'<');
+            ends += u8::from(byte == b';');
+        }
+        deepest = deepest.max(brackets + usize::from(open)).max(angles + usize::from(less));
+        brackets = brackets.saturating_sub(closed.into()) + usize::from(open);
+        angles = if ends > 0 { 0 } else { angles } + usize::from(less);
     }
     deepest
 }
@@ -118,4 +137,25 @@ pub(super) fn paragraphs(lines: &Lines) -> Vec<Unit> {
         units.push(Unit::loose(first..lines.len(), 0));
     }
     units
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_bound_of_nesting_is_never_too_low(text in "[(){}<>;a\n]{0,1500}", enough in 0_usize..9) {
+            let exact = nesting(&text, 0);
+            prop_assert!(nesting_bound(text.as_bytes()) >= exact);
+            prop_assert_eq!(nesting(&text, enough) > enough, exact > enough);
+        }
+    }
+
+    #[test]
+    fn flat_text_is_told_from_deep_text_without_a_closer_look() {
+        let text = "int f(int a) { if (a < 3) { return g(h(a)); } return 0; }\n".repeat(10_000);
+        assert!(nesting_bound(text.as_bytes()) < 100);
+    }
 }

@@ -149,8 +149,8 @@ impl Packer<'_> {
     fn title(&self, run: &Run, lines: &Range<usize>, sort: Sort) -> Title {
         // The first piece of a class is called after the class, whatever else it defines.
         let header = &self.scopes[run.scope].signature;
-        let headed = run.scope != 0 && header.start >= self.lines.bytes(lines).start;
-        if sort == Sort::Listed && !headed { Title::Names } else { Title::Scope }
+        let shown = run.scope != 0 && header.start >= self.lines.bytes(lines).start;
+        if sort == Sort::Listed && !shown { Title::Names } else { Title::Scope }
     }
 
     /// How large the pieces of the run may be.
@@ -206,33 +206,25 @@ impl Packer<'_> {
 
     fn push(&mut self, bytes: Range<usize>, lines: &Range<usize>, scope: usize, title: Title) {
         let around = &self.scopes[scope];
-        let mut definitions = Vec::new();
-        // Names and kinds of those that are directly in the scope.
-        let mut names = String::new();
-        let mut kinds: Vec<(Kind, usize)> = Vec::new();
+        let mut members = Members::default();
+        let mut definitions: Vec<Definition> = Vec::new();
         while let Some(found) =
             self.definitions.next_if(|found| found.definition.signature.start < bytes.end)
         {
             let Found { mut definition, parent } = found;
             within(&mut definition, &bytes);
             // Variants of one function follow each other.
-            if parent == scope && !names.ends_with(&definition.symbol) {
-                if kinds.iter().map(|(_, count)| count).sum::<usize>() < MAX_NAMES {
-                    names.push_str(if names.is_empty() { "" } else { ", " });
-                    names.push_str(&definition.symbol);
-                }
-                match kinds.iter_mut().find(|(kind, _)| *kind == definition.kind) {
-                    Some((_, count)) => *count += 1,
-                    None => kinds.push((definition.kind, 1)),
-                }
+            let again = definitions.last().is_some_and(|last| last.symbol == definition.symbol);
+            if parent == scope && !again {
+                members.add(&definition);
             }
             definitions.push(definition);
         }
-        let named = title == Title::Names && !names.is_empty();
-        let most = kinds.iter().rev().max_by_key(|(_, count)| count);
-        let kind = most.filter(|_| named).map_or(around.kind, |(kind, _)| *kind);
-        let unnamed = around.symbol.is_empty() && kind != Kind::Text;
-        let symbol = if named || unnamed { names } else { around.symbol.clone() };
+        let (kind, symbol) = match (title, members.kind()) {
+            (Title::Names, Some(kind)) => (kind, members.symbols),
+            _ if around.symbol.is_empty() => (around.kind, members.symbols),
+            _ => (around.kind, around.symbol.clone()),
+        };
         let number = |line: usize| u32::try_from(line).unwrap_or(u32::MAX);
         self.chunks.push(Chunk {
             context: context(self.lines.text, self.scopes, scope, bytes.start),
@@ -243,6 +235,35 @@ impl Packer<'_> {
             symbol,
             definitions,
         });
+    }
+}
+
+/// The definitions of a chunk that are directly in its scope.
+#[derive(Default)]
+struct Members {
+    /// The first of their names.
+    symbols: String,
+    /// How many there are of each kind.
+    kinds: Vec<(Kind, usize)>,
+    count: usize,
+}
+
+impl Members {
+    fn add(&mut self, definition: &Definition) {
+        if self.count < MAX_NAMES {
+            self.symbols.push_str(if self.count == 0 { "" } else { ", " });
+            self.symbols.push_str(&definition.symbol);
+        }
+        self.count += 1;
+        match self.kinds.iter_mut().find(|(kind, _)| *kind == definition.kind) {
+            Some((_, count)) => *count += 1,
+            None => self.kinds.push((definition.kind, 1)),
+        }
+    }
+
+    /// The kind most of them are of, and of several the first.
+    fn kind(&self) -> Option<Kind> {
+        self.kinds.iter().rev().max_by_key(|(_, count)| count).map(|(kind, _)| *kind)
     }
 }
 

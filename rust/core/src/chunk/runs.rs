@@ -145,8 +145,8 @@ fn attach_leftovers(lines: &Lines, runs: Vec<Run>) -> Vec<Run> {
 }
 
 fn side_of(lines: &Lines, run: &Run, before: Option<&Run>, after: Option<&Run>) -> Option<Side> {
-    let size = lines.size(&run.lines);
-    if run.sort == Sort::Whole || size >= ADJUNCT {
+    let terms = lines.size(&run.lines);
+    if run.sort == Sort::Whole || terms >= ADJUNCT {
         return None;
     }
     let abuts_before = before.is_some_and(|before| before.lines.end == run.lines.start);
@@ -171,7 +171,7 @@ fn side_of(lines: &Lines, run: &Run, before: Option<&Run>, after: Option<&Run>) 
     let neighbour = if side == Side::Previous { before } else { after }?;
     let adjunct = run.sort == Sort::Comment
         || (side == Side::Previous && abuts_before && neighbour.scope != 0);
-    (size < LEFTOVER || adjunct).then_some(side)
+    (terms < LEFTOVER || adjunct).then_some(side)
 }
 
 /// Whether the text only closes something: no letter or digit, or a closing directive or word.
