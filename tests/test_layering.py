@@ -29,13 +29,13 @@ PYTHON_ROOMS = [
 
 RUST_ROOMS = [
     {"error"},
-    {"path", "digest", "cancel", "guard", "analyzer", "memory"},
+    {"path", "digest", "cancel", "guard", "analyzer", "memory", "origin"},
     {"sealed", "lock", "secrets", "retry"},
     {"inventory", "lease"},
     {"read", "merkle"},
     {"language"},
     {"chunk"},
-    {"batch", "snapshot", "rules", "schedule"},
+    {"batch", "fields", "snapshot", "rules", "schedule"},
     {"walk"},
     {"bm25", "tokenize", "ingest", "why"},
 ]

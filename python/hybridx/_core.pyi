@@ -320,7 +320,8 @@ class Draft:
 class IngestBatch:
     """All chunks of some files. `pyarrow.record_batch(batch)` shares its memory.
 
-    Columns: `id` uint64, `path`, `language`, `kind`, `symbol` string, `symbols` string (those of
+    Columns: `id` uint64, `path`, `language` string, `origin` uint8 (0 written, 1 generated, 2
+    minified, 3 vendored), `kind`, `symbol` string, `symbols` string (those of
     the definitions that begin in the chunk, a line each), `start_line`, `end_line` uint32 (from 1,
     inclusive), `offset` uint64 (of the first byte in the text of the file), `context` (signatures
     of the definitions around it), `text` string, `terms` (of context and text), `signature`, `doc`
@@ -459,6 +460,10 @@ class StoredChunk:
     def path(self) -> str: ...
     @property
     def language(self) -> str: ...
+    @property
+    def origin(self) -> str:
+        """`written`, `generated`, `minified` or `vendored`."""
+
     @property
     def kind(self) -> str: ...
     @property

@@ -94,29 +94,25 @@ TRAITS: dict[str, tuple[re.Pattern[str], frozenset[str]]] = {
         re.compile(r"\.d\.[cm]?ts$|\.pyi$|(?:^|/)package-info\.java$"),
         frozenset({"stub", "stubs", "declaration", "declarations", "typing", "pyi"}),
     ),
-    "vendored": (
-        re.compile(
-            r"(?:^|/)(?:_?vendor(?:ed)?|third[_-]?party|externals?|extern|extlibs?|node_modules|"
-            r"bower_components|site-packages|godeps|pods|deps)/",
-            re.IGNORECASE,
-        ),
-        frozenset({"vendor", "vendored", "thirdparty", "third", "external", "extern"}),
-    ),
-    "generated": (
-        re.compile(
-            r"\.min\.(?:js|css)$|_pb2(?:_grpc)?\.pyi?$|\.pb\.(?:go|cc|h)$|\.g\.(?:dart|cs)$|"
-            r"\.designer\.cs$|(?:^|/)(?:package-lock\.json|yarn\.lock|cargo\.lock|go\.sum|"
-            r"poetry\.lock|uv\.lock|pnpm-lock\.yaml|composer\.lock|gemfile\.lock)$|"
-            r"(?:^|/)(?:generated|__generated__|gen)/",
-            re.IGNORECASE,
-        ),
-        frozenset({"generated", "minified", "lock", "lockfile", "protobuf", "pb2"}),
-    ),
 }
 """Kinds of files that are seldom meant: what their paths look like, and the words that ask for
 them."""
 
 
-def traits_of(path: str) -> frozenset[str]:
-    """Which of the traits the file at `path` has."""
-    return frozenset(name for name, (pattern, _) in TRAITS.items() if pattern.search(path))
+ORIGINS = {"generated": "generated", "minified": "generated", "vendored": "vendored"}
+"""The traits of files that nobody wrote here, by their stored origin."""
+
+ASKED_BY: dict[str, frozenset[str]] = {
+    **{name: words for name, (_, words) in TRAITS.items()},
+    "generated": frozenset({"generated", "minified", "lock", "lockfile", "protobuf", "pb2"}),
+    "vendored": frozenset({"vendor", "vendored", "external", "extern", "third"}),
+}
+"""Words of a query that ask for files of a kind."""
+
+
+def traits_of(path: str, origin: str = "written") -> frozenset[str]:
+    """What kind of file the one at `path` is."""
+    traits = {name for name, (pattern, _) in TRAITS.items() if pattern.search(path)}
+    if origin in ORIGINS:
+        traits.add(ORIGINS[origin])
+    return frozenset(traits)

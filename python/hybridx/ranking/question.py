@@ -17,8 +17,9 @@ from hybridx.ranking.paths import Mentions, mentions_in
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-Kind = Literal["name", "path", "error", "text", "words"]
-"""One name, a path, an error message or stack trace, a whole issue text, or words."""
+Kind = Literal["name", "path", "error", "text", "code", "words"]
+"""One name, a path, an error message or stack trace, a whole issue text, words among which are names
+of code, or words alone."""
 
 _LONG = 300
 """A query of more characters is a text, whose first line is what it is about."""
@@ -31,6 +32,10 @@ _MAX_NAMES = 64
 _SHORT = 3
 
 _NAME = re.compile(r"[^\W\d][\w$]*(?:(?:\.|::|->|#)~?[^\W\d][\w$]*)*(?:\(\))?|[.#$~@][^\W\d][\w$-]*")
+_OF_CODE = re.compile(
+    r"[A-Za-z0-9]_[A-Za-z0-9]|[a-z][A-Z]|\w[.:]{1,2}[^\W\d]|\w\(|`|\b_\w|\b[A-Z]{2,}|--\w|[{}<>=;]"
+)
+"""What shows that a query holds names of code."""
 _WORD = re.compile(r"[^\W\d]\w+")
 _PATH = re.compile(r"(?:[\w.@+~-]*[/\\])+[\w.@+~-]+(?::\d+)*|[\w-]+\.[A-Za-z]{1,5}(?::\d+)+")
 _FILE_NAME = re.compile(
@@ -122,7 +127,7 @@ def kind_of(text: str) -> Kind:
         return "name"
     if _ERROR.search(text):
         return "error"
-    return "words"
+    return "code" if _OF_CODE.search(text) else "words"
 
 
 def singular(term: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hybridx import _core
-from hybridx.ranking.paths import TRAITS
+from hybridx.ranking.paths import ASKED_BY
 from hybridx.ranking.question import singular
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def mention(question: Question, file: File) -> float:
 
 def trait(name: str) -> Callable[[Question, File], float]:
     """Whether the file is of a kind that the query does not ask for."""
-    asked = TRAITS[name][1]
+    asked = ASKED_BY[name]
 
     def signal(question: Question, file: File) -> float:
         return float(name in file.traits and asked.isdisjoint(question.terms))
@@ -64,6 +64,6 @@ OF_FILE: Mapping[str, Callable[[Question, File], float]] = {
     "stem": lambda _, file: file.stem,
     "stem_share": stem_share,
     "mention": mention,
-    **{name: trait(name) for name in TRAITS},
+    **{name: trait(name) for name in ASKED_BY},
 }
 """What speaks for all chunks of a file alike."""

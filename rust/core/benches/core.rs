@@ -19,6 +19,7 @@ use hybridx_core::chunk::{Chunk, chunk};
 use hybridx_core::fields::Fields;
 use hybridx_core::ingest::{Ingest, IngestOptions};
 use hybridx_core::language::Language;
+use hybridx_core::origin::Origin;
 use hybridx_core::secrets::redact;
 use hybridx_core::walk::{Scan, ScanOptions, StatCache, scan};
 use tempfile::TempDir;
@@ -213,11 +214,14 @@ fn batch_of(sources: &[Source]) -> RecordBatch {
     for source in sources {
         let chunks = source.chunks();
         fields.clear();
-        chunks.iter().for_each(|chunk| fields.push(&source.text, chunk));
+        for chunk in &chunks {
+            fields.push(&source.text, chunk);
+        }
         for (chunk, fields) in chunks.iter().zip(fields.iter()) {
             let row = ChunkRow {
                 path: &source.path,
                 language: source.language.name(),
+                origin: Origin::of(&source.path, &source.text),
                 kind: chunk.kind.name(),
                 symbol: &chunk.symbol,
                 symbols: fields.symbols,

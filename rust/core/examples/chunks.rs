@@ -9,8 +9,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use hybridx_core::analyzer::{analyze, terms};
 use hybridx_core::chunk::{MAX_CHUNK, chunk};
 use hybridx_core::language::Language;
+use hybridx_core::origin::Origin;
 
 fn main() -> io::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -56,40 +58,50 @@ fn collect(folder: &Path, extensions: &[&str], files: &mut Vec<PathBuf>) -> io::
 }
 
 fn measure(out: &mut impl Write, files: &[PathBuf]) -> io::Result<()> {
-    let (mut bytes, mut count, mut tiny, mut large) = (0, 0_usize, 0_usize, 0_usize);
-    let mut seconds = 0.0;
-    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut slowest = (0.0, PathBuf::new());
-    for file in files {
-        let Ok(text) = std::fs::read_to_string(file) else {
-            continue;
-        };
-        let language = Language::detect(&file.to_string_lossy(), &text);
+    let texts = || {
+        files.iter().filter_map(|file| {
+            let text = std::fs::read_to_string(file).ok()?;
+            let language = Language::detect(&file.to_string_lossy(), &text);
+            Some((file, text, language))
+        })
+    };
+    let (mut bytes, mut seconds) = (0, 0.0);
+    let mut slowest = (0.0, Path::new(""));
+    for (file, text, language) in texts() {
         let start = Instant::now();
         let chunks = chunk(&text, language);
         let took = start.elapsed().as_secs_f64();
+        drop(chunks);
         seconds += took;
         if took > slowest.0 {
-            slowest = (took, file.clone());
+            slowest = (took, file);
         }
         bytes += text.len();
-        count += chunks.len();
-        for piece in chunks {
-            let ink = text[piece.bytes].bytes().filter(|byte| !byte.is_ascii_whitespace()).count();
-            tiny += usize::from(ink < 30);
-            large += usize::from(ink > MAX_CHUNK);
-            *kinds.entry(piece.kind.name()).or_default() += 1;
-        }
     }
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-    let (megabytes, share) = (bytes as f64 / 1e6, 100.0 * tiny as f64 / count.max(1) as f64);
-    writeln!(out, "{} files, {megabytes:.1} MB in {seconds:.2} s", files.len())?;
-    writeln!(
-        out,
-        "{:.1} MB/s; slowest {:.2} s {}",
-        megabytes / seconds,
-        slowest.0,
-        slowest.1.display()
-    )?;
-    writeln!(out, "{count} chunks, {share:.2} % tiny, {large} over budget; {kinds:?}")
+    let megabytes = bytes as f64 / 1e6;
+    let speed = megabytes / seconds;
+    writeln!(out, "{} files, {megabytes:.1} MB in {seconds:.2} s, {speed:.1} MB/s", files.len())?;
+    writeln!(out, "slowest {:.2} s {}", slowest.0, slowest.1.display())?;
+    let mut sizes = Vec::new();
+    let (mut kinds, mut origins) = (BTreeMap::new(), BTreeMap::new());
+    let mut definitions = 0;
+    for (file, text, language) in texts() {
+        *origins.entry(Origin::of(&file.to_string_lossy(), &text).name()).or_insert(0) += 1;
+        for piece in chunk(&text, language) {
+            *kinds.entry(piece.kind.name()).or_insert(0) += 1;
+            definitions += piece.definitions.len();
+            sizes.push(terms(&analyze(&text[piece.bytes])).count());
+        }
+    }
+    sizes.sort_unstable();
+    let large = sizes.iter().filter(|size| **size > MAX_CHUNK).count();
+    let count = sizes.len();
+    writeln!(out, "{count} chunks, {large} over the budget, {definitions} definitions; {kinds:?}")?;
+    write!(out, "terms:")?;
+    for percent in [1, 10, 25, 50, 75, 90, 99, 100] {
+        let size = sizes.get((count * percent / 100).min(count.saturating_sub(1)));
+        write!(out, " p{percent} {}", size.copied().unwrap_or_default())?;
+    }
+    writeln!(out, "\n{origins:?}")
 }

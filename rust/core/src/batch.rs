@@ -2,14 +2,17 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow_array::builder::{FixedSizeBinaryBuilder, StringBuilder, UInt32Builder, UInt64Builder};
+use arrow_array::builder::{
+    FixedSizeBinaryBuilder, StringBuilder, UInt8Builder, UInt32Builder, UInt64Builder,
+};
 use arrow_array::cast::AsArray;
-use arrow_array::types::{UInt32Type, UInt64Type};
-use arrow_array::{Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
+use arrow_array::types::{UInt8Type, UInt32Type, UInt64Type};
+use arrow_array::{Array, RecordBatch, StringArray, UInt8Array, UInt32Array, UInt64Array};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 
 use crate::digest::Digest;
 use crate::error::Result;
+use crate::origin::Origin;
 
 /// One row: a chunk of a file.
 ///
@@ -22,6 +25,7 @@ pub static CHUNK_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         required("id", DataType::UInt64),
         required("path", DataType::Utf8),
         required("language", DataType::Utf8),
+        required("origin", DataType::UInt8),
         required("kind", DataType::Utf8),
         required("symbol", DataType::Utf8),
         required("symbols", DataType::Utf8),
@@ -53,6 +57,8 @@ pub struct ChunkRow<'a> {
     pub path: &'a str,
     /// The language's name.
     pub language: &'a str,
+    /// Where the file comes from.
+    pub origin: Origin,
     /// The kind's name.
     pub kind: &'a str,
     /// The qualified name of the innermost definition or definitions; may be empty.
@@ -84,10 +90,11 @@ impl ChunkRow<'_> {
     /// Sixty-four bits keep the join of the two stores a join of integers; among ten million
     /// chunks two ids are equal with a probability of three in a million.
     pub fn id(&self, text_digest: &Digest) -> u64 {
-        let mut place = [0; 16];
+        let mut place = [0; 17];
         place[..8].copy_from_slice(&(self.offset as u64).to_le_bytes());
         place[8..12].copy_from_slice(&self.start_line.to_le_bytes());
-        place[12..].copy_from_slice(&self.end_line.to_le_bytes());
+        place[12..16].copy_from_slice(&self.end_line.to_le_bytes());
+        place[16] = self.origin.code();
         let fields: [&[u8]; 8] = [
             self.path.as_bytes(),
             &place,
@@ -108,6 +115,7 @@ pub struct BatchBuilder {
     id: UInt64Builder,
     path: StringBuilder,
     language: StringBuilder,
+    origin: UInt8Builder,
     kind: StringBuilder,
     symbol: StringBuilder,
     symbols: StringBuilder,
@@ -130,6 +138,7 @@ impl Default for BatchBuilder {
             id: UInt64Builder::new(),
             path: StringBuilder::new(),
             language: StringBuilder::new(),
+            origin: UInt8Builder::new(),
             kind: StringBuilder::new(),
             symbol: StringBuilder::new(),
             symbols: StringBuilder::new(),
@@ -156,6 +165,7 @@ impl BatchBuilder {
         self.id.append_value(row.id(&digest));
         self.path.append_value(row.path);
         self.language.append_value(row.language);
+        self.origin.append_value(row.origin.code());
         self.kind.append_value(row.kind);
         self.symbol.append_value(row.symbol);
         self.symbols.append_value(row.symbols);
@@ -192,6 +202,7 @@ impl BatchBuilder {
             Arc::new(self.id.finish()),
             Arc::new(self.path.finish()),
             Arc::new(self.language.finish()),
+            Arc::new(self.origin.finish()),
             Arc::new(self.kind.finish()),
             Arc::new(self.symbol.finish()),
             Arc::new(self.symbols.finish()),
@@ -218,6 +229,8 @@ pub struct ChunkColumns<'a> {
     pub path: &'a StringArray,
     /// Language names.
     pub language: &'a StringArray,
+    /// Origins, as [`Origin::code`] has them.
+    pub origin: &'a UInt8Array,
     /// Kind names.
     pub kind: &'a StringArray,
     /// Symbols.
@@ -258,6 +271,9 @@ impl<'a> ChunkColumns<'a> {
             id: long_numbers("id")?,
             path: strings(batch, "path")?,
             language: strings(batch, "language")?,
+            origin: column(batch, "origin")?
+                .as_primitive_opt::<UInt8Type>()
+                .ok_or_else(|| wrong_type("origin"))?,
             kind: strings(batch, "kind")?,
             symbol: strings(batch, "symbol")?,
             symbols: strings(batch, "symbols")?,

@@ -133,7 +133,9 @@ class Pool(Base):
         let mut fields = Fields::default();
         fields.push("left over", &Chunk { bytes: 0..9, definitions: vec![], ..chunks[0].clone() });
         fields.clear();
-        chunks.iter().for_each(|chunk| fields.push(TEXT, chunk));
+        for chunk in &chunks {
+            fields.push(TEXT, chunk);
+        }
         assert_eq!(fields.iter().count(), chunks.len());
         let sorted = |encoded: &str| {
             let mut terms: Vec<String> = encoded.split(' ').map(str::to_owned).collect();
@@ -151,8 +153,8 @@ class Pool(Base):
             assert_eq!(sorted(fields.doc), joined(|it| &it.doc));
         }
         let pool = fields.iter().last().expect("the class");
-        assert_eq!(pool.symbols, "Pool\nPool.take");
+        assert!(pool.symbols.ends_with("Pool\nPool.take"));
         assert_eq!(pool.doc, "connections that are kept ");
-        assert!(pool.signature.starts_with("class pool base def take self +wait_ms"));
+        assert!(pool.signature.ends_with("class pool base def take self +wait_ms wait ms "));
     }
 }

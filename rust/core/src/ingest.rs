@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::fields::Fields;
 use crate::guard::guarded;
 use crate::language::Language;
+use crate::origin::Origin;
 use crate::path;
 use crate::read::{self, Unread};
 use crate::retry::Retry;
@@ -226,10 +227,12 @@ impl<'a> Worker<'a> {
             let language = Language::detect(path, head(&text.text));
             let chunks = chunk::chunk_until(&text.text, language, stop)?;
             fields.clear();
-            chunks.iter().for_each(|chunk| fields.push(&text.text, chunk));
-            Ok::<_, Error>((language, chunks))
+            for chunk in &chunks {
+                fields.push(&text.text, chunk);
+            }
+            Ok::<_, Error>((language, Origin::of(path, &text.text), chunks))
         });
-        let (language, chunks) = match chunked {
+        let (language, origin, chunks) = match chunked {
             Ok(chunked) => chunked?,
             Err(message) => return Ok(failed("chunk", &message)),
         };
@@ -237,6 +240,7 @@ impl<'a> Worker<'a> {
             self.builder.push(&ChunkRow {
                 path,
                 language: language.name(),
+                origin,
                 kind: chunk.kind.name(),
                 symbol: &chunk.symbol,
                 symbols: fields.symbols,

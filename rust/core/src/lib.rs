@@ -16,6 +16,7 @@ pub mod lease;
 pub mod lock;
 pub mod memory;
 pub mod merkle;
+pub mod origin;
 pub mod path;
 pub mod read;
 pub mod retry;

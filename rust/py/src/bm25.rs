@@ -72,6 +72,7 @@ pub struct StoredChunk {
     id: u64,
     path: String,
     language: String,
+    origin: &'static str,
     kind: String,
     symbol: String,
     symbols: String,
@@ -144,6 +145,7 @@ impl From<WeightsArgument> for Weights {
 #[pyclass(frozen, get_all, module = "hybridx._core")]
 pub struct FoundFile {
     path: String,
+    origin: &'static str,
     body: f32,
     folders: f32,
     stem: f32,
@@ -152,8 +154,8 @@ pub struct FoundFile {
 
 impl From<bm25::FoundFile> for FoundFile {
     fn from(file: bm25::FoundFile) -> Self {
-        let bm25::FoundFile { path, body, folders, stem, coherence } = file;
-        Self { path, body, folders, stem, coherence }
+        let bm25::FoundFile { path, origin, body, folders, stem, coherence } = file;
+        Self { path, origin: origin.name(), body, folders, stem, coherence }
     }
 }
 
@@ -217,6 +219,7 @@ impl Bm25Searcher {
             id: chunk.id,
             path: chunk.path,
             language: chunk.language,
+            origin: chunk.origin.name(),
             kind: chunk.kind,
             symbol: chunk.symbol,
             symbols: chunk.symbols,

@@ -19,7 +19,9 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _core {
     #[pymodule_export]
-    use super::bm25::{Bm25Searcher, Bm25Writer, FoundChunk, FoundFile, StoredChunk, path_patterns};
+    use super::bm25::{
+        Bm25Searcher, Bm25Writer, FoundChunk, FoundFile, StoredChunk, path_patterns,
+    };
     #[pymodule_export]
     use super::ingest::{IngestBatch, IngestStream, ingest};
     #[pymodule_export]

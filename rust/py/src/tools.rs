@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use hybridx_core::cancel::Cancel;
 use hybridx_core::{
-    analyzer, bm25, chunk, inventory, language, lease, lock, memory, path, read, secrets, snapshot,
+    analyzer, bm25, chunk, inventory, language, lease, lock, memory, origin, path, read, secrets,
+    snapshot,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -188,6 +189,7 @@ pub fn versions(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let versions = PyDict::new(py);
     versions.set_item("read", read::READ_VERSION)?;
     versions.set_item("chunker", chunk::CHUNKER_VERSION)?;
+    versions.set_item("origin", origin::ORIGIN_VERSION)?;
     versions.set_item("analyzer", analyzer::ANALYZER_VERSION)?;
     versions.set_item("bm25", bm25::BM25_VERSION)?;
     versions.set_item("snapshot", snapshot::SNAPSHOT_FORMAT)?;

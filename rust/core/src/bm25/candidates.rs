@@ -6,6 +6,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tantivy::{DocAddress, DocId, TantivyDocument};
 
 use crate::error::Result;
+use crate::origin::Origin;
 
 use super::evidence::{Evidence, Of, OfPath, collect};
 use super::filter::Filter;
@@ -192,10 +193,13 @@ impl Scoring<'_> {
                 of_segment.map(|candidate| each.files.of_doc(candidate.doc)).collect();
             ords.sort_unstable();
             ords.dedup();
+            let origins = each.segment.fast_fields().u64("origin")?;
             for (ord, path) in ords.iter().zip(each.files.paths(&ords)?) {
+                let origin = origins.first(each.run(*ord).start).and_then(Origin::from_code);
                 places.insert((at, *ord), found.files.len());
                 found.files.push(FoundFile {
                     path,
+                    origin: origin.unwrap_or_default(),
                     body: each.of_text(*ord),
                     folders: each.of_path(OfPath::Folders, *ord),
                     stem: each.of_path(OfPath::Stem, *ord),

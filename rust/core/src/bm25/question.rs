@@ -1,5 +1,7 @@
 //! What is looked for, and how much each kind of evidence for it counts.
 
+use crate::origin::Origin;
+
 /// What is looked for, analysed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Question {
@@ -65,6 +67,8 @@ impl Default for Weights {
 pub struct FoundFile {
     /// Its path.
     pub path: String,
+    /// Where it comes from.
+    pub origin: Origin,
     /// BM25 of its whole text.
     pub body: f32,
     /// BM25 of its folders and name.

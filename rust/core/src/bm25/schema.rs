@@ -36,6 +36,8 @@ pub(super) struct Fields {
     /// The text's terms.
     pub body: Field,
     pub language: Field,
+    /// [`Origin::code`](crate::origin::Origin::code): ranking reads it of every candidate.
+    pub origin: Field,
     pub kind: Field,
     /// Stored only: what a hit shows, and what its id and its vector were made of.
     pub symbol: Field,
@@ -62,6 +64,7 @@ pub(super) fn schema() -> Schema {
     schema.add_text_field("name", STRING);
     schema.add_text_field("body", terms);
     schema.add_text_field("language", STRING | STORED);
+    schema.add_u64_field("origin", STORED | FAST);
     schema.add_text_field("kind", STRING | STORED);
     schema.add_text_field("symbol", STORED);
     schema.add_text_field("symbols", STORED);
@@ -87,6 +90,7 @@ impl Fields {
             name: schema.get_field("name")?,
             body: schema.get_field("body")?,
             language: schema.get_field("language")?,
+            origin: schema.get_field("origin")?,
             kind: schema.get_field("kind")?,
             symbol: schema.get_field("symbol")?,
             symbols: schema.get_field("symbols")?,

@@ -15,6 +15,7 @@ use crate::batch::{ChunkRow, text_digest};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::guard;
+use crate::origin::Origin;
 
 use super::schema::Fields;
 use super::search::Searcher;
@@ -28,6 +29,8 @@ pub struct StoredChunk {
     pub path: String,
     /// The language's name.
     pub language: String,
+    /// Where the file comes from.
+    pub origin: Origin,
     /// The kind's name.
     pub kind: String,
     /// The qualified name of the innermost definition or definitions; may be empty.
@@ -58,6 +61,8 @@ impl StoredChunk {
             id,
             path: text(fields.path),
             language: text(fields.language),
+            // Another code than the one stored does not pass the check against the id.
+            origin: Origin::from_code(number(fields.origin)).unwrap_or_default(),
             kind: text(fields.kind),
             symbol: text(fields.symbol),
             symbols: text(fields.symbols),
@@ -79,6 +84,7 @@ impl StoredChunk {
         let row = ChunkRow {
             path: &self.path,
             language: &self.language,
+            origin: self.origin,
             kind: &self.kind,
             symbol: &self.symbol,
             symbols: &self.symbols,

@@ -79,6 +79,7 @@ impl Writer {
             document.add_text(fields.stem_terms, analyzer::analyze(stem(path)));
         }
         document.add_text(fields.language, rows.language.value(row));
+        document.add_u64(fields.origin, rows.origin.value(row).into());
         document.add_text(fields.kind, rows.kind.value(row));
         document.add_u64(fields.start_line, rows.start_line.value(row).into());
         document.add_u64(fields.end_line, rows.end_line.value(row).into());

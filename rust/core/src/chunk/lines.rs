@@ -1,18 +1,19 @@
-//! Lines of a text with their sizes, and line windows for text without a grammar.
+//! Lines of a text with their sizes in terms, and line windows for text without a grammar.
 
 use std::ops::Range;
 
 use super::pack::Unit;
+use super::size::size;
 
-/// Where each line starts and how many non-whitespace bytes precede it, so the size of any
-/// range of lines is one subtraction.
+/// Where each line starts and the size of all before it, so the size of any range of lines is
+/// one subtraction.
 pub(super) struct Lines<'t> {
     /// The text the lines belong to.
     pub text: &'t str,
     /// Start of every line, then one past the end of the last (its newline included).
     starts: Vec<usize>,
-    /// Non-whitespace bytes before every line, then their total.
-    ink: Vec<usize>,
+    /// Sizes of all lines before every line, then of all lines.
+    sizes: Vec<usize>,
 }
 
 impl<'t> Lines<'t> {
@@ -21,17 +22,17 @@ impl<'t> Lines<'t> {
         let bytes = text.as_bytes();
         // 24 bytes a line is fewer than real source has: one allocation in nearly all cases.
         let mut starts = Vec::with_capacity(bytes.len() / 24 + 2);
-        let mut ink = Vec::with_capacity(bytes.len() / 24 + 2);
+        let mut sizes = Vec::with_capacity(bytes.len() / 24 + 2);
         let (mut start, mut total) = (0, 0);
         for end in memchr::memchr_iter(b'\n', bytes).chain([bytes.len()]) {
             starts.push(start);
-            ink.push(total);
-            total += visible(&bytes[start..end]);
+            sizes.push(total);
+            total += size(&bytes[start..end]);
             start = end + 1;
         }
         starts.push(bytes.len() + 1);
-        ink.push(total);
-        Self { text, starts, ink }
+        sizes.push(total);
+        Self { text, starts, sizes }
     }
 
     /// Number of lines.
@@ -44,14 +45,14 @@ impl<'t> Lines<'t> {
         u32::try_from(self.starts.partition_point(|start| *start <= at)).unwrap_or(u32::MAX)
     }
 
-    /// Non-whitespace bytes of `lines`.
-    pub fn ink(&self, lines: &Range<usize>) -> usize {
-        self.ink[lines.end] - self.ink[lines.start]
+    /// The size of `lines`, in terms.
+    pub fn size(&self, lines: &Range<usize>) -> usize {
+        self.sizes[lines.end] - self.sizes[lines.start]
     }
 
     /// Whether `line` holds nothing but whitespace.
     pub fn is_blank(&self, line: usize) -> bool {
-        self.ink[line] == self.ink[line + 1]
+        self.sizes[line] == self.sizes[line + 1]
     }
 
     /// The bytes of `lines`, without the last line's newline (or carriage return and newline).
@@ -71,15 +72,15 @@ impl<'t> Lines<'t> {
     }
 }
 
-/// Bytes that are not ASCII whitespace.
-fn visible(line: &[u8]) -> usize {
-    // A branch-free comparison per byte, which the compiler turns into vector code.
-    line.iter().filter(|&&byte| byte != b' ' && byte.wrapping_sub(b'\t') > 4).count()
-}
-
 /// An upper bound of how deep the brackets of `text` nest, whatever its language. Angle brackets
-/// are counted apart and anew in each statement, for they are comparisons as well.
-pub(super) fn nesting(text: &str) -> usize {
+/// are counted apart and anew in each statement, for they are comparisons as well. It may be too
+/// high by any number as long as it is no more than `enough`.
+pub(super) fn nesting(text: &str, enough: usize) -> usize {
+    // Nearly all texts are far from it, which counting blocks of them shows at once.
+    let bound = nesting_bound(text.as_bytes());
+    if bound <= enough {
+        return bound;
+    }
     let (mut brackets, mut angles, mut deepest) = (0_usize, 0_usize, 0);
     for byte in text.bytes() {
         match byte {
@@ -93,6 +94,26 @@ pub(super) fn nesting(text: &str) -> usize {
             _ => continue,
         }
         deepest = deepest.max(brackets).max(angles);
+    }
+    deepest
+}
+
+/// An upper bound of [`nesting`] that looks at no single byte: in each block all that closes
+/// comes before all that opens.
+fn nesting_bound(text: &[u8]) -> usize {
+    let (mut brackets, mut angles, mut deepest) = (0_usize, 0_usize, 0);
+    // What a byte can count to, so that 32 of them are counted at once.
+    for block in text.chunks(255) {
+        let (mut open, mut closed, mut less, mut ends) = (0_u8, 0_u8, 0_u8, 0_u8);
+        for &byte in block {
+            open += u8::from(byte == b'(' || byte == b'[' || byte == b'{');
+            closed += u8::from(byte == b')' || byte == b']' || byte == b'}');
+            less += u8::from(byte == b'<');
+            ends += u8::from(byte == b';');
+        }
+        deepest = deepest.max(brackets + usize::from(open)).max(angles + usize::from(less));
+        brackets = brackets.saturating_sub(closed.into()) + usize::from(open);
+        angles = if ends > 0 { 0 } else { angles } + usize::from(less);
     }
     deepest
 }
@@ -116,4 +137,25 @@ pub(super) fn paragraphs(lines: &Lines) -> Vec<Unit> {
         units.push(Unit::loose(first..lines.len(), 0));
     }
     units
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_bound_of_nesting_is_never_too_low(text in "[(){}<>;a\n]{0,1500}", enough in 0_usize..9) {
+            let exact = nesting(&text, 0);
+            prop_assert!(nesting_bound(text.as_bytes()) >= exact);
+            prop_assert_eq!(nesting(&text, enough) > enough, exact > enough);
+        }
+    }
+
+    #[test]
+    fn flat_text_is_told_from_deep_text_without_a_closer_look() {
+        let text = "int f(int a) { if (a < 3) { return g(h(a)); } return 0; }\n".repeat(10_000);
+        assert!(nesting_bound(text.as_bytes()) < 100);
+    }
 }

@@ -7,11 +7,16 @@
 //! - A definition within [`MAX_CHUNK`] is one chunk, together with the comments, attributes and
 //!   decorators directly before it. A larger class is split at its members, a larger function
 //!   at its statements, each piece keeping the innermost definition's name.
+//! - Small definitions share a chunk with like neighbours of the same scope, and are all named.
 //! - What is no definition (imports, statements, small constants, prototypes) is grouped up to
-//!   the budget and kept apart from definitions, except for scraps too small to stand alone.
+//!   the budget and kept apart from definitions, imports also from the rest, except for scraps
+//!   too small to stand alone.
+//! - Tables are cut into larger pieces than code.
 //! - The result depends on text and language only, and no text makes it panic, recurse or
 //!   parse without bound.
 
+mod budget;
+mod common;
 mod definitions;
 mod lines;
 mod names;
@@ -19,6 +24,8 @@ mod pack;
 mod parse;
 pub(crate) mod rows;
 pub(crate) mod rules;
+mod runs;
+mod size;
 mod syntax;
 
 use std::ops::Range;
@@ -26,6 +33,7 @@ use std::ops::Range;
 use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::language::Language;
+pub use budget::{MAX_CHUNK, MAX_LINE};
 pub use definitions::Definition;
 use definitions::Scope;
 use lines::Lines;
@@ -33,15 +41,6 @@ use syntax::Parsed;
 
 /// Changes whenever the chunks of any text change; part of the index fingerprint.
 pub const CHUNKER_VERSION: u32 = 4;
-
-/// Budget of a chunk in non-whitespace bytes: about 45 lines of code, or 400 to 500 tokens of a
-/// transformer, so a full chunk still fits the 512-token window that most embedding models
-/// have, while nine of ten functions stay whole. Whitespace is not counted, so indentation
-/// decides nothing.
-pub const MAX_CHUNK: usize = 1_600;
-
-/// A line longer than this many bytes (minified code, data) is cut.
-pub const MAX_LINE: usize = 4_096;
 
 /// What a chunk is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -115,6 +114,18 @@ impl Kind {
     /// Whether the inside is statements, so that small inner definitions are no chunks.
     const fn is_code(self) -> bool {
         matches!(self, Self::Function | Self::Method | Self::Property | Self::Constant)
+    }
+
+    /// Whether small ones of it and of `other` may share a chunk.
+    const fn is_like(self, other: Self) -> bool {
+        const fn family(kind: Kind) -> u8 {
+            match kind {
+                Kind::Function | Kind::Method | Kind::Property | Kind::Macro => 0,
+                Kind::Section => 1,
+                _ => 2,
+            }
+        }
+        family(self) == family(other)
     }
 
     /// Whether one line of it is too little for a chunk.

@@ -4,20 +4,14 @@ use std::iter::Peekable;
 use std::ops::Range;
 use std::vec::IntoIter;
 
+use super::budget::{ADJUNCT, DATA_PIECES, MAX_CHUNK, MAX_DATA, MAX_DOCUMENTED, MAX_LINE};
 use super::definitions::{Definition, Found, Scope, context};
 use super::lines::Lines;
+use super::runs::{Run, runs};
 use super::syntax::Parsed;
-use super::{Chunk, MAX_CHUNK, MAX_LINE};
+use super::{Chunk, Kind};
 
-/// A group smaller than this many non-whitespace bytes is a leftover (a brace, an `#endif`, a
-/// lone import) that says nothing alone and goes to a neighbour.
-const LEFTOVER: usize = 32;
-
-/// The same for comments, and for what directly follows a definition without a blank line
-/// (`EXPORT_SYMBOL(f);`).
-const ADJUNCT: usize = 80;
-
-/// Names that the symbol of a chunk without an enclosing definition lists at most.
+/// Names that a symbol lists at most.
 const MAX_NAMES: usize = 8;
 
 /// Consecutive lines that are best kept together.
@@ -27,33 +21,49 @@ pub(super) struct Unit {
     pub lines: Range<usize>,
     /// Index of the scope.
     pub scope: usize,
-    /// A definition that is one chunk, alone.
-    pub whole: bool,
+    /// What they are.
+    pub sort: Sort,
+}
+
+/// What a unit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sort {
+    /// A definition that is one chunk, alone or with small ones beside it.
+    Whole,
+    /// Definitions too small for that.
+    Listed,
+    /// Imports.
+    Import,
     /// Nothing but comments.
-    pub comment: bool,
+    Comment,
+    /// Anything else.
+    Code,
+}
+
+impl Sort {
+    /// What the two are together.
+    pub fn with(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Whole, _) | (_, Self::Whole) => Self::Whole,
+            (Self::Comment, sort) | (sort, Self::Comment) => sort,
+            (a, b) if a == b => a,
+            _ => Self::Code,
+        }
+    }
 }
 
 impl Unit {
     /// A unit that may share a chunk with its neighbours of the same scope.
     pub fn loose(lines: Range<usize>, scope: usize) -> Self {
-        Self { lines, scope, whole: false, comment: false }
+        Self { lines, scope, sort: Sort::Code }
     }
 }
 
-/// Consecutive units that share chunks: one whole definition, or loose units of one scope.
-struct Run {
-    units: Range<usize>,
-    lines: Range<usize>,
-    scope: usize,
-    whole: bool,
-    comment: bool,
-}
-
-/// Packs `units` (ascending, disjoint, covering every non-blank line) into chunks.
+/// Packs what a text consists of into chunks.
 pub(super) fn pack(lines: &Lines, parsed: Parsed) -> Vec<Chunk> {
     let Parsed { scopes, units, mut definitions } = parsed;
     definitions.sort_by_key(|found| found.definition.signature.start);
-    let runs = attach_leftovers(lines, runs(&units));
+    let runs = runs(lines, &scopes, &units);
     let mut out = Packer {
         lines,
         scopes: &scopes,
@@ -63,8 +73,9 @@ pub(super) fn pack(lines: &Lines, parsed: Parsed) -> Vec<Chunk> {
     for run in runs {
         // Leftovers may push a definition slightly over the budget; definitions merged because
         // they share lines may exceed it by far.
-        if run.whole && lines.ink(&run.lines) <= MAX_CHUNK + 2 * ADJUNCT {
-            out.emit(&run.lines, run.scope);
+        if run.sort == Sort::Whole && lines.size(&run.lines) <= MAX_DOCUMENTED + 2 * ADJUNCT {
+            let title = if run.shared { Title::Names } else { Title::Scope };
+            out.emit(&run.lines, run.scope, title);
         } else {
             out.pack_run(&run, &units[run.units.clone()]);
         }
@@ -72,101 +83,13 @@ pub(super) fn pack(lines: &Lines, parsed: Parsed) -> Vec<Chunk> {
     out.chunks
 }
 
-fn runs(units: &[Unit]) -> Vec<Run> {
-    let mut runs: Vec<Run> = Vec::new();
-    for (at, unit) in units.iter().enumerate() {
-        match runs.last_mut() {
-            Some(run) if !run.whole && !unit.whole && run.scope == unit.scope => {
-                run.units.end = at + 1;
-                run.lines.end = unit.lines.end;
-                run.comment &= unit.comment;
-            }
-            _ => runs.push(Run {
-                units: at..at + 1,
-                lines: unit.lines.clone(),
-                scope: unit.scope,
-                whole: unit.whole,
-                comment: unit.comment,
-            }),
-        }
-    }
-    runs
-}
-
-/// Where a leftover goes.
+/// What a chunk is called after.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Previous,
-    Next,
-}
-
-/// Joins leftovers to the run before or after them.
-fn attach_leftovers(lines: &Lines, runs: Vec<Run>) -> Vec<Run> {
-    let mut kept: Vec<Run> = Vec::with_capacity(runs.len());
-    // A leftover on its way to the next run.
-    let mut carried: Option<Run> = None;
-    let mut rest = runs.into_iter().peekable();
-    while let Some(mut run) = rest.next() {
-        if let Some(carried) = carried.take() {
-            run.units.start = carried.units.start;
-            run.lines.start = carried.lines.start;
-            run.comment &= carried.comment;
-        }
-        let side = side_of(lines, &run, kept.last(), rest.peek());
-        match (side, kept.last_mut()) {
-            (Some(Side::Previous), Some(previous)) => {
-                previous.units.end = run.units.end;
-                previous.lines.end = run.lines.end;
-            }
-            (Some(Side::Next), _) => carried = Some(run),
-            _ => kept.push(run),
-        }
-    }
-    kept
-}
-
-fn side_of(lines: &Lines, run: &Run, before: Option<&Run>, after: Option<&Run>) -> Option<Side> {
-    let ink = lines.ink(&run.lines);
-    if run.whole || ink >= ADJUNCT {
-        return None;
-    }
-    let abuts_before = before.is_some_and(|before| before.lines.end == run.lines.start);
-    let abuts_after = after.is_some_and(|after| after.lines.start == run.lines.end);
-    // Scopes are numbered as they open: a run of a newer scope than the run before it is the
-    // head of a definition whose members follow.
-    let heads = before.is_none_or(|before| before.scope < run.scope);
-    let text = &lines.text[lines.bytes(&run.lines)];
-    let next = match (abuts_before, abuts_after) {
-        _ if heads => true,
-        _ if is_closing(text) => false,
-        (true, true) => is_opening(text),
-        (false, false) => run.comment,
-        (_, abuts_after) => abuts_after,
-    };
-    let side = if next { Side::Next } else { Side::Previous };
-    let side = match side {
-        Side::Previous if before.is_none() => Side::Next,
-        Side::Next if after.is_none() => Side::Previous,
-        side => side,
-    };
-    let neighbour = if side == Side::Previous { before } else { after }?;
-    let adjunct = run.comment || (side == Side::Previous && abuts_before && neighbour.scope != 0);
-    (ink < LEFTOVER || adjunct).then_some(side)
-}
-
-/// Whether the text only closes something: no letter or digit, or a closing directive or word.
-fn is_closing(text: &str) -> bool {
-    let text = text.trim();
-    !text.bytes().any(|byte| byte.is_ascii_alphanumeric() || byte >= 0x80)
-        || (text.starts_with("#endif") && !text.contains('\n'))
-        || text == "end"
-}
-
-/// Whether the last line of the text opens what follows.
-fn is_opening(text: &str) -> bool {
-    let last = text.lines().next_back().unwrap_or_default().trim();
-    last.ends_with(['{', ':', '(', '['])
-        || ["#if", "#el", "# if", "# el"].iter().any(|directive| last.starts_with(directive))
+enum Title {
+    /// Its scope, or what it defines if its scope is the file itself.
+    Scope,
+    /// What it defines.
+    Names,
 }
 
 struct Packer<'a> {
@@ -181,63 +104,87 @@ impl Packer<'_> {
     /// Cuts the run between units into pieces of about equal size within the budget. Equal, since
     /// filling each piece would leave the end of a function as a scrap.
     fn pack_run(&mut self, run: &Run, units: &[Unit]) {
-        let total = self.lines.ink(&run.lines);
+        let total = self.lines.size(&run.lines);
         if total <= MAX_CHUNK {
-            self.emit(&run.lines, run.scope);
+            self.emit(&run.lines, run.scope, self.title(run, &run.lines, run.sort));
             return;
         }
+        let budget = self.budget(run, total);
         // Units over the budget have no inner structure left: they break between lines.
-        let parts: Vec<Range<usize>> = units
+        let parts: Vec<(Range<usize>, Sort)> = units
             .iter()
             .flat_map(|unit| {
-                let oversized = self.lines.ink(&unit.lines) > MAX_CHUNK;
+                let oversized = self.lines.size(&unit.lines) > budget;
                 let step = if oversized { 1 } else { unit.lines.len().max(1) };
-                unit.lines.clone().step_by(step).map(move |line| line..line + step)
+                unit.lines.clone().step_by(step).map(move |line| (line..line + step, unit.sort))
             })
             .collect();
         let mut rest = total;
         let mut start = 0;
         while start < parts.len() {
-            let target = rest / rest.div_ceil(MAX_CHUNK).max(1);
+            let target = rest / rest.div_ceil(budget).max(1);
             let mut size = 0;
             let mut end = start;
+            let mut sort = Sort::Comment;
             while end < parts.len() {
-                let longer = size + self.lines.ink(&parts[end]);
+                let longer = size + self.lines.size(&parts[end].0);
                 let better_without =
                     longer > target && longer - target > target.saturating_sub(size);
-                if size > 0 && (longer > MAX_CHUNK || (rest > MAX_CHUNK && better_without)) {
+                // The heading of a section is no piece, even if what follows fills the budget.
+                if size >= ADJUNCT && (longer > budget || (rest > budget && better_without)) {
                     break;
                 }
+                sort = sort.with(parts[end].1);
                 size = longer;
                 end += 1;
             }
-            self.emit(&(parts[start].start..parts[end - 1].end), run.scope);
+            let lines = parts[start].0.start..parts[end - 1].0.end;
+            self.emit(&lines, run.scope, self.title(run, &lines, sort));
             rest -= size;
             start = end;
         }
     }
 
+    /// What a piece of the run is called after.
+    fn title(&self, run: &Run, lines: &Range<usize>, sort: Sort) -> Title {
+        // The first piece of a class is called after the class, whatever else it defines.
+        let header = &self.scopes[run.scope].signature;
+        let shown = run.scope != 0 && header.start >= self.lines.bytes(lines).start;
+        if sort == Sort::Listed && !shown { Title::Names } else { Title::Scope }
+    }
+
+    /// How large the pieces of the run may be.
+    fn budget(&self, run: &Run, total: usize) -> usize {
+        if total > 2 * MAX_CHUNK && is_table(&self.lines.text[self.lines.bytes(&run.lines)]) {
+            MAX_DATA
+        } else if self.scopes[run.scope].kind == Kind::Constant {
+            (total / DATA_PIECES).clamp(MAX_CHUNK, MAX_DATA)
+        } else {
+            MAX_CHUNK
+        }
+    }
+
     /// Appends the chunk of `lines`, or several where a line is too long for one.
-    fn emit(&mut self, lines: &Range<usize>, scope: usize) {
+    fn emit(&mut self, lines: &Range<usize>, scope: usize, title: Title) {
         let bytes = self.lines.bytes(lines);
         let mut first = lines.start;
         if bytes.len() > MAX_LINE {
             for line in lines.clone() {
                 let bytes = self.lines.bytes(&(line..line + 1));
                 if bytes.len() > MAX_LINE {
-                    self.emit_trimmed(&(first..line), scope);
+                    self.emit_trimmed(&(first..line), scope, title);
                     self.emit_cut(line, bytes, scope);
                     first = line + 1;
                 }
             }
         }
-        self.emit_trimmed(&(first..lines.end), scope);
+        self.emit_trimmed(&(first..lines.end), scope, title);
     }
 
-    fn emit_trimmed(&mut self, lines: &Range<usize>, scope: usize) {
+    fn emit_trimmed(&mut self, lines: &Range<usize>, scope: usize, title: Title) {
         if let Some(lines) = self.lines.trim(lines) {
             let bytes = self.lines.bytes(&lines);
-            self.push(bytes, &lines, scope);
+            self.push(bytes, &lines, scope, title);
         }
     }
 
@@ -251,39 +198,72 @@ impl Packer<'_> {
                 end -= 1;
             }
             if text[start..end].bytes().any(|byte| !byte.is_ascii_whitespace() && byte != 0x0b) {
-                self.push(start..end, &(line..line + 1), scope);
+                self.push(start..end, &(line..line + 1), scope, Title::Scope);
             }
             start = end;
         }
     }
 
-    fn push(&mut self, bytes: Range<usize>, lines: &Range<usize>, scope: usize) {
+    fn push(&mut self, bytes: Range<usize>, lines: &Range<usize>, scope: usize, title: Title) {
         let around = &self.scopes[scope];
-        let mut symbol = around.symbol.clone();
-        let mut definitions = Vec::new();
-        let mut names = 0;
+        let mut members = Members::default();
+        let mut definitions: Vec<Definition> = Vec::new();
         while let Some(found) =
             self.definitions.next_if(|found| found.definition.signature.start < bytes.end)
         {
             let Found { mut definition, parent } = found;
             within(&mut definition, &bytes);
-            if around.symbol.is_empty() && parent == scope && names < MAX_NAMES {
-                symbol.push_str(if symbol.is_empty() { "" } else { ", " });
-                symbol.push_str(&definition.symbol);
-                names += 1;
+            // Variants of one function follow each other.
+            let again = definitions.last().is_some_and(|last| last.symbol == definition.symbol);
+            if parent == scope && !again {
+                members.add(&definition);
             }
             definitions.push(definition);
         }
+        let (kind, symbol) = match (title, members.kind()) {
+            (Title::Names, Some(kind)) => (kind, members.symbols),
+            _ if around.symbol.is_empty() => (around.kind, members.symbols),
+            _ => (around.kind, around.symbol.clone()),
+        };
         let number = |line: usize| u32::try_from(line).unwrap_or(u32::MAX);
         self.chunks.push(Chunk {
             context: context(self.lines.text, self.scopes, scope, bytes.start),
             bytes,
             start_line: number(lines.start + 1),
             end_line: number(lines.end),
-            kind: around.kind,
+            kind,
             symbol,
             definitions,
         });
+    }
+}
+
+/// The definitions of a chunk that are directly in its scope.
+#[derive(Default)]
+struct Members {
+    /// The first of their names.
+    symbols: String,
+    /// How many there are of each kind.
+    kinds: Vec<(Kind, usize)>,
+    count: usize,
+}
+
+impl Members {
+    fn add(&mut self, definition: &Definition) {
+        if self.count < MAX_NAMES {
+            self.symbols.push_str(if self.count == 0 { "" } else { ", " });
+            self.symbols.push_str(&definition.symbol);
+        }
+        self.count += 1;
+        match self.kinds.iter_mut().find(|(kind, _)| *kind == definition.kind) {
+            Some((_, count)) => *count += 1,
+            None => self.kinds.push((definition.kind, 1)),
+        }
+    }
+
+    /// The kind most of them are of, and of several the first.
+    fn kind(&self) -> Option<Kind> {
+        self.kinds.iter().rev().max_by_key(|(_, count)| count).map(|(kind, _)| *kind)
     }
 }
 
@@ -296,4 +276,18 @@ fn within(definition: &mut Definition, bytes: &Range<usize>) {
     let Definition { signature, doc, .. } = definition;
     *signature = clip(signature).unwrap_or(bytes.start..bytes.start);
     *doc = clip(doc).unwrap_or(signature.start..signature.start);
+}
+
+/// Whether most words of a text are numbers.
+fn is_table(text: &str) -> bool {
+    let (mut numbers, mut words) = (0_usize, 0_usize);
+    let mut before = b' ';
+    for &byte in text.as_bytes() {
+        if byte.is_ascii_alphanumeric() && !before.is_ascii_alphanumeric() && before != b'_' {
+            words += 1;
+            numbers += usize::from(byte.is_ascii_digit());
+        }
+        before = byte;
+    }
+    numbers * 10 > words * 9
 }

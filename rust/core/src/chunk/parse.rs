@@ -44,7 +44,7 @@ pub(super) fn parse(lines: &Lines, grammar: &Grammar, cancel: &Cancel) -> Option
     let mut text = Cow::Borrowed(lines.text.as_bytes());
     if text.len() > MAX_PARSE
         || text.len() / lines.len() > MAX_MEAN_LINE
-        || nesting(lines.text) > MAX_NESTING
+        || nesting(lines.text, MAX_NESTING) > MAX_NESTING
     {
         return None;
     }

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use tree_sitter::Node;
 
 use super::Kind;
+use super::common::{DECLARED, IMPORTS};
 use super::rows::ROWS;
 use crate::language::Language;
 
@@ -92,6 +93,7 @@ pub(crate) struct Rule {
     kind: Kind,
     when: When,
     name: Name,
+    declared: bool,
 }
 
 /// A condition on the node.
@@ -130,7 +132,12 @@ pub(crate) enum Name {
 
 /// A definition named by its field `name`.
 pub(crate) const fn define(node: &'static str, kind: Kind) -> Rule {
-    Rule { node, kind, when: When::Always, name: Name::Field("name") }
+    Rule { node, kind, when: When::Always, name: Name::Field("name"), declared: false }
+}
+
+/// The same for what is listed and never a chunk of its own: members without a body, values.
+pub(crate) const fn declare(node: &'static str, kind: Kind) -> Rule {
+    Rule { declared: true, ..define(node, kind) }
 }
 
 impl Rule {
@@ -156,6 +163,8 @@ pub(super) enum Role {
     Comment,
     /// A decorator or attribute before a node.
     Attribute,
+    /// An import.
+    Import,
     /// To be replaced by its children outside functions.
     Transparent,
     /// Around one definition.
@@ -183,10 +192,18 @@ pub(crate) struct Grammar {
     body: u16,
 }
 
+/// What a rule says of a node to which it applies.
+#[derive(Clone, Copy)]
+pub(super) struct Defined {
+    pub kind: Kind,
+    pub name: Name,
+    /// It is listed and never a chunk of its own.
+    pub declared: bool,
+}
+
 struct Compiled {
-    kind: Kind,
     when: Condition,
-    name: Name,
+    defined: Defined,
 }
 
 /// A compiled [`When`]; fields and kinds the grammar lacks are 0, which no node has.
@@ -213,11 +230,12 @@ impl Grammar {
     fn compile(syntax: &Syntax) -> Self {
         let language = (syntax.grammar)();
         let mut lists: Vec<(&str, Vec<Compiled>)> = Vec::new();
-        for rule in syntax.rules.iter().copied().flatten() {
+        let has = |rule: &&Rule| language.id_for_node_kind(rule.node, true) != 0;
+        let declared = DECLARED.iter().filter(has);
+        for rule in syntax.rules.iter().copied().flatten().chain(declared) {
             let compiled = Compiled {
-                kind: rule.kind,
                 when: condition(&language, rule.when),
-                name: rule.name,
+                defined: Defined { kind: rule.kind, name: rule.name, declared: rule.declared },
             };
             match lists.iter_mut().find(|(node, _)| *node == rule.node) {
                 Some((_, list)) => list.push(compiled),
@@ -231,6 +249,8 @@ impl Grammar {
                 Role::Comment
             } else if syntax.attributes.contains(&name) {
                 Role::Attribute
+            } else if IMPORTS.contains(&name) {
+                Role::Import
             } else if syntax.wrappers.contains(&name) {
                 Role::Wrapper
             } else if syntax.transparent.contains(&name) {
@@ -270,8 +290,8 @@ impl Grammar {
         node.child_by_field_id(self.body)
     }
 
-    /// The kind of `node` and where its name is, if rule list `rules` makes it a definition.
-    pub(super) fn definition(&self, rules: usize, node: Node) -> Option<(Kind, Name)> {
+    /// What `node` defines, if rule list `rules` makes it a definition.
+    pub(super) fn definition(&self, rules: usize, node: Node) -> Option<Defined> {
         let rule = self.rules[rules].iter().find(|rule| match &rule.when {
             Condition::Always => true,
             Condition::Has(field) => node.child_by_field_id(*field).is_some(),
@@ -285,7 +305,7 @@ impl Grammar {
                 node.named_child(0).is_some_and(|child| child.child_by_field_id(*field).is_some())
             }
         })?;
-        Some((rule.kind, rule.name))
+        Some(rule.defined)
     }
 }
 

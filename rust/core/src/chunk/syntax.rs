@@ -8,21 +8,18 @@ use std::ops::Range;
 
 use tree_sitter::{Node, Tree};
 
+use super::Kind;
+use super::budget::{MAX_CHUNK, MAX_DOCUMENTED, MIN_OWN};
 use super::definitions::{
     Comments, Definition, Found, Scope, body, docstring, signature, within_lines,
 };
 use super::lines::Lines;
 use super::names::macro_name;
-use super::pack::Unit;
+use super::pack::{Sort, Unit};
 use super::parse::parse;
-use super::rules::{Grammar, Name, Role};
-use super::{Kind, MAX_CHUNK};
+use super::rules::{Defined, Grammar, Name, Role};
 use crate::cancel::Cancel;
 use crate::error::Result;
-
-/// Inside functions, and for constants anywhere, definitions smaller than this many
-/// non-whitespace bytes are statements: a chunk of their own would say too little.
-const MIN_OWN: usize = 400;
 
 /// What a text consists of.
 pub(super) struct Parsed {
@@ -77,8 +74,7 @@ impl<'n> Frame<'n> {
 struct Candidate<'n> {
     outer: Node<'n>,
     inner: Node<'n>,
-    kind: Kind,
-    name: Name,
+    defined: Defined,
 }
 
 struct Walk<'a> {
@@ -160,20 +156,21 @@ impl Walk<'_> {
             }
             Role::Definition(_) | Role::Wrapper => {
                 if let Some(candidate) = self.definition(node, role) {
-                    let kind = candidate.kind;
-                    let ink = self.lines.ink(&lines);
-                    let small = ink < MIN_OWN && (code || kind == Kind::Constant);
+                    let Defined { kind, declared, .. } = candidate.defined;
+                    let small = self.lines.size(&lines) < MIN_OWN;
                     let short = kind.needs_lines() && lines.len() == 1;
-                    if !small && !short {
+                    if !declared && !short && !(small && (code || kind == Kind::Constant)) {
                         return self.define(candidate, scope);
                     }
                     if !code {
-                        let documented = self.documentation.code(&lines);
-                        self.list(candidate, documented, scope);
-                        self.emit_loose(lines, scope);
-                        return None;
+                        return self.declare(candidate, lines, scope);
                     }
                 }
+            }
+            Role::Import => {
+                self.documentation.code(&lines);
+                self.emit_commented(lines, scope, Sort::Import);
+                return None;
             }
             Role::MacroCall if !code => {
                 return self.call_macro(node, lines, scope);
@@ -186,7 +183,7 @@ impl Walk<'_> {
             Role::Plain | Role::Transparent | Role::MacroCall | Role::MacroBlock => {}
         }
         let transparent = matches!(role, Role::Transparent | Role::Wrapper);
-        if self.lines.ink(&lines) > MAX_CHUNK || (transparent && !code && lines.len() > 1) {
+        if self.lines.size(&lines) > MAX_CHUNK || (transparent && !code && lines.len() > 1) {
             return Some(Frame::open(scope, None));
         }
         self.documentation.code(&lines);
@@ -216,7 +213,7 @@ impl Walk<'_> {
                     return Some(Frame { whole: true, ..Frame::open(scope, None) });
                 }
             }
-            Role::Plain | Role::MacroCall | Role::MacroBlock => {}
+            Role::Plain | Role::Import | Role::MacroCall | Role::MacroBlock => {}
         }
         self.documentation.code(lines);
         None
@@ -232,8 +229,8 @@ impl Walk<'_> {
 
     /// What of a definition is to be opened whatever its size.
     fn target<'n>(&self, candidate: Candidate<'n>) -> Option<Node<'n>> {
-        let Candidate { outer, inner, kind, .. } = candidate;
-        if inner == outer { body(self.grammar, outer, kind) } else { Some(inner) }
+        let Candidate { outer, inner, defined } = candidate;
+        if inner == outer { body(self.grammar, outer, defined.kind) } else { Some(inner) }
     }
 
     /// Adds a definition to the list; returns its kind, its qualified name and its signature.
@@ -243,7 +240,7 @@ impl Walk<'_> {
         documented: Range<usize>,
         parent: usize,
     ) -> (Kind, String, Range<usize>) {
-        let Candidate { outer, inner, kind, name } = candidate;
+        let Candidate { outer, inner, defined: Defined { kind, name, .. } } = candidate;
         let (kind, symbol, own) = self.name(inner, kind, name, parent);
         let signature = signature(self.lines.text, self.grammar, outer, inner, kind);
         if own {
@@ -285,8 +282,8 @@ impl Walk<'_> {
         let Role::Definition(rules) = role else {
             return None;
         };
-        let (kind, name) = self.grammar.definition(rules, node)?;
-        Some(Candidate { outer, inner: node, kind, name })
+        let defined = self.grammar.definition(rules, node)?;
+        Some(Candidate { outer, inner: node, defined })
     }
 
     /// Emits a definition whole, or returns the frame for opening it.
@@ -297,15 +294,11 @@ impl Walk<'_> {
         let scope = self.scopes.len();
         self.scopes.push(Scope { kind, symbol, parent, signature });
         let with_comments = self.comments_before(lines.start).unwrap_or(lines.start)..lines.end;
-        if self.lines.ink(&with_comments) <= MAX_CHUNK {
+        let limit = if self.lines.size(&lines) <= MAX_CHUNK { MAX_DOCUMENTED } else { MAX_CHUNK };
+        if self.lines.size(&with_comments) <= limit {
             self.comments = self.comments.take().filter(|_| with_comments.start == lines.start);
             self.flush_comments(parent);
-            self.emit(Unit { whole: true, ..Unit::loose(with_comments, scope) }, parent);
-            return self.inside(candidate, scope);
-        }
-        if with_comments.start < lines.start && self.lines.ink(&lines) <= MAX_CHUNK {
-            self.flush_comments(scope);
-            self.emit(Unit { whole: true, ..Unit::loose(lines, scope) }, parent);
+            self.emit(Unit { lines: with_comments, scope, sort: Sort::Whole }, parent);
             return self.inside(candidate, scope);
         }
         if with_comments.start == lines.start {
@@ -336,6 +329,22 @@ impl Walk<'_> {
         None
     }
 
+    /// Lists a definition that is no chunk of its own.
+    fn declare<'n>(
+        &mut self,
+        candidate: Candidate<'n>,
+        lines: Range<usize>,
+        scope: usize,
+    ) -> Option<Frame<'n>> {
+        let documented = self.documentation.code(&lines);
+        self.list(candidate, documented, scope);
+        if lines.len() > 1 && self.lines.size(&lines) > MAX_CHUNK {
+            return Some(Frame::open(scope, self.target(candidate)));
+        }
+        self.emit_commented(lines, scope, Sort::Listed);
+        None
+    }
+
     /// Joins a macro's block to the call before it.
     fn define_by_macro<'n>(
         &mut self,
@@ -347,17 +356,16 @@ impl Walk<'_> {
         let scope = self.scopes.len();
         let signature = found.definition.signature.clone();
         self.scopes.push(Scope { kind: Kind::Function, symbol: name, parent, signature });
-        let call = self
-            .units
-            .last_mut()
-            .filter(|call| call.lines.end >= block.start && call.scope == parent && !call.whole)?;
+        let call = self.units.last_mut().filter(|call| {
+            call.lines.end >= block.start && call.scope == parent && call.sort != Sort::Whole
+        })?;
         call.scope = scope;
         self.definitions.push(found);
         self.documentation.code(&block);
-        if self.lines.ink(&(call.lines.start..block.end)) > MAX_CHUNK {
+        if self.lines.size(&(call.lines.start..block.end)) > MAX_CHUNK {
             return Some(Frame::open(scope, None));
         }
-        call.whole = true;
+        call.sort = Sort::Whole;
         call.lines.end = block.end;
         self.covered = block.end;
         None
@@ -376,7 +384,9 @@ impl Walk<'_> {
             ("", name) => name.to_owned(),
             (outer, name) => format!("{outer}{separator}{name}"),
         };
-        (kind, symbol, !name.is_empty())
+        // `a, b = f()` and `a[0] = 1` give a name to nothing.
+        let pattern = kind == Kind::Constant && name.contains([' ', '[', '(', '{']);
+        (kind, symbol, !name.is_empty() && !pattern)
     }
 
     /// The lines of `node`. A node that ends at the start of a line does not reach into it.
@@ -409,12 +419,17 @@ impl Walk<'_> {
 
     fn flush_comments(&mut self, scope: usize) {
         if let Some((lines, attribute)) = self.comments.take() {
-            self.emit(Unit { comment: !attribute, ..Unit::loose(lines, scope) }, scope);
+            let sort = if attribute { Sort::Code } else { Sort::Comment };
+            self.emit(Unit { lines, scope, sort }, scope);
         }
     }
 
-    /// Emits `lines`, with the comments that belong to them.
     fn emit_loose(&mut self, lines: Range<usize>, scope: usize) {
+        self.emit_commented(lines, scope, Sort::Code);
+    }
+
+    /// Emits `lines`, with the comments that belong to them.
+    fn emit_commented(&mut self, lines: Range<usize>, scope: usize, sort: Sort) {
         let start = self.comments_before(lines.start);
         if start.is_some() {
             self.comments = None;
@@ -422,7 +437,7 @@ impl Walk<'_> {
             self.flush_comments(scope);
         }
         let lines = start.unwrap_or(lines.start)..lines.end;
-        self.emit(Unit::loose(lines, scope), scope);
+        self.emit(Unit { lines, scope, sort }, scope);
     }
 
     /// Appends a unit; lines it shares with the one before join the two.
@@ -433,11 +448,10 @@ impl Walk<'_> {
             self.covered = unit.lines.end;
             self.units.push(unit);
         } else if let Some(last) = self.units.last_mut() {
-            if unit.whole && !last.whole || last.scope == 0 {
+            if unit.sort == Sort::Whole && last.sort != Sort::Whole || last.scope == 0 {
                 last.scope = unit.scope;
-                last.whole = unit.whole || last.whole;
             }
-            last.comment &= unit.comment;
+            last.sort = last.sort.with(unit.sort);
             last.lines.start = last.lines.start.min(unit.lines.start);
             last.lines.end = last.lines.end.max(unit.lines.end);
             self.covered = self.covered.max(unit.lines.end);
