@@ -12,14 +12,16 @@ from typing import Any, Self
 import pytest
 from click.testing import CliRunner, Result
 
+from hybridx import _core
 from hybridx.cli import cli
-from hybridx.cli._filters import ALIASES, KINDS, languages_of
+from hybridx.cli._filters import kinds_of, languages_of
 from hybridx.errors import (
     Cancelled,
     CorruptIndexError,
     IndexBusyError,
     NotIndexedError,
     TooManyErrorsError,
+    UsageError,
 )
 from hybridx.types import (
     ChunkCounts,
@@ -453,15 +455,17 @@ def test_without_an_index_the_way_to_one_is_said(
     assert "--index-dir ix" in run(*args, "--index-dir", "ix").stderr
 
 
-def test_every_alias_is_a_language() -> None:
-    assert languages_of([",".join(ALIASES)]) == list(dict.fromkeys(ALIASES.values()))
+def test_languages_go_by_their_aliases_too() -> None:
+    assert languages_of(["py,C++", "js, py"]) == ["python", "cpp", "javascript"]
+    with pytest.raises(UsageError, match="there is no language pyhton; did you mean python"):
+        languages_of(["pyhton"])
 
 
-def test_kinds_are_those_of_the_core() -> None:
-    source = Path(__file__).parent.parent / "rust/core/src/chunk/mod.rs"
-    if not source.exists():
-        pytest.skip("the source of the core is not here")
-    assert tuple(re.findall(r'Self::\w+ => "(\w+)"', source.read_text("utf-8"))) == KINDS
+def test_every_kind_of_the_core_is_a_kind() -> None:
+    assert kinds_of([",".join(_core.kinds())]) == _core.kinds()
+    assert {"function", "class", "section"} <= set(_core.kinds())
+    with pytest.raises(UsageError, match="there is no kind functoin"):
+        kinds_of(["functoin"])
 
 
 # diff, status, clean, models

@@ -14,8 +14,8 @@ RUST = ROOT / "rust" / "core" / "src"
 PYTHON_ROOMS = [
     {"_core"},
     {"errors", "types"},
-    {"config", "layout", "fusion", "budget"},
-    {"embed", "store", "scan"},
+    {"config", "layout", "ranking", "answer", "budget"},
+    {"embed", "store", "scan", "since"},
     {"commit"},
     {"tally"},
     {"pipeline"},

@@ -4,9 +4,9 @@ Paths given to or returned by these functions are `/`-separated and relative to 
 as `encode_path` spells them. Digests are 64 hexadecimal digits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from os import PathLike
-from typing import ClassVar, TypeAlias, final
+from typing import Protocol, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ __all__ = [
     "Draft",
     "Encoder",
     "Explanation",
+    "FoundChunk",
+    "FoundFile",
     "IngestBatch",
     "IngestStream",
     "Inventory",
@@ -36,6 +38,8 @@ __all__ = [
     "encode_path",
     "explain",
     "ingest",
+    "kinds",
+    "language",
     "languages",
     "map_large_blocks",
     "path_patterns",
@@ -483,12 +487,84 @@ class StoredChunk:
     @property
     def text(self) -> str: ...
 
+class _Question(Protocol):
+    """What is looked for."""
+
+    @property
+    def terms(self) -> Mapping[str, float]:
+        """Terms of the analyzer with what each counts."""
+
+    @property
+    def prefixes(self) -> Mapping[str, float]:
+        """Beginnings of terms, likewise."""
+
+    @property
+    def names(self) -> list[str]:
+        """Names as they are written, for chunks that define one of them."""
+
+    @property
+    def phrases(self) -> list[str]:
+        """Texts to be found as they are, but for case and the length of white space."""
+
+    @property
+    def only_phrases(self) -> bool:
+        """Whether a chunk must hold every phrase."""
+
+@final
+class FoundFile:
+    """A file that has candidates."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def origin(self) -> str:
+        """`written`, `generated`, `minified` or `vendored`."""
+
+    @property
+    def body(self) -> float:
+        """BM25 of its whole text."""
+
+    @property
+    def folders(self) -> float:
+        """BM25 of its path."""
+
+    @property
+    def stem(self) -> float:
+        """BM25 of its name."""
+
+    @property
+    def coherence(self) -> float:
+        """BM25 of its second best chunk at a half and of its third best at a quarter."""
+
+@final
+class FoundChunk:
+    """A candidate: BM25 of each of its fields."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def file(self) -> int:
+        """The number of its file among those found."""
+
+    @property
+    def body(self) -> float: ...
+    @property
+    def symbol(self) -> float: ...
+    @property
+    def signature(self) -> float: ...
+    @property
+    def doc(self) -> float: ...
+    @property
+    def name(self) -> float:
+        """1 if it alone defines a name of the question, `1 / sqrt(n)` if `n` chunks do."""
+
+    @property
+    def phrase(self) -> float:
+        """The share of the question's phrases that it holds."""
+
 @final
 class Bm25Searcher:
     """A view of one commit of a lexical index."""
-
-    DEFINITION_SCORE: ClassVar[float]
-    """The least score of a chunk that defines exactly the name that was asked for."""
 
     @staticmethod
     def open(folder: _Path) -> Bm25Searcher | None:
@@ -496,16 +572,26 @@ class Bm25Searcher:
 
     @property
     def payload(self) -> str | None: ...
-    def search(
+    def find(
         self,
-        query: str,
-        limit: int,
+        question: _Question,
         *,
+        weights: Mapping[str, float],
+        pool: int,
+        also: Sequence[int] = ...,
         languages: Sequence[str] = ...,
         kinds: Sequence[str] = ...,
         paths: Sequence[str] = ...,
-    ) -> list[tuple[int, float]]:
-        """`(id, score)` of the best chunks, best first. Empty filters do not filter."""
+        only: Collection[str] | None = None,
+    ) -> tuple[list[FoundFile], list[FoundChunk]]:
+        """The candidates for a question, with the evidence that words give.
+
+        They are the `pool` best, further chunks of a file being set back, and after them those of
+        `also` that are not among them. Empty filters do not filter; `only` are paths as they are.
+        `weights` are `body`, `symbol`, `signature`, `doc`, `name`, `phrase`, `file`, `coherence`,
+        `folders`, `stem` and `spread`. Evidence is BM25 in units of what the 16 most telling terms
+        of the question could be worth together; of more than 48 terms the rest is left out.
+        """
 
     def fetch(self, ids: Sequence[int]) -> list[StoredChunk]:
         """The chunks with these ids, in this order; unknown ids are left out.
@@ -609,6 +695,12 @@ def map_large_blocks() -> None:
 
 def release_memory() -> None:
     """Returns freed memory to the operating system, where the allocator keeps it otherwise."""
+
+def kinds() -> list[str]:
+    """The name of every kind of chunk."""
+
+def language(name: str) -> str | None:
+    """The name of the language called `name`, in any case, or by an alias; `None` if unknown."""
 
 def languages() -> list[str]:
     """The names of all languages."""

@@ -206,13 +206,17 @@ class Index:
         languages: Sequence[str] = (),
         paths: Sequence[str] = (),
         kinds: Sequence[str] = (),
+        changed_since: str | None = None,
+        max_tokens: int | None = None,
         check: bool = False,
     ) -> SearchResult:
         """The best `k` chunks for `query`.
 
         Filters hold for every hit: an empty one does not filter, one that nothing satisfies
-        gives no hits. `paths` are globs as in .gitignore files. `check` scans the tree and says
-        in `stale_files` how many files changed since.
+        gives no hits. `paths` are globs as in .gitignore files. `changed_since` is a time that
+        passed (`2d`), a date, or a revision that git knows. With `max_tokens` there are no more
+        hits than a language model reads as about so many tokens; the last one may be cut. `check`
+        scans the tree and says in `stale_files` how many files changed since it was indexed.
 
         Raises:
             NotIndexedError: there is no index.
@@ -223,9 +227,13 @@ class Index:
         engine = self._search_engine()
         # Bytes that came in as an argument and are no UTF-8, or UTF-8 in a locale without it.
         query = os.fsencode(query).decode("utf-8", "replace")
-        result = engine.search(
-            query, k, mode=mode, scope=Scope(languages, _spelled(paths), kinds)
-        )
+        only = None
+        if changed_since is not None:
+            from hybridx.since import changed_since as changed
+
+            only = changed(self.root, engine.generation.snapshot.paths(), changed_since)
+        scope = Scope(_resolved(languages), _spelled(paths), kinds, only)
+        result = engine.search(query, k, mode=mode, scope=scope, max_tokens=max_tokens)
         if check:
             result = dataclasses.replace(result, stale_files=self._pending(engine.generation))
         return result
@@ -487,6 +495,8 @@ class AsyncIndex:
         languages: Sequence[str] = (),
         paths: Sequence[str] = (),
         kinds: Sequence[str] = (),
+        changed_since: str | None = None,
+        max_tokens: int | None = None,
         check: bool = False,
     ) -> SearchResult:
         """See `Index.search`."""
@@ -498,6 +508,8 @@ class AsyncIndex:
             languages=languages,
             paths=paths,
             kinds=kinds,
+            changed_since=changed_since,
+            max_tokens=max_tokens,
             check=check,
         )
 
@@ -540,6 +552,11 @@ def _run(work: Coroutine[Any, Any, _T], cancel: _core.CancelToken) -> _T:
             # Ctrl-C ends the wait, not the thread.
             cancel.cancel()
             raise
+
+
+def _resolved(languages: Sequence[str]) -> list[str]:
+    """Languages by their names; one that nobody knows stays, and nothing is of it."""
+    return [_core.language(name) or name for name in languages]
 
 
 def _spelled(paths: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hybridx import _core
+from hybridx.answer import joined, within
 from hybridx.errors import CorruptIndexError, ModelError, UsageError
 from hybridx.ranking import LEXICAL, Weights, ask, candidates_of, rank, weights_for
 from hybridx.types import Hit, SearchResult
@@ -104,12 +105,13 @@ class SearchEngine:
         *,
         mode: Mode = "hybrid",
         scope: Scope | None = None,
+        max_tokens: int | None = None,
         weights: Weights | None = None,
     ) -> SearchResult:
-        """The best `k` chunks for `query` in `scope`.
+        """The best `k` chunks for `query` in `scope`, of about `max_tokens` at most.
 
         Raises:
-            UsageError: `mode`, `k` or a path glob makes no sense.
+            UsageError: `mode`, `k`, `max_tokens` or a path glob makes no sense.
             ModelError: the model that made the vectors cannot be loaded.
         """
         start = time.perf_counter()
@@ -117,11 +119,17 @@ class SearchEngine:
             raise UsageError(f"mode is {mode!r}: choose hybrid, lexical or semantic")
         if k < 1:
             raise UsageError(f"k is {k}: ask for at least one hit")
+        if max_tokens is not None and max_tokens < 1:
+            raise UsageError(f"max_tokens is {max_tokens}: there is room for nothing")
         clock = _Clock()
         question = ask(query[:MAX_QUERY_CHARS])
         clock.lap("question")
-        ranked = self._ranked(question, max(_POOL * k, _MIN_POOL), mode, scope or Scope(), weights, clock)
-        hits = tuple(self._hits(ranked[:k]))
+        ranked = self._ranked(
+            question, max(_POOL * k, _MIN_POOL), mode, scope or Scope(), weights, clock
+        )
+        hits = self._joined(ranked, k)
+        if max_tokens is not None:
+            hits = within(hits, max_tokens)
         clock.lap("fetch")
         return SearchResult(
             query=question.text,
@@ -148,8 +156,8 @@ class SearchEngine:
         if mode != "lexical":
             vector = self._embedded(question.text)
             clock.lap("embed")
-            if vector is not None:
-                similarities = self._nearest(vector, pool, scope)
+            if vector is not None and self._vectors is not None:
+                similarities = _nearest(self._vectors, vector, pool, scope)
             clock.lap("vectors")
         else:
             counted = counted.without(("meaning", "meanings"))
@@ -176,9 +184,19 @@ class SearchEngine:
         clock.lap("rank")
         return ranked
 
-    def _hits(self, ranked: Sequence[Ranked]) -> Iterator[Hit]:
+    def _joined(self, ranked: Sequence[Ranked], k: int) -> tuple[Hit, ...]:
+        """The best `k` hits, pieces of one definition being one."""
+        hits: list[Hit] = []
+        taken = 0
+        while len(hits) < k and taken < len(ranked):
+            more = ranked[taken : taken + k - len(hits)]
+            hits = joined([*hits, *self._hits(more, taken)])
+            taken += len(more)
+        return tuple(hits)
+
+    def _hits(self, ranked: Sequence[Ranked], before: int) -> Iterator[Hit]:
         chunks = self.generation.searcher.fetch([each.candidate.id for each in ranked])
-        for rank_, (each, chunk) in enumerate(zip(ranked, chunks, strict=True), start=1):
+        for place, (each, chunk) in enumerate(zip(ranked, chunks, strict=True), before + 1):
             candidate = each.candidate
             scores = {"fused": each.score}
             if candidate.body or candidate.file.body or candidate.file.folders:
@@ -186,7 +204,7 @@ class SearchEngine:
             if candidate.by_meaning:
                 scores["vector"] = candidate.similarity
             yield Hit(
-                rank=rank_,
+                rank=place,
                 path=chunk.path,
                 start_line=chunk.start_line,
                 end_line=chunk.end_line,
@@ -206,12 +224,13 @@ class SearchEngine:
         vector: NDArray[np.float32] = self._embedder.embed_queries([query])[0]
         return vector if vector.any() else None
 
-    def _nearest(
-        self, vector: NDArray[np.float32], limit: int, scope: Scope
-    ) -> dict[int, float]:
-        from hybridx.store import where
 
-        assert self._vectors is not None
-        patterns = _core.path_patterns(scope.paths)
-        condition = where(scope.languages, scope.kinds, patterns, scope.only)
-        return dict(self._vectors.search(vector, limit, condition))
+def _nearest(
+    vectors: VectorStore, vector: NDArray[np.float32], limit: int, scope: Scope
+) -> dict[int, float]:
+    """Cosine similarities of the nearest chunks by their ids."""
+    from hybridx.store import where
+
+    patterns = _core.path_patterns(scope.paths)
+    condition = where(scope.languages, scope.kinds, patterns, scope.only)
+    return dict(vectors.search(vector, limit, condition))

@@ -174,6 +174,8 @@ class Hit(_Value):
     scores: Mapping[str, float] = field(default_factory=dict)
     effects: Mapping[str, float] = field(default_factory=dict)
     """What each signal of the ranking added to the score; they sum to it."""
+    truncated: bool = False
+    """Whether `text` and `end_line` were cut to fit a budget."""
 
 
 @dataclass(frozen=True, slots=True)

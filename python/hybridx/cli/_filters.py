@@ -10,83 +10,32 @@ from hybridx.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-ALIASES = {
-    "asm": "assembly",
-    "bat": "batch",
-    "c#": "csharp",
-    "c++": "cpp",
-    "clj": "clojure",
-    "cs": "csharp",
-    "cxx": "cpp",
-    "docker": "dockerfile",
-    "ex": "elixir",
-    "golang": "go",
-    "hs": "haskell",
-    "js": "javascript",
-    "jsx": "javascript",
-    "kt": "kotlin",
-    "makefile": "make",
-    "md": "markdown",
-    "ml": "ocaml",
-    "objc": "objectivec",
-    "pl": "perl",
-    "proto": "protobuf",
-    "ps1": "powershell",
-    "py": "python",
-    "rb": "ruby",
-    "rs": "rust",
-    "sh": "bash",
-    "shell": "bash",
-    "tex": "latex",
-    "tf": "hcl",
-    "ts": "typescript",
-    "txt": "text",
-    "yml": "yaml",
-}
-
-KINDS = (
-    "module",
-    "function",
-    "method",
-    "class",
-    "struct",
-    "enum",
-    "interface",
-    "trait",
-    "impl",
-    "namespace",
-    "macro",
-    "type",
-    "constant",
-    "property",
-    "section",
-    "text",
-)
-
 
 def languages_of(lists: Iterable[str]) -> list[str]:
     """The names in comma-separated lists, aliases resolved; `UsageError` for an unknown one."""
     words = _words(lists)
     if not words:
         return []
-    from hybridx._core import languages  # loads the extension
+    from hybridx._core import language, languages  # loads the extension
 
-    known = set(languages())
-    names = [word if word in known else ALIASES.get(word, word) for word in words]
-    for name in names:
-        if name not in known:
-            raise UsageError(
-                f"--lang: there is no language {name}{suggestion(name, [*known, *ALIASES])}"
-            )
-    return list(dict.fromkeys(names))
+    names = [language(word) for word in words]
+    for word, name in zip(words, names, strict=True):
+        if name is None:
+            raise UsageError(f"--lang: there is no language {word}{suggestion(word, languages())}")
+    return list(dict.fromkeys(name for name in names if name))
 
 
 def kinds_of(lists: Iterable[str]) -> list[str]:
     """The kinds in comma-separated lists; `UsageError` for an unknown one."""
     words = _words(lists)
+    if not words:
+        return []
+    from hybridx._core import kinds  # loads the extension
+
+    known = kinds()
     for word in words:
-        if word not in KINDS:
-            near = suggestion(word, KINDS) or f"; there are {', '.join(KINDS)}"
+        if word not in known:
+            near = suggestion(word, known) or f"; there are {', '.join(known)}"
             raise UsageError(f"--kind: there is no kind {word}{near}")
     return words
 

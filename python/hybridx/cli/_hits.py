@@ -32,6 +32,9 @@ def print_grep(result: SearchResult) -> None:
 def print_text(result: SearchResult, *, explain: bool) -> None:
     """Prints every hit as a headline and its first lines; in colour on a terminal."""
     console = _console()
+    if explain:
+        click.echo(stages(result))
+        click.echo()
     for at, hit in enumerate(result.hits):
         if at:
             click.echo()
@@ -42,11 +45,14 @@ def print_text(result: SearchResult, *, explain: bool) -> None:
             click.echo(headline(hit))
         if explain:
             click.echo(f"    {scores(hit)}")
+            click.echo(f"    = {effects(hit)}")
         if console is None:
             for line in code:
                 click.echo(f"    {line}".rstrip())
         if rest:
             click.echo(f"    … {rest:,} more")
+        elif hit.truncated:
+            click.echo("    … cut")
 
 
 def headline(hit: Hit) -> str:
@@ -58,6 +64,18 @@ def headline(hit: Hit) -> str:
 def scores(hit: Hit) -> str:
     """The parts of a score."""
     return "  ".join(f"{visible(name)} {value:.4g}" for name, value in hit.scores.items()) or "-"
+
+
+def effects(hit: Hit) -> str:
+    """What each signal added to the score, what counts most first."""
+    ordered = sorted(hit.effects.items(), key=lambda item: -abs(item[1]))
+    return "  ".join(f"{name} {value:+.2f}" for name, value in ordered) or "-"
+
+
+def stages(result: SearchResult) -> str:
+    """What the query was taken for, and what took how long."""
+    times = "  ".join(f"{name} {value:.1f}" for name, value in result.stages_ms.items())
+    return f"query: {result.kind}   ms: {times}   all {result.took_ms:.1f}"
 
 
 def key_line(hit: Hit) -> tuple[int, str]:

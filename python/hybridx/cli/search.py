@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -39,12 +39,25 @@ _MOST = 10_000
 @click.option("--path", "globs", multiple=True, metavar="GLOB", help="Only paths like 'src/**'.")
 @click.option("--kind", multiple=True, metavar="NAMES", help="Only these kinds: function,class.")
 @click.option(
+    "--changed-since",
+    metavar="WHEN",
+    help="Only files changed since WHEN: 90m, 2d, a date, or a git revision.",
+)
+@click.option(
+    "--max-tokens",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Hits of about N tokens at most; the last one may be cut.",
+)
+@click.option(
     "--format",
     "form",
     type=click.Choice(["text", "grep", "json", "jsonl"]),
     help="text for reading (the default), grep for path:line:text, or JSON.",
 )
-@click.option("--explain", is_flag=True, help="Show what each score is made of.")
+@click.option(
+    "--explain", is_flag=True, help="Show what each score is made of, and what took how long."
+)
 @click.option("--check", is_flag=True, help="Scan the tree and say how stale the index is.")
 @json_option
 @index_options
@@ -59,6 +72,8 @@ def search(
     lang: Sequence[str],
     globs: Sequence[str],
     kind: Sequence[str],
+    changed_since: str | None,
+    max_tokens: int | None,
     form: str | None,
     explain: bool,
     check: bool,
@@ -85,6 +100,8 @@ def search(
                 languages=languages,
                 paths=globs,
                 kinds=kinds,
+                changed_since=changed_since,
+                max_tokens=max_tokens,
                 check=check,
             )
 
@@ -98,14 +115,24 @@ def search(
 
 def _show(result: SearchResult, form: str, *, explain: bool) -> None:
     if form == "json":
-        print_json(result.to_json())
+        print_json(_json(result, explain=explain))
     elif form == "jsonl":
-        for hit in result.hits:
-            print_json(hit.to_json(), indent=None)
+        for hit in _json(result, explain=explain)["hits"]:
+            print_json(hit, indent=None)
     elif form == "grep":
         print_grep(result)
     else:
         print_text(result, explain=explain)
+
+
+def _json(result: SearchResult, *, explain: bool) -> dict[str, Any]:
+    """The result; how it came about only if that was asked for."""
+    document = result.to_json()
+    if not explain:
+        del document["stages_ms"]
+        for hit in document["hits"]:
+            del hit["effects"]
+    return document
 
 
 def _remark(result: SearchResult) -> None:

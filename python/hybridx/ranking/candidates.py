@@ -56,7 +56,15 @@ def candidates_of(
     `similarities` are those of the nearest chunks; no other chunk is nearer than the last of them.
     """
     files = [
-        File(each.path, each.body, each.folders, each.stem, each.coherence, 0.0, traits_of(each.path, each.origin))
+        File(
+            each.path,
+            each.body,
+            each.folders,
+            each.stem,
+            each.coherence,
+            0.0,
+            traits_of(each.path, each.origin),
+        )
         for each in found[0]
     ]
     least = min(similarities.values(), default=0.0)

@@ -56,7 +56,9 @@ def mentions_in(text: str) -> Mentions:
     paths: set[str] = set()
     for match in list(dict.fromkeys(_WITH_SLASH.findall(text)))[:_MAX_MENTIONS]:
         parts = [part for part in re.split(r"[/\\]+", match.rstrip(".")) if part not in ("", ".")]
-        paths.update("/".join(parts[-count:]) for count in range(1, min(len(parts), _MAX_PARTS) + 1))
+        paths.update(
+            "/".join(parts[-count:]) for count in range(1, min(len(parts), _MAX_PARTS) + 1)
+        )
     modules: set[str] = set()
     for name in list(dict.fromkeys(_DOTTED.findall(text)))[:_MAX_MENTIONS]:
         parts = name.split(".")[:_MAX_PARTS]
@@ -83,11 +85,22 @@ TRAITS: dict[str, tuple[re.Pattern[str], frozenset[str]]] = {
             r"playground|cookbook)/|(?:^|/)(?:example|demo|bench)[_-][^/]*$"
         ),
         frozenset(
-            {"example", "examples", "demo", "sample", "tutorial", "benchmark", "benchmarks", "bench"}
+            {
+                "example",
+                "examples",
+                "demo",
+                "sample",
+                "tutorial",
+                "benchmark",
+                "benchmarks",
+                "bench",
+            }
         ),
     ),
     "legacy": (
-        re.compile(r"(?:^|/)_?(?:legacy|compat|compatibility|deprecated|old|obsolete|attic|py2)(?:/|[._-])"),
+        re.compile(
+            r"(?:^|/)_?(?:legacy|compat|compatibility|deprecated|old|obsolete|attic|py2)(?:/|[._-])"
+        ),
         frozenset({"legacy", "compat", "compatibility", "deprecated", "old", "obsolete"}),
     ),
     "stub": (

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 Kind = Literal["name", "path", "error", "text", "code", "words"]
-"""One name, a path, an error message or stack trace, a whole issue text, words among which are names
-of code, or words alone."""
+"""One name, a path, an error message or stack trace, a whole issue text, words with names of code
+among them, or words alone."""
 
 _LONG = 300
 """A query of more characters is a text, whose first line is what it is about."""
@@ -31,7 +31,9 @@ _FIRST_LINE = 3.0
 _MAX_NAMES = 64
 _SHORT = 3
 
-_NAME = re.compile(r"[^\W\d][\w$]*(?:(?:\.|::|->|#)~?[^\W\d][\w$]*)*(?:\(\))?|[.#$~@][^\W\d][\w$-]*")
+_NAME = re.compile(
+    r"[^\W\d][\w$]*(?:(?:\.|::|->|#)~?[^\W\d][\w$]*)*(?:\(\))?|[.#$~@][^\W\d][\w$-]*"
+)
 _OF_CODE = re.compile(
     r"[A-Za-z0-9]_[A-Za-z0-9]|[a-z][A-Z]|\w[.:]{1,2}[^\W\d]|\w\(|`|\b_\w|\b[A-Z]{2,}|--\w|[{}<>=;]"
 )
@@ -45,25 +47,25 @@ _FILE_NAME = re.compile(
 )
 _ERROR = re.compile(
     r"^Traceback \(most recent call last\)|^\s*File \"[^\"]+\", line \d+|^\s+at [\w.$<>]+\(|"
-    r"\bpanicked at\b|^[\w.]*(?:Error|Exception|Warning)\b:?|^\s*\S+:\d+(?::\d+)?: (?:error|warning|"
-    r"fatal)|\b(?:error|fatal|panic|exception)(?:\[\w+\])?:|segmentation fault|core dumped",
+    r"\bpanicked at\b|^[\w.]*(?:Error|Exception|Warning)\b:?|^\s*\S+:\d+(?::\d+)?: "
+    r"(?:error|warning|fatal)|\b(?:error|fatal|panic|exception)(?:\[\w+\])?:|"
+    r"segmentation fault|core dumped",
     re.MULTILINE | re.IGNORECASE,
 )
 _QUOTED = re.compile(r'"([^"\n]{2,200})"')
 _STARRED = re.compile(r"(?<![\w*])(\w{2,})\*(?![\w*])")
 
-STOP_WORDS = frozenset(
-    """
-    a about above after again all also am an and any are as at be because been before being between
-    both but by can cannot could did do does doing done down during each even every few for from
-    further get gets given got had has have having he her here him his how i if in instead into is
-    it its itself just like made make makes many may me might more most must my need needs no nor
-    not now of off on once one only or other our out over own per please same see seem seems she
-    should so some still such than that the their them then there these they this those through to
-    too two under until up use used uses using very via want was way we well were what when where
-    whether which while who whom why will with within without work working works would you your
-    """.split()
-)
+_STOP_WORDS = """
+a about above after again all also am an and any are as at be because been before being between
+both but by can cannot could did do does doing done down during each even every few for from
+further get gets given got had has have having he her here him his how i if in instead into is
+it its itself just like made make makes many may me might more most must my need needs no nor
+not now of off on once one only or other our out over own per please same see seem seems she
+should so some still such than that the their them then there these they this those through to
+too two under until up use used uses using very via want was way we well were what when where
+whether which while who whom why will with within without work working works would you your
+"""
+STOP_WORDS = frozenset(_STOP_WORDS.split())
 """Words that say nothing in a text, though some of them are rare in code."""
 
 

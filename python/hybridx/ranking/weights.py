@@ -51,9 +51,9 @@ class Weights:
     """How much of the file's name the query has."""
     mention: float = 2.1
     """The query names the file."""
-    meaning: float = 5.0
+    meaning: float = 3.0
     """Likeness of meaning, as cosine similarity."""
-    meanings: float = 2.5
+    meanings: float = 1.5
     """The same of the file's next best chunks."""
     test: float = -2.0
     """The file is a test; like the others below it counts unless the query asks for such files."""
@@ -105,7 +105,7 @@ FACTORS: Mapping[Kind, Mapping[str, float]] = {
     "text": {},
     "code": {},
     # Who has no name for what is looked for describes it.
-    "words": {"meaning": 1.8},
+    "words": {"meaning": 4.0},
 }
 """How the kind of a query changes them."""
 

@@ -32,7 +32,7 @@ mod _core {
     use super::tokenize::{Encoder, Padded};
     #[pymodule_export]
     use super::tools::{
-        CancelToken, Inventory, Lease, Lock, analyze, decode_path, encode_path, languages,
-        map_large_blocks, redact, release_memory, versions,
+        CancelToken, Inventory, Lease, Lock, analyze, decode_path, encode_path, kinds, language,
+        languages, map_large_blocks, redact, release_memory, versions,
     };
 }

@@ -5,9 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hybridx_core::cancel::Cancel;
+use hybridx_core::language::Language;
 use hybridx_core::{
-    analyzer, bm25, chunk, inventory, language, lease, lock, memory, origin, path, read, secrets,
-    snapshot,
+    analyzer, bm25, chunk, inventory, lease, lock, memory, origin, path, read, secrets, snapshot,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -171,7 +171,18 @@ pub fn redact(py: Python<'_>, path: &str, text: &str) -> (String, Vec<(u32, &'st
 
 #[pyfunction]
 pub fn languages() -> Vec<&'static str> {
-    language::Language::all().map(language::Language::name).collect()
+    Language::all().map(Language::name).collect()
+}
+
+/// The language called `name`, or by an alias.
+#[pyfunction]
+pub fn language(name: &str) -> Option<&'static str> {
+    Language::from_name(name).map(Language::name)
+}
+
+#[pyfunction]
+pub fn kinds() -> Vec<&'static str> {
+    chunk::Kind::ALL.iter().map(|kind| kind.name()).collect()
 }
 
 #[pyfunction]

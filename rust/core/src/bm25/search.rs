@@ -189,11 +189,27 @@ mod tests {
             Searcher::open(self.0.path()).expect("opened").expect("there")
         }
 
+        fn find(&self, question: &Question, filter: &Filter) -> Found {
+            let weights = Weights::default();
+            self.open().find(question, &weights, 10, filter, &[]).expect("searched")
+        }
+
         fn paths(&self, query: &str, filter: &Filter) -> Vec<String> {
-            let searcher = self.open();
-            let hits = searcher.search(query, 10, filter).expect("searched");
-            let ids: Vec<u64> = hits.iter().map(|hit| hit.0).collect();
-            searcher.fetch(&ids).expect("fetched").into_iter().map(|chunk| chunk.path).collect()
+            paths(&self.find(&asked(query), filter))
+        }
+    }
+
+    fn paths(found: &Found) -> Vec<String> {
+        found.chunks.iter().map(|chunk| found.files[chunk.file].path.clone()).collect()
+    }
+
+    /// A question of plain words.
+    fn asked(query: &str) -> Question {
+        let encoded = analyze(query);
+        Question {
+            terms: crate::analyzer::terms(&encoded).map(|it| (it.text.to_owned(), 1.0)).collect(),
+            names: query.split_whitespace().map(str::to_owned).collect(),
+            ..Question::default()
         }
     }
 
@@ -219,7 +235,7 @@ mod tests {
         let store = Store::new(&ROWS);
         assert_eq!(store.paths("connect_timeout", &Filter::default())[0], "src/pool.py");
         assert_eq!(store.paths("Pool.connect_timeout", &Filter::default())[0], "src/pool.py");
-        assert_eq!(store.paths("retry()", &Filter::default()), ["web/pool.js"]);
+        assert_eq!(store.paths("retry", &Filter::default()), ["web/pool.js"]);
         assert_eq!(store.paths("nothing_like_it", &Filter::default()), Vec::<String>::new());
         assert_eq!(store.paths("?!", &Filter::default()), Vec::<String>::new());
     }
@@ -264,7 +280,8 @@ mod tests {
         assert_eq!(store.open().payload(), Some("two"));
         assert_eq!(store.paths("fresh", &Filter::default()), ["src/use.py"]);
         assert_eq!((before.payload(), before.len(), store.open().len()), (Some("one"), 4, 4));
-        assert_eq!(before.search("fresh", 9, &Filter::default()).expect("searched"), []);
+        let unseen = before.find(&asked("fresh"), &Weights::default(), 9, &Filter::default(), &[]);
+        assert_eq!(unseen.expect("searched").chunks, []);
     }
 
     #[test]

@@ -81,6 +81,26 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind.
+    pub const ALL: &[Self] = &[
+        Self::Module,
+        Self::Function,
+        Self::Method,
+        Self::Class,
+        Self::Struct,
+        Self::Enum,
+        Self::Interface,
+        Self::Trait,
+        Self::Impl,
+        Self::Namespace,
+        Self::Macro,
+        Self::Type,
+        Self::Constant,
+        Self::Property,
+        Self::Section,
+        Self::Text,
+    ];
+
     /// The lower-case name.
     pub const fn name(self) -> &'static str {
         match self {

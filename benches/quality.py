@@ -1,6 +1,6 @@
 """Search quality on a set of queries with known answers.
 
-    python benches/evaluate.py QUERIES QRELS CORPUS [--field text_title] [--ablate] [--runs FOLDER]
+    python benches/quality.py QUERIES QRELS CORPUS [--field text_title] [--ablate] [--runs FOLDER]
 
 QUERIES  JSON lines: `id`, the query in `--field` (default: text), perhaps `package`.
 QRELS    tab-separated: query id, document id, relevance.
@@ -33,12 +33,13 @@ import numpy as np
 
 from hybridx import Index
 from hybridx.ranking.weights import BASE, Weights
-from hybridx.types import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from hybridx.types import Mode
 
 TOP = 10
 """Places that count."""
@@ -161,7 +162,9 @@ def by_package(queries: Sequence[Query], values: NDArray[np.float64]) -> NDArray
     groups: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
     for query, row in zip(queries, values, strict=True):
         groups[query.package].append(row)
-    return np.array([np.mean(rows, axis=0) for rows in groups.values()]).mean(axis=0)
+    means = np.array([np.mean(rows, axis=0) for rows in groups.values()])
+    result: NDArray[np.float64] = means.mean(axis=0)
+    return result
 
 
 def print_row(name: str, queries: Sequence[Query], values: NDArray[np.float64]) -> None:
