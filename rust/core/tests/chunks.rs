@@ -224,10 +224,15 @@ fn small_neighbours_share_a_chunk_that_names_each_of_them() {
     assert_eq!(inside.context, "class Pool:\ndef a(self):");
 }
 
+/// `line` twenty times, each `#` being its number.
+fn numbered(line: &str) -> String {
+    (0..20).map(|n| line.replace('#', &n.to_string())).collect()
+}
+
 #[test]
 fn imports_and_constants_are_groups_of_their_own() {
-    let imports = (0..20).map(|n| format!("import module_number_{n}\n")).collect::<String>();
-    let constants = (0..20).map(|n| format!("LIMIT_{n} = {n}\n")).collect::<String>();
+    let imports = numbered("import module_number_#\n");
+    let constants = numbered("LIMIT_# = #\n");
     let text = format!("{imports}\n{constants}");
     let chunks = python(&text);
     assert_eq!(
