@@ -77,7 +77,9 @@ def test_onnx_runtime_reports_to_nobody(tmp_path: Path) -> None:
 
 
 def test_a_cancelled_task_ends_its_thread_before_the_lock_is_free(tmp_path: Path) -> None:
-    files = {f"f{n}.py": f"def f{n}():\n    return {n}\n" * 50 for n in range(400)}
+    # Functions too large to share chunks: the update must still be at work when it is cancelled.
+    function = "def f():\n" + "    a = b + c\n" * 15
+    files = {f"f{n}.py": f"# {n}\n{function * 50}" for n in range(400)}
     tree = Tree(tmp_path / "t", files)
 
     async def main() -> None:

@@ -195,6 +195,78 @@ fn text_breaks_at_paragraphs() {
     assert!(chunks.iter().all(|piece| (piece.end_line - piece.start_line + 1) % 33 == 30));
 }
 
+fn python(text: &str) -> Vec<Chunk> {
+    let chunks = chunk(text, Language::from_name("python").expect("a language"));
+    check_contract(text, Language::from_name("python").expect("a language"));
+    chunks
+}
+
+fn symbols(chunks: &[Chunk]) -> Vec<&str> {
+    chunks.iter().map(|piece| piece.symbol.as_str()).collect()
+}
+
+#[test]
+fn small_neighbours_share_a_chunk_that_names_each_of_them() {
+    let large = "        self.large = compute(first_value, second_value)\n".repeat(40);
+    let text = format!(
+        "class Pool:\n    size = 1\n    limit = 2\n\n    def a(self):\n{large}\n    \
+         def b(self):\n        return 1\n\n    def c(self):\n        return 2\n"
+    );
+    let chunks = python(&text);
+    let last = chunks.last().expect("chunks");
+    assert_eq!((last.symbol.as_str(), last.kind), ("Pool.b, Pool.c", Kind::Method));
+    assert_eq!(last.context, "class Pool:");
+    let names: Vec<_> = last.definitions.iter().map(|it| it.symbol.as_str()).collect();
+    assert_eq!(names, ["Pool.b", "Pool.c"]);
+    // A piece of a function that is no beginning says where it is.
+    let inside = &chunks[chunks.len() - 2];
+    assert_eq!((inside.symbol.as_str(), inside.definitions.len()), ("Pool.a", 0));
+    assert_eq!(inside.context, "class Pool:\ndef a(self):");
+}
+
+/// `line` twenty times, each `#` being its number.
+fn numbered(line: &str) -> String {
+    (0..20).map(|n| line.replace('#', &n.to_string())).collect()
+}
+
+#[test]
+fn imports_and_constants_are_groups_of_their_own() {
+    let imports = numbered("import module_number_#\n");
+    let constants = numbered("LIMIT_# = #\n");
+    let text = format!("{imports}\n{constants}");
+    let chunks = python(&text);
+    assert_eq!(
+        chunks.iter().map(|piece| piece.kind).collect::<Vec<_>>(),
+        [Kind::Module, Kind::Constant]
+    );
+    assert_eq!(chunks[1].definitions.len(), 20);
+    assert!(chunks[1].symbol.starts_with("LIMIT_0, LIMIT_1, "));
+    assert_eq!(symbols(&python(&format!("import a\n{constants}"))), [chunks[1].symbol.as_str()]);
+}
+
+#[test]
+fn a_table_is_not_shredded() {
+    let row = "    0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88,\n";
+    let table = format!("TABLE = [\n{}]\n", row.repeat(2_000));
+    let chunks = python(&table);
+    assert!(chunks.len() < 12, "{} chunks", chunks.len());
+    assert!(chunks.iter().all(|piece| piece.symbol == "TABLE" && piece.kind == Kind::Constant));
+    assert!(chunks[1..].iter().all(|piece| piece.definitions.is_empty()));
+}
+
+#[test]
+fn documentation_stays_with_what_it_documents() {
+    let doc = "# What this function is for and how it is used by others.\n";
+    for lines in [1, 10, 20, 60] {
+        let doc = doc.repeat(lines);
+        let body = "    value = compute(first, second)\n".repeat(45);
+        let chunks = python(&format!("{doc}@cached\ndef f(first, second):\n{body}"));
+        assert!(chunks.iter().all(|piece| piece.symbol == "f"), "{:?}", symbols(&chunks));
+        let first = chunks.iter().find(|piece| !piece.definitions.is_empty()).expect("f begins");
+        assert!(!first.definitions[0].doc.is_empty(), "{lines} lines stand alone");
+    }
+}
+
 #[test]
 fn line_ends_and_marks_of_windows_change_nothing() {
     for (path, (language, text)) in samples() {
