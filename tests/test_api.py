@@ -180,9 +180,11 @@ def test_hits_are_ranked_and_whole(shared: Index) -> None:
         assert [hit.rank for hit in result] == list(range(1, len(result) + 1))
         scores = [hit.score for hit in result]
         assert scores == sorted(scores, reverse=True)
-        key = {"hybrid": "fused", "lexical": "bm25", "semantic": "vector"}[mode]
+        arms = {"lexical": {"bm25"}, "semantic": {"vector"}, "hybrid": {"bm25", "vector"}}[mode]
         for hit in result:
-            assert hit.score == hit.scores[key]
+            assert hit.score == hit.scores["fused"]
+            assert hit.scores.keys() - {"fused"} <= arms
+            assert hit.score == pytest.approx(sum(hit.effects.values()))
             place = (hit.path, hit.language, hit.kind, hit.symbol, hit.start_line, hit.end_line)
             assert (*place, hit.text) in stored
         few = shared.search("connection pool retry", 2, mode=mode)

@@ -325,7 +325,7 @@ def test_search_asks_for_what_the_flags_say(api: type[FakeIndex]) -> None:
     result = run(
         *("search", "where is it", "sub", "-k", "3", "--mode", "lexical", "--lang", "py,Rust"),
         *("--lang", "c++", "--path", "src/**", "--path", "*.py", "--kind", "function,class"),
-        "--check",
+        *("--check", "--changed-since", "2d", "--max-tokens", "500"),
     )
     assert result.exit_code == 0, result.stderr
     assert api.opened[0][0] == "sub"
@@ -336,6 +336,8 @@ def test_search_asks_for_what_the_flags_say(api: type[FakeIndex]) -> None:
         "languages": ["python", "rust", "cpp"],
         "paths": ("src/**", "*.py"),
         "kinds": ["function", "class"],
+        "changed_since": "2d",
+        "max_tokens": 500,
         "check": True,
     }
 
@@ -383,15 +385,26 @@ def test_a_path_or_code_never_breaks_a_line_or_reaches_the_terminal(
 def test_json_keeps_everything_as_it_is(api: type[FakeIndex]) -> None:
     api.answers["search"] = found(hit(path="ä\n\x1b.py", text="λ\x1b"), stale_files=2)
     for args in (["--json"], ["--format", "json"], ["--json", "--format", "json"]):
-        result = run("search", "delay", *args)
+        result = run("search", "delay", *args, "--explain")
         assert json.loads(result.stdout) == api.answers["search"].to_json()
         assert "λ" in result.stdout
+
+
+def test_how_an_answer_came_about_is_told_only_if_asked_for(api: type[FakeIndex]) -> None:
+    api.answers["search"] = found(hit(effects={"body": 2.5, "spread": -1.5}))
+    document = json.loads(run("search", "delay", "--json").stdout)
+    assert "stages_ms" not in document
+    assert "effects" not in document["hits"][0]
+    shown = run("search", "delay", "--explain").stdout
+    assert "= body +2.50  spread -1.50" in shown
+    assert shown.startswith("query: words   ms: ")
+    assert "spread" not in run("search", "delay").stdout
 
 
 def test_jsonl_is_one_hit_a_line(api: type[FakeIndex]) -> None:
     hits = (hit(), hit(2, path="new\nline.py"))
     api.answers["search"] = found(*hits)
-    lines = run("search", "delay", "--format", "jsonl").stdout.splitlines()
+    lines = run("search", "delay", "--format", "jsonl", "--explain").stdout.splitlines()
     assert [json.loads(line) for line in lines] == [each.to_json() for each in hits]
 
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 _MAX_MENTIONS = 200
 _MAX_PARTS = 8
 
-_WITH_SLASH = re.compile(r"[\w.@+~-]*(?:[/\\]+[\w.@+~-]+)+")
-_DOTTED = re.compile(r"[^\W\d][\w-]*(?:\.\w[\w-]*)+")
+# A query may be long and hostile: nothing is read twice, neither from a second start nor by going
+# back.
+_WITH_SLASH = re.compile(r"(?<![\w.@+~/\\-])[\w.@+~-]*+(?:[/\\]++[\w.@+~-]++)++")
+_DOTTED = re.compile(r"(?<![\w.-])[^\W\d][\w-]*+(?:\.\w[\w-]*+)++")
 
 _COMMON_NAMES = frozenset(
     {"__init__.py", "index.js", "index.ts", "mod.rs", "lib.rs", "main.rs", "main.py", "main.go"}

@@ -28,7 +28,7 @@ _LINES = 4
 _FIRST_LINE = 3.0
 """What a term of a text's first line counts more than others."""
 
-_MAX_NAMES = 64
+MAX_NAMES = 64
 _SHORT = 3
 
 _NAME = re.compile(
@@ -161,4 +161,4 @@ def _names(text: str, kind: Kind) -> list[str]:
         name = text.strip().removesuffix("()")
         parts = re.split(r"\.|::|->|#", name)
         return list(dict.fromkeys([name, parts[-1]]))
-    return list(dict.fromkeys(_WORD.findall(text)))[:_MAX_NAMES]
+    return list(dict.fromkeys(_WORD.findall(text)))[:MAX_NAMES]

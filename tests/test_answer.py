@@ -1,0 +1,124 @@
+"""What of the hits is shown: joined pieces, a budget of tokens, files that changed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hybridx.answer import joined, tokens, within
+from hybridx.errors import UsageError
+from hybridx.types import Hit
+from support import ALL, Tree, check_refused, json_of, open_index, run_cli, updated
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hybridx import Index
+
+
+def hit(rank: int, start: int, end: int, **fields: Any) -> Hit:
+    text = "\n".join(f"line {number}" for number in range(start, end + 1))
+    values = {"path": "a.py", "language": "python", "kind": "function", "symbol": "long"} | fields
+    return Hit(rank, start_line=start, end_line=end, score=1.0 / rank, text=text, **values)
+
+
+def test_pieces_of_one_definition_that_touch_are_one_hit() -> None:
+    hits = [hit(1, 41, 60), hit(2, 1, 9, symbol="other"), hit(3, 21, 40), hit(4, 61, 80)]
+    first, second = joined(hits)
+    assert (first.rank, first.start_line, first.end_line, first.score) == (1, 21, 80, 1.0)
+    assert first.text.splitlines() == [f"line {number}" for number in range(21, 81)]
+    assert (second.rank, second.symbol) == (2, "other")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        hit(2, 22, 30),
+        hit(2, 21, 30, symbol="other"),
+        hit(2, 21, 30, path="b.py"),
+        hit(2, 21, 30, kind="class"),
+    ],
+)
+def test_other_hits_stay_apart(other: Hit) -> None:
+    assert joined([hit(1, 11, 20), other]) == [hit(1, 11, 20), other]
+
+
+@given(
+    st.lists(st.text(st.sampled_from("aé\n "), max_size=80), min_size=1, max_size=8),
+    st.integers(1, 200),
+)
+def test_an_answer_keeps_within_its_budget(texts: list[str], budget: int) -> None:
+    hits = [hit(rank, 1, text.count("\n") + 1) for rank, text in enumerate(texts, 1)]
+    kept = within(hits, budget)
+    assert [each.rank for each in kept] == list(range(1, len(kept) + 1))
+    assert kept, "the best hit is never left out"
+    for each, whole in zip(kept, hits, strict=False):
+        assert whole.text.startswith(each.text)
+        assert each.truncated == (each.text != whole.text) or len(kept) == 1
+    assert all(not each.truncated for each in kept[:-1])
+    if len(kept) > 1:
+        assert sum(tokens(each.text) for each in kept) <= budget
+
+
+def test_the_budget_holds_on_the_command_line(shared: Index) -> None:
+    arguments = ("search", "connection pool retry", str(shared.root), "--json")
+    everything = json_of(run_cli(*arguments))
+    some = json_of(run_cli(*arguments, "--max-tokens", "200"))
+    assert 0 < len(some["hits"]) < len(everything["hits"])
+    assert sum(tokens(each["text"]) for each in some["hits"]) <= 200
+    check_refused(run_cli(*arguments, "--max-tokens", "0"), "max-tokens")
+
+
+@pytest.fixture
+def aged(tmp_path: Path) -> Index:
+    """Files of three ages."""
+    tree = Tree(tmp_path / "tree", {f"{name}.py": "common = 1\n" for name in ("old", "new", "é")})
+    for name, days in (("old", 30), ("new", 1), ("é", 3)):
+        moment = time.time() - days * 86_400
+        os.utime(tree.root / f"{name}.py", (moment, moment))
+    index = open_index(tree)
+    updated(index)
+    return index
+
+
+def found(index: Index, when: str) -> set[str]:
+    sets = [
+        {each.path for each in index.search("common", ALL, mode=mode, changed_since=when)}
+        for mode in ("lexical", "hybrid")
+    ]
+    assert sets[0] == sets[1]
+    return sets[0]
+
+
+def test_files_changed_since_a_time(aged: Index) -> None:
+    assert found(aged, "2d") == {"new.py"}
+    assert found(aged, "1w") == {"new.py", "é.py"}
+    assert found(aged, "2000-01-01") == {"new.py", "old.py", "é.py"}
+    assert found(aged, "1s") == set()
+
+
+def test_files_changed_since_a_revision(aged: Index) -> None:
+    def git(*arguments: str) -> None:
+        identity = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+        subprocess.run(["git", "-C", aged.root, *identity, *arguments], check=True)
+
+    git("init", "-q")
+    git("add", "old.py", "é.py")
+    git("commit", "-q", "-m", "one")
+    assert found(aged, "HEAD") == {"new.py"}
+    (aged.root / "é.py").write_text("common = 2\n")
+    assert found(aged, "HEAD") == {"new.py", "é.py"}
+    for wrong in ("no-such-revision", "--output=x", ""):
+        with pytest.raises(UsageError, match="no time"):
+            aged.search("common", changed_since=wrong)
+
+
+def test_a_revision_without_git_is_refused(shared: Index) -> None:
+    with pytest.raises(UsageError, match="no time"):
+        shared.search("common", changed_since="HEAD")
