@@ -214,7 +214,7 @@ def test_on_a_disk_that_is_really_full(tmp_path: Path, small_disk: Path) -> None
     env = {"HYBRIDX_INDEX_DIR": str(small_disk)}
     assert run_cli("index", "--index-dir", folder, tree.root).returncode == 0, env
     old = chunks(open_index(tree, index_dir=folder))
-    for number in range(150):
+    for number in range(400):
         tree.write(f"many/f{number}.py", f"def name_{number}():\n    return {'x' * 3000}\n" * 9)
     full = run_cli("index", "--quiet", "--index-dir", folder, tree.root)
     check_refused(full, os.strerror(errno.ENOSPC), str(folder))
