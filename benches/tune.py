@@ -21,6 +21,7 @@ import hashlib
 import math
 import tempfile
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,7 +99,7 @@ def case_of(corpus: Corpus, query: Query, group: str) -> Case:
 
     def strength(name: str) -> Callable[..., float]:
         if name in OF_CHUNK:
-            return OF_CHUNK[name]
+            return attrgetter(OF_CHUNK[name])
         return lambda chunk: OF_FILE[name](question, chunk.file)
 
     names = [*OF_CHUNK, *OF_FILE]

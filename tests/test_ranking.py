@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hybridx import _core
-from hybridx.ranking import LEXICAL, Candidate, File, Weights, ask, rank, weights_for
+from hybridx.ranking import LEXICAL, Candidate, File, Weights, ask, effects, rank, weights_for
 from hybridx.ranking.candidates import candidates_of
 from hybridx.ranking.paths import ASKED_BY, mentions_in, traits_of
 from hybridx.ranking.question import MAX_NAMES, STOP_WORDS, kind_of
@@ -24,7 +25,7 @@ TRACE = """Traceback (most recent call last):
 ISSUE = "Retries are lost\n\n" + "When the pool is closed while it waits, they are lost.\n" * 20
 
 
-def candidate(number: int = 1, path: str = "src/a.py", **evidence: float) -> Candidate:
+def candidate(number: int = 1, path: str = "src/a.py", **evidence: Any) -> Candidate:
     return Candidate(number, File(path, traits=traits_of(path)), **evidence)
 
 
@@ -165,10 +166,8 @@ def test_each_signal_alone_decides(signal: str) -> None:
         Weights(**dict.fromkeys(Weights.__slots__, 0.0)), **{signal: weight}
     )
     plain, other = candidate(1), candidate(2, "src/b.py")
-    if signal == "meaning":
-        other.similarity = 0.5
-    elif signal in OF_CHUNK:
-        setattr(other, signal, 0.5)
+    if signal in OF_CHUNK:
+        setattr(other, OF_CHUNK[signal], 0.5)
     elif signal == "file":
         other.file.body = 0.5
     elif signal in ASKED_BY:
@@ -200,7 +199,7 @@ def test_further_chunks_of_a_file_are_set_back() -> None:
     other = candidate(9, "src/b.py", body=0.9)
     ranked = rank(ask("slow pool"), [*many, other], Weights())
     assert [each.candidate.id for each in ranked] == [1, 9, 2, 3]
-    assert [each.effects.get("spread", 0.0) for each in ranked] == [0.0, 0.0, -1.5, -3.0]
+    assert [each.set_back for each in ranked] == [0.0, 0.0, 1.5, 3.0]
 
 
 @given(st.lists(st.tuples(st.floats(0, 2), st.floats(-1, 1), st.sampled_from("abc")), max_size=20))
@@ -212,12 +211,13 @@ def test_effects_sum_to_the_score_and_the_order_is_that_of_scores(
         Candidate(number, files[name], body=body, similarity=similarity)
         for number, (body, similarity, name) in enumerate(rows)
     ]
-    ranked = rank(ask("slow pool"), candidates, BASE)
+    question = ask("slow pool")
+    ranked = rank(question, candidates, BASE)
     assert sorted(each.candidate.id for each in ranked) == list(range(len(rows)))
     scores = [each.score for each in ranked]
     assert scores == sorted(scores, reverse=True)
     for each in ranked:
-        assert each.score == pytest.approx(sum(each.effects.values()))
+        assert each.score == pytest.approx(sum(effects(question, each, BASE).values()))
 
 
 def test_a_name_is_found_where_it_is_defined_and_not_where_it_is_used() -> None:

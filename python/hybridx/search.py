@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 from hybridx import _core
 from hybridx.answer import joined, within
 from hybridx.errors import CorruptIndexError, ModelError, UsageError
-from hybridx.ranking import LEXICAL, Weights, ask, candidates_of, rank, weights_for
+from hybridx.ranking import (
+    BASE,
+    LEXICAL,
+    NOTHING,
+    Weights,
+    ask,
+    candidates_of,
+    effects,
+    rank,
+    weights_for,
+)
 from hybridx.types import Hit, SearchResult
 
 if TYPE_CHECKING:
@@ -34,8 +44,9 @@ _POOL = 4
 """Candidates of each arm for every hit that is wanted."""
 _MIN_POOL = 200
 
-_BY_WORDS = ("body", "symbol", "signature", "doc", "name", "phrase", "file", "coherence", "folders")
-"""Effects that make up the part of a score that is the words'."""
+_BY_WORDS = frozenset(LEXICAL) - {"spread"} | {"stem_share", "mention"}
+"""Signals that words give; the others are those of meaning, and what kind of file it is."""
+_BY_MEANING = frozenset({"meaning", "meanings"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +59,18 @@ class Scope:
     kinds: Sequence[str] = ()
     only: Collection[str] | None = None
     """The paths of the only files that are wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One search."""
+
+    question: Question
+    mode: Mode
+    scope: Scope
+    weights: Weights
+    pool: int
+    """Candidates of each arm."""
 
 
 @dataclass(slots=True)
@@ -123,11 +146,14 @@ class SearchEngine:
             raise UsageError(f"max_tokens is {max_tokens}: there is room for nothing")
         clock = _Clock()
         question = ask(query[:MAX_QUERY_CHARS])
+        counted = weights_for(question.kind, weights or BASE)
+        if mode == "lexical":
+            counted = counted.without(_BY_MEANING)
+        elif mode == "semantic":
+            counted = counted.without(_BY_WORDS)
+        task = _Task(question, mode, scope or Scope(), counted, max(_POOL * k, _MIN_POOL))
         clock.lap("question")
-        ranked = self._ranked(
-            question, max(_POOL * k, _MIN_POOL), mode, scope or Scope(), weights, clock
-        )
-        hits = self._joined(ranked, k)
+        hits = self._joined(task, self._ranked(task, clock), k)
         if max_tokens is not None:
             hits = within(hits, max_tokens)
         clock.lap("fetch")
@@ -142,67 +168,56 @@ class SearchEngine:
             stages_ms=clock.stages,
         )
 
-    def _ranked(
-        self,
-        question: Question,
-        pool: int,
-        mode: Mode,
-        scope: Scope,
-        weights: Weights | None,
-        clock: _Clock,
-    ) -> list[Ranked]:
-        counted = weights_for(question.kind, *([weights] if weights else []))
+    def _ranked(self, task: _Task, clock: _Clock) -> list[Ranked]:
         similarities: dict[int, float] = {}
-        if mode != "lexical":
-            vector = self._embedded(question.text)
+        if task.mode != "lexical":
+            vector = self._embedded(task.question.text)
             clock.lap("embed")
             if vector is not None and self._vectors is not None:
-                similarities = _nearest(self._vectors, vector, pool, scope)
+                similarities = _nearest(self._vectors, vector, task.pool, task.scope)
             clock.lap("vectors")
-        else:
-            counted = counted.without(("meaning", "meanings"))
-        words = ask("") if mode == "semantic" else question
         found = self.generation.searcher.find(
-            words,
-            weights={name: getattr(counted, name) for name in LEXICAL},
-            pool=pool,
+            task.question if task.mode != "semantic" else NOTHING,
+            weights={name: getattr(task.weights, name) for name in LEXICAL},
+            pool=task.pool,
             also=list(similarities),
-            languages=scope.languages,
-            kinds=scope.kinds,
-            paths=scope.paths,
-            only=scope.only,
+            languages=task.scope.languages,
+            kinds=task.scope.kinds,
+            paths=task.scope.paths,
+            only=task.scope.only,
         )
         clock.lap("words")
         candidates = candidates_of(found, similarities)
         known = {candidate.id for candidate in candidates}
-        if not known.issuperset(similarities) and not question.only_phrases:
+        if not known.issuperset(similarities) and not task.question.only_phrases:
             raise CorruptIndexError(
                 f"{self.generation.epoch.folder}: the vector store has chunks that the lexical "
                 "store does not have"
             )
-        ranked = rank(question, candidates, counted)
+        ranked = rank(task.question, candidates, task.weights)
         clock.lap("rank")
         return ranked
 
-    def _joined(self, ranked: Sequence[Ranked], k: int) -> tuple[Hit, ...]:
+    def _joined(self, task: _Task, ranked: Sequence[Ranked], k: int) -> tuple[Hit, ...]:
         """The best `k` hits, pieces of one definition being one."""
         hits: list[Hit] = []
         taken = 0
         while len(hits) < k and taken < len(ranked):
             more = ranked[taken : taken + k - len(hits)]
-            hits = joined([*hits, *self._hits(more, taken)])
+            hits = joined([*hits, *self._hits(task, more, taken)])
             taken += len(more)
         return tuple(hits)
 
-    def _hits(self, ranked: Sequence[Ranked], before: int) -> Iterator[Hit]:
+    def _hits(self, task: _Task, ranked: Sequence[Ranked], before: int) -> Iterator[Hit]:
         chunks = self.generation.searcher.fetch([each.candidate.id for each in ranked])
         for place, (each, chunk) in enumerate(zip(ranked, chunks, strict=True), before + 1):
-            candidate = each.candidate
+            added = effects(task.question, each, task.weights)
             scores = {"fused": each.score}
-            if candidate.body or candidate.file.body or candidate.file.folders:
-                scores["bm25"] = sum(each.effects.get(name, 0.0) for name in _BY_WORDS)
-            if candidate.by_meaning:
-                scores["vector"] = candidate.similarity
+            by_words = [value for name, value in added.items() if name in _BY_WORDS]
+            if by_words:
+                scores["bm25"] = sum(by_words)
+            if each.candidate.by_meaning:
+                scores["vector"] = each.candidate.similarity
             yield Hit(
                 rank=place,
                 path=chunk.path,
@@ -214,7 +229,7 @@ class SearchEngine:
                 score=each.score,
                 text=chunk.text,
                 scores=scores,
-                effects=each.effects,
+                effects=added,
             )
 
     def _embedded(self, query: str) -> NDArray[np.float32] | None:

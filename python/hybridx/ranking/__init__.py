@@ -7,12 +7,14 @@ for and against it, `weights` what that counts, `order` adds it up and spreads i
 from __future__ import annotations
 
 from hybridx.ranking.candidates import Candidate, File, candidates_of
-from hybridx.ranking.order import Ranked, rank
-from hybridx.ranking.question import Question, ask
-from hybridx.ranking.weights import LEXICAL, Weights, weights_for
+from hybridx.ranking.order import Ranked, effects, rank
+from hybridx.ranking.question import NOTHING, Question, ask
+from hybridx.ranking.weights import BASE, LEXICAL, Weights, weights_for
 
 __all__ = [
+    "BASE",
     "LEXICAL",
+    "NOTHING",
     "Candidate",
     "File",
     "Question",
@@ -20,6 +22,7 @@ __all__ = [
     "Weights",
     "ask",
     "candidates_of",
+    "effects",
     "rank",
     "weights_for",
 ]

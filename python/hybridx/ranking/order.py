@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter, mul
 from typing import TYPE_CHECKING
 
 from hybridx.ranking.signals import OF_CHUNK, OF_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from hybridx.ranking.candidates import Candidate
     from hybridx.ranking.question import Question
     from hybridx.ranking.weights import Weights
+
+_values = attrgetter(*OF_CHUNK.values())
 
 
 @dataclass(slots=True)
@@ -21,8 +24,8 @@ class Ranked:
 
     candidate: Candidate
     score: float
-    effects: Mapping[str, float]
-    """What each signal added to the score; they sum to it."""
+    set_back: float = 0.0
+    """How much of the score went because of better chunks of the same file."""
 
 
 def rank(question: Question, candidates: Sequence[Candidate], weights: Weights) -> list[Ranked]:
@@ -30,31 +33,17 @@ def rank(question: Question, candidates: Sequence[Candidate], weights: Weights) 
 
     Equal scores are ordered by id, so that the result depends on nothing but the arguments.
     """
-    of_file: dict[int, dict[str, float]] = {}
-    file_weights = {name: getattr(weights, name) for name in OF_FILE}
-    used = [(name, OF_FILE[name], weight) for name, weight in file_weights.items() if weight]
-    chunk_signals = [
-        (name, OF_CHUNK[name], weight) for name in OF_CHUNK if (weight := getattr(weights, name))
-    ]
+    of_chunk = tuple(getattr(weights, name) for name in OF_CHUNK)
+    of_file: dict[int, float] = {}
     ranked = []
     for candidate in candidates:
         file = candidate.file
         shared = of_file.get(id(file))
         if shared is None:
-            shared = {}
-            for name, signal, weight in used:
-                strength = signal(question, file)
-                if strength:
-                    shared[name] = weight * strength
+            shared = sum(_of_file(question, candidate, weights).values())
             of_file[id(file)] = shared
-        effects = {}
-        for name, own, weight in chunk_signals:
-            strength = own(candidate)
-            if strength:
-                effects[name] = weight * strength
-        effects |= shared
-        ranked.append(Ranked(candidate, sum(effects.values()), effects))
-    ranked.sort(key=lambda each: (-each.score, each.candidate.id))
+        ranked.append(Ranked(candidate, shared + sum(map(mul, _values(candidate), of_chunk))))
+    ranked.sort(key=_order)
     return spread(ranked, weights.spread)
 
 
@@ -62,9 +51,30 @@ def spread(ranked: Sequence[Ranked], weight: float) -> list[Ranked]:
     """Sets each further chunk of a file back by `weight` more than the one before it."""
     seen: dict[int, int] = {}
     for each in ranked:
-        before = seen.get(id(each.candidate.file), 0)
-        seen[id(each.candidate.file)] = before + 1
-        if before and weight:
-            each.score -= before * weight
-            each.effects = {**each.effects, "spread": -before * weight}
-    return sorted(ranked, key=lambda each: (-each.score, each.candidate.id))
+        file = id(each.candidate.file)
+        before = seen.get(file, 0)
+        seen[file] = before + 1
+        each.set_back = before * weight
+        each.score -= each.set_back
+    return sorted(ranked, key=_order)
+
+
+def effects(question: Question, ranked: Ranked, weights: Weights) -> dict[str, float]:
+    """What each signal added to the score; they sum to it."""
+    values = zip(OF_CHUNK, _values(ranked.candidate), strict=True)
+    added = {name: getattr(weights, name) * value for name, value in values}
+    added |= _of_file(question, ranked.candidate, weights)
+    added["spread"] = -ranked.set_back
+    return {name: value for name, value in added.items() if value}
+
+
+def _order(ranked: Ranked) -> tuple[float, int]:
+    return -ranked.score, ranked.candidate.id
+
+
+def _of_file(question: Question, candidate: Candidate, weights: Weights) -> dict[str, float]:
+    return {
+        name: weight * signal(question, candidate.file)
+        for name, signal in OF_FILE.items()
+        if (weight := getattr(weights, name))
+    }

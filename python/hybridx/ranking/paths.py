@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 _MAX_MENTIONS = 200
 _MAX_PARTS = 8
@@ -125,6 +126,7 @@ ASKED_BY: dict[str, frozenset[str]] = {
 """Words of a query that ask for files of a kind."""
 
 
+@lru_cache(maxsize=10_000)
 def traits_of(path: str, origin: str = "written") -> frozenset[str]:
     """What kind of file the one at `path` is."""
     traits = {name for name, (pattern, _) in TRAITS.items() if pattern.search(path)}

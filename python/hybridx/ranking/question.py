@@ -9,6 +9,7 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from hybridx import _core
@@ -137,6 +138,19 @@ def singular(term: str) -> str:
     return term[:-1] if len(term) > _SHORT and term.endswith("s") else term
 
 
+@lru_cache(maxsize=10_000)
+def stem_terms(path: str) -> tuple[str, ...]:
+    """The terms of the name of a file, without an `s` at their ends.
+
+    That is its folder's name where its own is always the same.
+    """
+    *folders, name = path.split("/")
+    stem = name.split(".", 1)[0] or name
+    if stem in ("__init__", "index", "mod") and folders:
+        stem = folders[-1]
+    return tuple(singular(term) for term in _core.analyze(stem).split() if term[0] != "+")
+
+
 def _terms(text: str) -> list[str]:
     return [term.removeprefix("+") for term in _core.analyze(text).split()]
 
@@ -162,3 +176,7 @@ def _names(text: str, kind: Kind) -> list[str]:
         parts = re.split(r"\.|::|->|#", name)
         return list(dict.fromkeys([name, parts[-1]]))
     return list(dict.fromkeys(_WORD.findall(text)))[:MAX_NAMES]
+
+
+NOTHING = ask("")
+"""Asks for nothing."""

@@ -7,38 +7,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hybridx import _core
 from hybridx.ranking.paths import ASKED_BY
-from hybridx.ranking.question import singular
+from hybridx.ranking.question import stem_terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from hybridx.ranking.candidates import Candidate, File
+    from hybridx.ranking.candidates import File
     from hybridx.ranking.question import Question
 
-OF_CHUNK: Mapping[str, Callable[[Candidate], float]] = {
-    "body": lambda chunk: chunk.body,
-    "symbol": lambda chunk: chunk.symbol,
-    "signature": lambda chunk: chunk.signature,
-    "doc": lambda chunk: chunk.doc,
-    "name": lambda chunk: chunk.name,
-    "phrase": lambda chunk: chunk.phrase,
-    "meaning": lambda chunk: chunk.similarity,
+OF_CHUNK: Mapping[str, str] = {
+    "body": "body",
+    "symbol": "symbol",
+    "signature": "signature",
+    "doc": "doc",
+    "name": "name",
+    "phrase": "phrase",
+    "meaning": "similarity",
 }
-"""What speaks for the chunk itself."""
+"""What speaks for the chunk itself: the field of the candidate that is the signal."""
 
 
 def stem_share(question: Question, file: File) -> float:
     """How much of the file's name the query has, by terms; `s` at an end makes no difference."""
-    stem = file.path.rsplit("/", 1)[-1].split(".", 1)[0]
-    if stem in ("__init__", "index", "mod"):
-        stem = file.path.rsplit("/", 2)[-2] if "/" in file.path else stem
-    terms = [term for term in _core.analyze(stem).split() if not term.startswith("+")]
-    if not terms:
-        return 0.0
-    had = sum(singular(term) in question.singulars for term in terms)
-    return had / len(terms)
+    terms = stem_terms(file.path)
+    return sum(term in question.singulars for term in terms) / len(terms) if terms else 0.0
 
 
 def mention(question: Question, file: File) -> float:
