@@ -12,6 +12,7 @@ use super::rows::ROWS;
 use crate::language::Language;
 
 /// One language: how its files are recognised and how its syntax is cut.
+#[derive(Clone, Copy)]
 pub(crate) struct Row {
     /// Lower-case name.
     pub name: &'static str,
@@ -40,6 +41,7 @@ impl Row {
 }
 
 /// A grammar and what its nodes mean here.
+#[derive(Clone, Copy)]
 pub(crate) struct Syntax {
     /// The grammar.
     pub grammar: fn() -> tree_sitter::Language,

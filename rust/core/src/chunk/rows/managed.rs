@@ -1,0 +1,58 @@
+//! Languages with classes and a virtual machine.
+
+use super::super::Kind::{
+    Class, Constant, Enum, Function, Interface, Method, Namespace, Property, Struct,
+};
+use super::super::rules::{Name, Row, Syntax, When, define};
+
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        name: "java",
+        extensions: &["java"],
+        syntax: Some(Syntax {
+            comments: &["line_comment", "block_comment"],
+            transparent: &["enum_body_declarations"],
+            rules: &[&[
+                define("class_declaration", Class),
+                define("record_declaration", Class),
+                define("interface_declaration", Interface),
+                define("annotation_type_declaration", Interface),
+                define("enum_declaration", Enum),
+                define("method_declaration", Method).when(When::Has("body")),
+                define("constructor_declaration", Method),
+                define("compact_constructor_declaration", Method),
+                define("field_declaration", Constant).named(Name::Nested("declarator", "name")),
+            ]],
+            ..Syntax::new(|| tree_sitter_java::LANGUAGE.into())
+        }),
+        ..Row::EMPTY
+    },
+    Row {
+        name: "csharp",
+        aliases: &["c#", "cs"],
+        extensions: &["cs", "csx"],
+        syntax: Some(Syntax {
+            transparent: &["preproc_if", "preproc_else", "preproc_elif"],
+            wrappers: &["global_statement"],
+            rules: &[&[
+                define("namespace_declaration", Namespace),
+                define("class_declaration", Class),
+                define("record_declaration", Class),
+                define("struct_declaration", Struct),
+                define("interface_declaration", Interface),
+                define("enum_declaration", Enum),
+                define("method_declaration", Method).when(When::Has("body")),
+                define("constructor_declaration", Method),
+                define("destructor_declaration", Method),
+                define("operator_declaration", Method).named(Name::Field("operator")),
+                define("conversion_operator_declaration", Method).named(Name::Field("type")),
+                define("local_function_statement", Function),
+                define("property_declaration", Property),
+                define("event_declaration", Property),
+                define("indexer_declaration", Property).named(Name::Fixed("this")),
+            ]],
+            ..Syntax::new(|| tree_sitter_c_sharp::LANGUAGE.into())
+        }),
+        ..Row::EMPTY
+    },
+];

@@ -1,0 +1,64 @@
+//! Scripting languages.
+
+use super::super::Kind::{Class, Constant, Function, Namespace};
+use super::super::rules::{Name, Row, Syntax, define};
+
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        name: "python",
+        aliases: &["py", "python3"],
+        extensions: &["py", "pyi", "pyw"],
+        files: &["SConstruct", "SConscript", "wscript"],
+        interpreters: &["python", "pypy"],
+        syntax: Some(Syntax {
+            attributes: &["decorator"],
+            wrappers: &["decorated_definition", "expression_statement"],
+            transparent: &[
+                "block",
+                "if_statement",
+                "elif_clause",
+                "else_clause",
+                "try_statement",
+                "except_clause",
+                "finally_clause",
+                "with_statement",
+            ],
+            rules: &[&[
+                define("function_definition", Function),
+                define("class_definition", Class),
+                define("assignment", Constant).named(Name::Field("left")),
+            ]],
+            ..Syntax::new(|| tree_sitter_python::LANGUAGE.into())
+        }),
+    },
+    Row {
+        name: "ruby",
+        aliases: &["rb"],
+        extensions: &["rb", "rake", "gemspec", "ru", "podspec"],
+        files: &["Rakefile", "Gemfile", "Guardfile", "Podfile", "Vagrantfile", "Capfile"],
+        interpreters: &["ruby", "jruby"],
+        syntax: Some(Syntax {
+            transparent: &["singleton_class", "body_statement"],
+            rules: &[&[
+                define("class", Class),
+                define("module", Namespace),
+                define("method", Function),
+                define("singleton_method", Function),
+                define("assignment", Constant).named(Name::Field("left")),
+            ]],
+            ..Syntax::new(|| tree_sitter_ruby::LANGUAGE.into())
+        }),
+    },
+    Row {
+        name: "bash",
+        aliases: &["sh", "shell", "zsh", "ksh"],
+        extensions: &["sh", "bash", "zsh", "ksh", "bats", "ebuild", "eclass"],
+        files: &[".bashrc", ".bash_profile", ".profile", ".zshrc", "PKGBUILD", "APKBUILD"],
+        interpreters: &["bash", "sh", "dash", "zsh", "ksh", "ash", "busybox"],
+        syntax: Some(Syntax {
+            ascii: true,
+            rules: &[&[define("function_definition", Function)]],
+            ..Syntax::new(|| tree_sitter_bash::LANGUAGE.into())
+        }),
+    },
+];
