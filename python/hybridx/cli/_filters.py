@@ -60,6 +60,11 @@ KINDS = (
     "constant",
     "property",
     "section",
+    "table",
+    "key",
+    "rule",
+    "target",
+    "resource",
     "text",
 )
 

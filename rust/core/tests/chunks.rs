@@ -76,6 +76,48 @@ fn every_grammar_has_a_sample_and_a_golden() {
     assert!(grammars >= 14, "found only {grammars} grammars");
 }
 
+/// `kind symbol` of the chunks of `text` in a file called `name`.
+fn symbols(name: &str, text: &str) -> Vec<String> {
+    let chunks = chunk(text, Language::detect(name, text));
+    chunks.iter().map(|it| format!("{} {}", it.kind.name(), it.symbol)).collect()
+}
+
+#[test]
+fn underlined_headings_open_sections() {
+    let body = "Some words that say what this is about.\n\n".repeat(3);
+    let text =
+        format!("Top\n===\n\n{body}Sub\n---\n\n{body}Other\n-----\n\n{body}# Hash\n\n{body}");
+    let expected = ["section Top", "section Top > Sub", "section Top > Other", "section Hash"];
+    assert_eq!(symbols("a.md", &text), expected);
+}
+
+#[test]
+fn a_namespace_without_braces_holds_to_the_end() {
+    let class = "class Shop {\n    void Open() {\n        Run();\n    }\n}\n";
+    let text = format!("using System;\nnamespace Acme.Web;\n\n{class}");
+    assert!(symbols("a.cs", &text).contains(&"class Acme.Web.Shop".to_owned()));
+    let class = class.replace("void", "function");
+    let text = format!("<?php\nnamespace Acme\\Web;\n\n{class}\nnamespace Other;\n\n{class}");
+    let found = symbols("a.php", &text);
+    assert!(found.contains(&"class Acme\\Web.Shop".to_owned()), "{found:?}");
+    assert!(found.contains(&"class Other.Shop".to_owned()), "{found:?}");
+}
+
+#[test]
+fn a_function_of_a_namespace_is_no_method() {
+    let body = "(int a)\n{\n    return a;\n}\n\n";
+    let text = format!(
+        "using namespace far::deep;\nnamespace util {{ int f(int a); }}\n\nint util::f{body}int \
+         deep::g{body}int Widget::draw{body}"
+    );
+    let found = symbols("a.cpp", &text);
+    assert!(found.ends_with(&[
+        "function util::f".to_owned(),
+        "function deep::g".to_owned(),
+        "method Widget::draw".to_owned()
+    ]));
+}
+
 /// What holds for the chunks of any text: order, whole lines, every non-blank line once.
 fn check_contract(text: &str, language: Language) {
     let chunks = chunk(text, language);

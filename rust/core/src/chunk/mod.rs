@@ -29,7 +29,7 @@ use lines::Lines;
 use pack::Scope;
 
 /// Changes whenever the chunks of any text change; part of the index fingerprint.
-pub const CHUNKER_VERSION: u32 = 3;
+pub const CHUNKER_VERSION: u32 = 4;
 
 /// Budget of a chunk in non-whitespace bytes: about 45 lines of code, or 400 to 500 tokens of a
 /// transformer, so a full chunk still fits the 512-token window that most embedding models
@@ -72,8 +72,18 @@ pub enum Kind {
     Constant,
     /// A property or other member with accessors.
     Property,
-    /// A section of a document.
+    /// A section of a document, a stage of a build.
     Section,
+    /// A table or view of a database, a table of a configuration.
+    Table,
+    /// A key of data or configuration with all that is under it.
+    Key,
+    /// A rule of a style sheet.
+    Rule,
+    /// A target of a build.
+    Target,
+    /// Something that a configuration declares: a resource, a variable, a module.
+    Resource,
     /// Lines of text without a grammar.
     Text,
 }
@@ -97,6 +107,11 @@ impl Kind {
             Self::Constant => "constant",
             Self::Property => "property",
             Self::Section => "section",
+            Self::Table => "table",
+            Self::Key => "key",
+            Self::Rule => "rule",
+            Self::Target => "target",
+            Self::Resource => "resource",
             Self::Text => "text",
         }
     }
@@ -114,6 +129,11 @@ impl Kind {
         matches!(self, Self::Function | Self::Method | Self::Property | Self::Constant)
     }
 
+    /// Whether a small one is grouped with its neighbours wherever it is.
+    const fn needs_size(self) -> bool {
+        matches!(self, Self::Constant | Self::Key | Self::Rule)
+    }
+
     /// Whether one line of it is too little for a chunk.
     const fn needs_lines(self) -> bool {
         matches!(
@@ -125,6 +145,8 @@ impl Kind {
                 | Self::Struct
                 | Self::Enum
                 | Self::Interface
+                | Self::Table
+                | Self::Target
         )
     }
 }

@@ -52,8 +52,67 @@ impl Name {
                 .named_child(0)
                 .and_then(|heading| heading.child_by_field_name("heading_content"))),
             Self::Fixed(name) => name.to_owned(),
+            Self::Path(path) => of(follow(node, path)),
+            Self::Leaf(path) => of(follow(node, path).map(|mut leaf| {
+                while let Some(first) = leaf.named_child(0) {
+                    leaf = first;
+                }
+                leaf
+            })),
+            Self::Clause(path) => of(follow(node, path).map(|mut head| {
+                loop {
+                    let operator = head.child_by_field_name("operator");
+                    let guard =
+                        operator.is_some_and(|it| text.get(it.byte_range()) == Some("when"));
+                    head = match (operator, head.child_by_field_name("target")) {
+                        (Some(operator), _) if !guard => break operator,
+                        (None, Some(target)) => target,
+                        _ => match head.named_child(0) {
+                            Some(first) => first,
+                            None => break head,
+                        },
+                    };
+                }
+            })),
+            Self::Labels(between, kinds) => {
+                let mut cursor = node.walk();
+                let labels = node
+                    .named_children(&mut cursor)
+                    .filter(|child| kinds.contains(&child.kind()))
+                    .map(|child| of(Some(child)));
+                tidy(&labels.collect::<Vec<_>>().join(between))
+            }
+            Self::Attribute(names) => {
+                { names.iter().map(|name| attribute(node, name, text)).find(|it| !it.is_empty()) }
+                    .unwrap_or_default()
+            }
         }
     }
+}
+
+/// Where `path` leads from `node`.
+fn follow<'n>(node: Node<'n>, path: &[&str]) -> Option<Node<'n>> {
+    path.iter().try_fold(node, |node, step| match *step {
+        "*" => node.named_child(0),
+        step => node.child_by_field_name(step).or_else(|| {
+            let mut cursor = node.walk();
+            node.named_children(&mut cursor).find(|child| child.kind() == step)
+        }),
+    })
+}
+
+/// The value of attribute `name` of the tag that element `node` begins with.
+fn attribute(node: Node, name: &str, text: &str) -> String {
+    let Some(tag) = node.named_child(0) else { return String::new() };
+    let mut cursor = tag.walk();
+    for pair in tag.named_children(&mut cursor) {
+        let (key, value) = (pair.named_child(0), pair.named_child(1));
+        let key = key.and_then(|key| text.get(key.byte_range()));
+        if key.is_some_and(|key| key.eq_ignore_ascii_case(name)) {
+            return value.and_then(|it| text.get(it.byte_range())).map(tidy).unwrap_or_default();
+        }
+    }
+    String::new()
 }
 
 /// The first argument of a macro's call, or the macro itself: `close` of

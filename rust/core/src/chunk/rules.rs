@@ -55,7 +55,7 @@ pub(crate) struct Syntax {
     /// several or none inside they are transparent.
     pub wrappers: &'static [&'static str],
     /// Nodes outside functions whose children count as siblings of what is around them
-    /// (`#ifdef`, `extern "C"`).
+    /// (`#ifdef`, `extern "C"`). One that has rules as well is so where none applies.
     pub transparent: &'static [&'static str],
     /// Whether the grammar's scanner fails outside ASCII: it indexes a table of 256 classes by
     /// character (tree-sitter-bash#337, a crash). It is then given `x` for every other byte.
@@ -63,6 +63,9 @@ pub(crate) struct Syntax {
     /// Statement and block that the parser sees in a definition made by a macro
     /// (`SYSCALL_DEFINE1(close, …) { … }`): the call, then the block as its sibling.
     pub macros: Option<[&'static str; 2]>,
+    /// Whether a function is written as several definitions of one name in a row: they share
+    /// chunks.
+    pub clauses: bool,
     /// Definitions. Of several rules for one node kind the first that applies decides.
     pub rules: &'static [&'static [Rule]],
 }
@@ -79,10 +82,15 @@ impl Syntax {
             transparent: &[],
             ascii: false,
             macros: None,
+            clauses: false,
             rules: &[],
         }
     }
 }
+
+/// A way down from a node. Each step is a field, or else the kind of the first such child; `*` is
+/// the first named child. A kind may be a keyword.
+pub(crate) type Path = &'static [&'static str];
 
 /// Nodes of one kind are definitions.
 #[derive(Clone, Copy)]
@@ -91,6 +99,8 @@ pub(crate) struct Rule {
     kind: Kind,
     when: When,
     name: Name,
+    rest: Option<u8>,
+    absolute: bool,
 }
 
 /// A condition on the node.
@@ -106,6 +116,14 @@ pub(crate) enum When {
     Nested(&'static str, &'static str),
     /// The first named child has the field.
     Headed(&'static str),
+    /// The path leads to a node.
+    At(Path),
+    /// The path leads to a node of one of these kinds.
+    Kinds(Path, &'static [&'static str]),
+    /// The path leads to one of these texts.
+    Text(Path, &'static [&'static str]),
+    /// It has a name.
+    Named,
 }
 
 /// Where a definition's name is.
@@ -125,11 +143,22 @@ pub(crate) enum Name {
     Heading,
     /// Always this.
     Fixed(&'static str),
+    /// The text at the end of a path.
+    Path(Path),
+    /// The text of the leftmost leaf at the end of a path: `f` of `f(x)::Int`.
+    Leaf(Path),
+    /// What the head of a function names, at the end of a path: `f` of `f(x) when x > 0`, `<+>` of
+    /// `a <+> b`.
+    Clause(Path),
+    /// The texts of all children of these kinds, with the first text between them.
+    Labels(&'static str, &'static [&'static str]),
+    /// The value of the first of these attributes that a tag has.
+    Attribute(&'static [&'static str]),
 }
 
 /// A definition named by its field `name`.
 pub(crate) const fn define(node: &'static str, kind: Kind) -> Rule {
-    Rule { node, kind, when: When::Always, name: Name::Field("name") }
+    Rule { node, kind, when: When::Always, name: Name::Field("name"), rest: None, absolute: false }
 }
 
 impl Rule {
@@ -142,6 +171,19 @@ impl Rule {
     /// Takes the name from elsewhere.
     pub const fn named(mut self, name: Name) -> Self {
         self.name = name;
+        self
+    }
+
+    /// Makes the node the head of what follows it, up to the next such head of this level or a
+    /// lower one: `namespace a.b;`, a heading.
+    pub const fn rest(mut self, level: u8) -> Self {
+        self.rest = Some(level);
+        self
+    }
+
+    /// Makes its name stand alone, whatever it is in.
+    pub const fn absolute(mut self) -> Self {
+        self.absolute = true;
         self
     }
 }
@@ -175,15 +217,37 @@ pub(crate) struct Grammar {
     pub(super) separator: &'static str,
     /// Whether only ASCII is safe to parse.
     pub(super) ascii: bool,
+    /// Whether definitions of one name in a row share chunks.
+    pub(super) clauses: bool,
     roles: Vec<Role>,
-    rules: Vec<Vec<Compiled>>,
+    rules: Vec<List>,
     body: u16,
+}
+
+/// The rules for one node kind.
+struct List {
+    rules: Vec<Compiled>,
+    /// Whether the node is transparent where none of them applies.
+    transparent: bool,
 }
 
 struct Compiled {
     kind: Kind,
     when: Condition,
     name: Name,
+    rest: Option<u8>,
+    absolute: bool,
+}
+
+/// A definition as a rule describes it.
+#[derive(Clone, Copy)]
+pub(super) struct Definition {
+    pub kind: Kind,
+    pub name: Name,
+    /// The level of a head of what follows it.
+    pub rest: Option<u8>,
+    /// Whether its name takes no part in what it is in.
+    pub absolute: bool,
 }
 
 /// A compiled [`When`]; fields and kinds the grammar lacks are 0, which no node has.
@@ -193,6 +257,17 @@ enum Condition {
     Is(u16, Vec<u16>),
     Nested(u16, u16),
     Headed(u16),
+    At(Vec<Step>),
+    Kinds(Vec<Step>, Vec<u16>),
+    Text(Vec<Step>, &'static [&'static str]),
+    Named,
+}
+
+/// A compiled step of a [`Path`]: a field, a kind and a keyword, 0 where the grammar has none of
+/// that name.
+enum Step {
+    Named(u16, [u16; 2]),
+    First,
 }
 
 static GRAMMARS: [OnceLock<Option<Grammar>>; ROWS.len()] = [const { OnceLock::new() }; ROWS.len()];
@@ -215,6 +290,8 @@ impl Grammar {
                 kind: rule.kind,
                 when: condition(&language, rule.when),
                 name: rule.name,
+                rest: rule.rest,
+                absolute: rule.absolute,
             };
             match lists.iter_mut().find(|(node, _)| *node == rule.node) {
                 Some((_, list)) => list.push(compiled),
@@ -248,9 +325,12 @@ impl Grammar {
             })
             .collect();
         let body = field(&language, "body");
-        let rules = lists.into_iter().map(|(_, list)| list).collect();
-        let (separator, ascii) = (syntax.separator, syntax.ascii);
-        Self { language, separator, ascii, roles: by_kind, rules, body }
+        let rules = lists
+            .into_iter()
+            .map(|(node, rules)| List { rules, transparent: syntax.transparent.contains(&node) })
+            .collect();
+        let Syntax { separator, ascii, clauses, .. } = *syntax;
+        Self { language, separator, ascii, clauses, roles: by_kind, rules, body }
     }
 
     /// What `node` means.
@@ -267,9 +347,18 @@ impl Grammar {
         node.child_by_field_id(self.body)
     }
 
-    /// The kind of `node` and where its name is, if rule list `rules` makes it a definition.
-    pub(super) fn definition(&self, rules: usize, node: Node) -> Option<(Kind, Name)> {
-        let rule = self.rules[rules].iter().find(|rule| match &rule.when {
+    /// What a node whose role is `role` is to its children where it is no definition.
+    pub(super) fn is_transparent(&self, role: Role) -> bool {
+        match role {
+            Role::Transparent | Role::Wrapper => true,
+            Role::Definition(rules) => self.rules[rules].transparent,
+            _ => false,
+        }
+    }
+
+    /// The definition that rule list `rules` makes of `node`, if any.
+    pub(super) fn definition(&self, rules: usize, node: Node, text: &str) -> Option<Definition> {
+        let rule = self.rules[rules].rules.iter().find(|rule| match &rule.when {
             Condition::Always => true,
             Condition::Has(field) => node.child_by_field_id(*field).is_some(),
             Condition::Is(field, kinds) => {
@@ -281,9 +370,29 @@ impl Grammar {
             Condition::Headed(field) => {
                 node.named_child(0).is_some_and(|child| child.child_by_field_id(*field).is_some())
             }
+            Condition::At(path) => follow(node, path).is_some(),
+            Condition::Kinds(path, kinds) => {
+                follow(node, path).is_some_and(|found| kinds.contains(&found.kind_id()))
+            }
+            Condition::Text(path, words) => follow(node, path)
+                .and_then(|found| text.get(found.byte_range()))
+                .is_some_and(|found| words.contains(&found)),
+            Condition::Named => !rule.name.read(node, text).is_empty(),
         })?;
-        Some((rule.kind, rule.name))
+        let Compiled { kind, name, rest, absolute, .. } = *rule;
+        Some(Definition { kind, name, rest, absolute })
     }
+}
+
+/// Where `path` leads from `node`.
+fn follow<'n>(node: Node<'n>, path: &[Step]) -> Option<Node<'n>> {
+    path.iter().try_fold(node, |node, step| match *step {
+        Step::First => node.named_child(0),
+        Step::Named(field, kinds) => node.child_by_field_id(field).or_else(|| {
+            let mut cursor = node.walk();
+            node.children(&mut cursor).find(|child| kinds.contains(&child.kind_id()))
+        }),
+    })
 }
 
 fn field(language: &tree_sitter::Language, name: &str) -> u16 {
@@ -298,11 +407,27 @@ fn condition(language: &tree_sitter::Language, when: When) -> Condition {
         When::Nested(outer, inner) => {
             Condition::Nested(field(language, outer), field(language, inner))
         }
-        When::Is(name, kinds) => {
-            let ids = kinds.iter().map(|kind| language.id_for_node_kind(kind, true)).collect();
-            Condition::Is(field(language, name), ids)
-        }
+        When::Is(name, kinds) => Condition::Is(field(language, name), ids(language, kinds)),
+        When::At(path) => Condition::At(steps(language, path)),
+        When::Kinds(path, kinds) => Condition::Kinds(steps(language, path), ids(language, kinds)),
+        When::Text(path, words) => Condition::Text(steps(language, path), words),
+        When::Named => Condition::Named,
     }
+}
+
+fn ids(language: &tree_sitter::Language, kinds: &[&str]) -> Vec<u16> {
+    kinds.iter().map(|kind| language.id_for_node_kind(kind, true)).collect()
+}
+
+fn steps(language: &tree_sitter::Language, path: Path) -> Vec<Step> {
+    let step = |name: &&str| match *name {
+        "*" => Step::First,
+        name => Step::Named(
+            field(language, name),
+            [true, false].map(|named| language.id_for_node_kind(name, named)),
+        ),
+    };
+    path.iter().map(step).collect()
 }
 
 #[cfg(test)]
@@ -327,11 +452,23 @@ mod tests {
                     kind(name);
                 }
             }
+            let has_path = |path: Path| {
+                for step in path.iter().filter(|step| **step != "*") {
+                    let known =
+                        field(&language, step) != 0 || language.id_for_node_kind(step, true) != 0;
+                    assert!(known, "{}: no {step}", row.name);
+                }
+            };
             syntax.macros.iter().flatten().for_each(|name| kind(name));
             for rule in syntax.rules.iter().copied().flatten() {
                 kind(rule.node);
                 match rule.when {
-                    When::Always => {}
+                    When::Always | When::Named => {}
+                    When::At(path) | When::Text(path, _) => has_path(path),
+                    When::Kinds(path, kinds) => {
+                        has_path(path);
+                        kinds.iter().copied().for_each(kind);
+                    }
                     When::Has(name) | When::Headed(name) => has_field(name),
                     When::Is(name, kinds) => {
                         has_field(name);
@@ -347,7 +484,9 @@ mod tests {
                     Name::Declarator => has_field("declarator"),
                     Name::Receiver => has_field("receiver"),
                     Name::Heading => has_field("heading_content"),
-                    Name::Fixed(_) => {}
+                    Name::Fixed(_) | Name::Attribute(_) => {}
+                    Name::Path(path) | Name::Leaf(path) | Name::Clause(path) => has_path(path),
+                    Name::Labels(_, kinds) => kinds.iter().copied().for_each(kind),
                 }
                 checked += 1;
             }

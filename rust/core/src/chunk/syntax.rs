@@ -4,6 +4,8 @@
 //! so the inside of a definition that fits is never visited. It moves one cursor and keeps its
 //! own stack: the depth of a tree is limited by memory alone.
 
+use std::cell::OnceCell;
+use std::collections::HashSet;
 use std::ops::Range;
 
 use tree_sitter::{Node, Tree};
@@ -12,7 +14,7 @@ use super::lines::Lines;
 use super::names::macro_name;
 use super::pack::{Scope, Unit};
 use super::parse::parse;
-use super::rules::{Grammar, Name, Role};
+use super::rules::{Definition, Grammar, Name, Role};
 use super::{Kind, MAX_CHUNK};
 use crate::cancel::Cancel;
 use crate::error::Result;
@@ -40,6 +42,7 @@ pub(super) fn units(
         comments: None,
         macro_call: None,
         covered: 0,
+        namespaces: OnceCell::new(),
     };
     walk.run(&tree);
     Ok(Some((walk.scopes, walk.units)))
@@ -52,6 +55,24 @@ struct Frame<'n> {
     /// A descendant to be opened whatever its size: the definition inside a wrapper, then its
     /// body.
     target: Option<Node<'n>>,
+    /// Scope of the children before any head among them.
+    base: usize,
+    /// Levels and scopes of the heads that the next child is under.
+    heads: Vec<(u8, usize)>,
+    /// Whether a head inside holds for what follows outside too.
+    shared: bool,
+}
+
+impl<'n> Frame<'n> {
+    /// The inside of a definition.
+    fn new(scope: usize, target: Option<Node<'n>>) -> Self {
+        Self { scope, target, base: scope, heads: Vec::new(), shared: false }
+    }
+
+    /// What is opened and is no definition.
+    fn inside(&self, target: Option<Node<'n>>) -> Self {
+        Self { target, heads: self.heads.clone(), shared: true, ..*self }
+    }
 }
 
 struct Walk<'a> {
@@ -67,16 +88,19 @@ struct Walk<'a> {
     macro_call: Option<String>,
     /// Lines before this one are in units.
     covered: usize,
+    /// Names that the text introduces as namespaces.
+    namespaces: OnceCell<HashSet<String>>,
 }
 
 impl Walk<'_> {
     fn run(&mut self, tree: &Tree) {
         let mut cursor = tree.walk();
-        let mut frames = vec![Frame { scope: 0, target: None }];
+        let mut frames = vec![Frame::new(0, None)];
         let mut more = cursor.goto_first_child();
         while more {
             let node = cursor.node();
-            if let Some(frame) = self.visit(node, &frames[frames.len() - 1]) {
+            let around = frames.len() - 1;
+            if let Some(frame) = self.visit(node, &mut frames[around]) {
                 if cursor.goto_first_child() {
                     frames.push(frame);
                     continue;
@@ -84,8 +108,11 @@ impl Walk<'_> {
                 self.emit_loose(self.lines_of(node), frame.scope);
             }
             while !cursor.goto_next_sibling() {
-                if let Some(Frame { scope, .. }) = frames.pop() {
+                if let Some(Frame { scope, heads, shared, .. }) = frames.pop() {
                     self.flush_comments(scope);
+                    if let Some(around) = frames.last_mut().filter(|_| shared) {
+                        (around.scope, around.heads) = (scope, heads);
+                    }
                 }
                 if frames.is_empty() || !cursor.goto_parent() {
                     more = false;
@@ -98,17 +125,17 @@ impl Walk<'_> {
     }
 
     /// Turns `node` into units, or returns the frame for opening it.
-    fn visit<'n>(&mut self, node: Node<'n>, frame: &Frame<'n>) -> Option<Frame<'n>> {
+    fn visit<'n>(&mut self, node: Node<'n>, frame: &mut Frame<'n>) -> Option<Frame<'n>> {
         if node.start_byte() == node.end_byte() {
             return None;
         }
         let scope = frame.scope;
         if let Some(target) = frame.target {
             if node == target {
-                return Some(Frame { scope, target: self.grammar.body(node) });
+                return Some(frame.inside(self.grammar.body(node)));
             }
             if node.start_byte() <= target.start_byte() && target.end_byte() <= node.end_byte() {
-                return Some(Frame { scope, target: Some(target) });
+                return Some(frame.inside(Some(target)));
             }
         }
         let lines = self.lines_of(node);
@@ -120,12 +147,18 @@ impl Walk<'_> {
                 return None;
             }
             Role::Definition(_) | Role::Wrapper => {
-                if let Some((inner, kind, name)) = self.definition(node, role) {
+                if let Some((inner, Definition { kind, name, rest, absolute })) =
+                    self.definition(node, role)
+                {
+                    if let Some(level) = rest {
+                        self.head(inner, kind, name, level, frame);
+                        return None;
+                    }
                     let ink = self.lines.ink(&lines);
-                    let small = ink < MIN_OWN && (code || kind == Kind::Constant);
+                    let small = ink < MIN_OWN && (code || kind.needs_size());
                     let short = kind.needs_lines() && lines.len() == 1;
                     if !small && !short {
-                        return self.define(node, inner, kind, name, scope);
+                        return self.define(node, inner, (kind, name, absolute), scope);
                     }
                 }
             }
@@ -141,16 +174,31 @@ impl Walk<'_> {
             }
             Role::Plain | Role::Transparent | Role::MacroCall | Role::MacroBlock => {}
         }
-        let transparent = matches!(role, Role::Transparent | Role::Wrapper);
+        let transparent = self.grammar.is_transparent(role);
         if self.lines.ink(&lines) > MAX_CHUNK || (transparent && !code && lines.len() > 1) {
-            return Some(Frame { scope, target: None });
+            return Some(frame.inside(None));
         }
         self.emit_loose(lines, scope);
         None
     }
 
+    /// Puts `node` and what follows it into a scope of their own.
+    fn head(&mut self, node: Node, kind: Kind, name: Name, level: u8, frame: &mut Frame) {
+        let lines = self.lines_of(node);
+        if self.comments_before(lines.start).is_none() {
+            self.flush_comments(frame.scope);
+        }
+        frame.heads.retain(|(outer, _)| *outer < level);
+        let parent = frame.heads.last().map_or(frame.base, |&(_, scope)| scope);
+        let (kind, symbol) = self.name(node, kind, name, parent);
+        frame.scope = self.scopes.len();
+        self.scopes.push(Scope { kind, symbol });
+        frame.heads.push((level, frame.scope));
+        self.emit_loose(lines, frame.scope);
+    }
+
     /// The definition that `node` is or wraps.
-    fn definition<'n>(&self, node: Node<'n>, role: Role) -> Option<(Node<'n>, Kind, Name)> {
+    fn definition<'n>(&self, node: Node<'n>, role: Role) -> Option<(Node<'n>, Definition)> {
         let (mut node, mut role) = (node, role);
         while role == Role::Wrapper {
             let mut inner = None;
@@ -171,8 +219,7 @@ impl Walk<'_> {
         let Role::Definition(rules) = role else {
             return None;
         };
-        let (kind, name) = self.grammar.definition(rules, node)?;
-        Some((node, kind, name))
+        Some((node, self.grammar.definition(rules, node, self.lines.text)?))
     }
 
     /// Emits a definition whole, or returns the frame for opening it.
@@ -180,31 +227,51 @@ impl Walk<'_> {
         &mut self,
         outer: Node<'n>,
         inner: Node<'n>,
-        kind: Kind,
-        name: Name,
+        (kind, name, absolute): (Kind, Name, bool),
         parent: usize,
     ) -> Option<Frame<'n>> {
-        let (kind, symbol) = self.name(inner, kind, name, parent);
+        let (kind, symbol) = self.name(inner, kind, name, if absolute { 0 } else { parent });
+        let (lines, following) = self.without_comments(outer);
+        if self.grammar.clauses && self.joins(&lines, kind, &symbol) {
+            return None;
+        }
         let scope = self.scopes.len();
         self.scopes.push(Scope { kind, symbol });
-        let lines = self.lines_of(outer);
         let with_comments = self.comments_before(lines.start).unwrap_or(lines.start)..lines.end;
         if self.lines.ink(&with_comments) <= MAX_CHUNK {
             self.comments = self.comments.take().filter(|_| with_comments.start == lines.start);
             self.flush_comments(parent);
             self.emit(Unit { whole: true, ..Unit::loose(with_comments, scope) }, parent);
+            self.comments = following.map(|lines| (lines, false));
             return None;
         }
         if with_comments.start < lines.start && self.lines.ink(&lines) <= MAX_CHUNK {
             self.flush_comments(scope);
             self.emit(Unit { whole: true, ..Unit::loose(lines, scope) }, parent);
+            self.comments = following.map(|lines| (lines, false));
             return None;
         }
         if with_comments.start == lines.start {
             self.flush_comments(parent);
         }
         let target = if inner == outer { self.grammar.body(outer) } else { Some(inner) };
-        Some(Frame { scope, target })
+        Some(Frame::new(scope, target))
+    }
+
+    /// Joins a function's clause to the clause before it.
+    fn joins(&mut self, clause: &Range<usize>, kind: Kind, symbol: &str) -> bool {
+        let Some(last) = self.units.last_mut().filter(|last| last.whole) else { return false };
+        let scope = &self.scopes[last.scope];
+        let both = last.lines.start..clause.end.max(last.lines.end);
+        let joined = self.comments.is_none()
+            && (scope.kind, scope.symbol.as_str()) == (kind, symbol)
+            && self.covered <= clause.start
+            && self.lines.ink(&both) <= MAX_CHUNK;
+        if joined {
+            self.covered = both.end;
+            last.lines = both;
+        }
+        joined
     }
 
     /// Joins a macro's block to the call before it.
@@ -222,7 +289,7 @@ impl Walk<'_> {
             .filter(|call| call.lines.end >= block.start && call.scope == parent && !call.whole)?;
         call.scope = scope;
         if self.lines.ink(&(call.lines.start..block.end)) > MAX_CHUNK {
-            return Some(Frame { scope, target: None });
+            return Some(Frame::new(scope, None));
         }
         call.whole = true;
         call.lines.end = block.end;
@@ -234,7 +301,8 @@ impl Walk<'_> {
         let parent = &self.scopes[parent];
         let separator = self.grammar.separator;
         let name = name.read(node, self.lines.text);
-        let qualified = separator == "::" && name.contains(separator);
+        let owner = name.rsplit_once(separator).filter(|_| separator == "::");
+        let qualified = owner.is_some_and(|(owner, _)| !self.is_namespace(owner));
         let method = kind == Kind::Function && (parent.kind.has_methods() || qualified);
         let kind = if method { Kind::Method } else { kind };
         let symbol = match (parent.symbol.as_str(), name.as_str()) {
@@ -245,11 +313,48 @@ impl Walk<'_> {
         (kind, symbol)
     }
 
-    /// The lines of `node`. A node that ends at the start of a line does not reach into it.
+    /// Whether the text calls the last part of `owner` a namespace: `ns::f` is a function then,
+    /// and a method where nothing tells.
+    fn is_namespace(&self, owner: &str) -> bool {
+        let namespaces = self.namespaces.get_or_init(|| {
+            let text = self.lines.text;
+            let named = text.match_indices("namespace ").filter_map(|(at, word)| {
+                let path = text[at + word.len()..].trim_start();
+                let end = path.find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':');
+                path[..end.unwrap_or(path.len())].rsplit(':').next()
+            });
+            named.map(str::to_owned).collect()
+        });
+        owner.rsplit(':').next().is_some_and(|last| namespaces.contains(last))
+    }
+
+    /// The lines of `node`, without blank ones at its end.
     fn lines_of(&self, node: Node) -> Range<usize> {
-        let (start, end) = (node.start_position(), node.end_position());
-        let last = if end.column == 0 && end.row > start.row { end.row } else { end.row + 1 };
-        start.row.min(self.lines.len() - 1)..last.min(self.lines.len())
+        let start = node.start_position().row;
+        let text = self.lines.text.get(node.byte_range()).unwrap_or_default();
+        let blank = &text[text.trim_ascii_end().len()..];
+        let end = node.end_position().row - memchr::memchr_iter(b'\n', blank.as_bytes()).count();
+        start.min(self.lines.len() - 1)..(end + 1).min(self.lines.len())
+    }
+
+    /// The lines of definition `node` without comments at its end that stand no deeper than it
+    /// does, and those comments: where indentation ends a block they are of what follows.
+    fn without_comments(&self, node: Node) -> (Range<usize>, Option<Range<usize>>) {
+        let lines = self.lines_of(node);
+        let mut last = node;
+        while let Some(child) = last
+            .child_count()
+            .checked_sub(1)
+            .and_then(|at| last.child(u32::try_from(at).unwrap_or_default()))
+        {
+            last = child;
+        }
+        let (start, own) = (last.start_position(), node.start_position());
+        let foreign = self.grammar.role(last) == Role::Comment
+            && start.row > own.row
+            && start.column <= own.column
+            && self.lines_of(last).end == lines.end;
+        if foreign { (lines.start..start.row, Some(start.row..lines.end)) } else { (lines, None) }
     }
 
     /// Keeps comments for what follows them.

@@ -10,9 +10,16 @@ pub(super) const ROWS: &[Row] = &[Row {
     syntax: Some(Syntax {
         separator: " > ",
         comments: &[],
-        rules: &[&[define("section", Section)
-            .when(When::Headed("heading_content"))
-            .named(Name::Heading)]],
+        // What stands before the first `#` is a section without a heading.
+        transparent: &["section"],
+        rules: &[&[
+            define("section", Section).when(When::Headed("heading_content")).named(Name::Heading),
+            define("setext_heading", Section)
+                .when(When::At(&["setext_h1_underline"]))
+                .named(Name::Field("heading_content"))
+                .rest(1),
+            define("setext_heading", Section).named(Name::Field("heading_content")).rest(2),
+        ]],
         ..Syntax::new(|| tree_sitter_md::LANGUAGE.into())
     }),
     ..Row::EMPTY

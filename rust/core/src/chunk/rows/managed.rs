@@ -36,6 +36,7 @@ pub(super) const ROWS: &[Row] = &[
             wrappers: &["global_statement"],
             rules: &[&[
                 define("namespace_declaration", Namespace),
+                define("file_scoped_namespace_declaration", Namespace).rest(1),
                 define("class_declaration", Class),
                 define("record_declaration", Class),
                 define("struct_declaration", Struct),

@@ -53,6 +53,7 @@ pub(super) const ROWS: &[Row] = &[
         syntax: Some(Syntax {
             rules: &[&[
                 define("namespace_definition", Namespace).when(When::Has("body")),
+                define("namespace_definition", Namespace).rest(1),
                 define("class_declaration", Class),
                 define("interface_declaration", Interface),
                 define("trait_declaration", Trait),
