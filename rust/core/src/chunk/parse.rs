@@ -34,6 +34,9 @@ const HOPELESS: usize = 40;
 /// What parsing the start of a text may take beyond its share: as much as 112 KiB may in all.
 const HEAD_START: usize = 8_000;
 
+/// The parser is given so many bytes at a time.
+const PIECE: usize = 128;
+
 thread_local! {
     static PARSER: RefCell<Parser> = RefCell::new(Parser::new());
 }
@@ -81,8 +84,11 @@ fn run(text: &[u8], grammar: &Grammar, cancel: &Cancel) -> Option<Tree> {
     };
     let mut read = |at: usize, _| {
         let rest = text.get(at..).unwrap_or_default();
-        rescans.set(rescans.get().saturating_sub(rest.len()));
-        if rescans.get() == 0 { &[] } else { rest }
+        // Scanners that ask for the column (of Perl, at every token) have the text read again,
+        // though no further than to where they were: it is handed out in pieces.
+        let piece = &rest[..rest.len().min(PIECE)];
+        rescans.set(rescans.get().saturating_sub(piece.len()));
+        if rescans.get() == 0 { &[] } else { piece }
     };
     PARSER.with_borrow_mut(|parser| {
         parser.set_language(&grammar.language).ok()?;
