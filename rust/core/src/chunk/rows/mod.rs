@@ -1,7 +1,10 @@
 //! The table of languages, by family. A new language is one row in its family's file, one sample
 //! and one golden file in `tests/chunks/samples`.
 
+mod build;
+mod data;
 mod documents;
+mod functional;
 mod managed;
 mod plain;
 mod scripts;
@@ -24,6 +27,9 @@ const FAMILIES: &[&[Row]] = &[
     systems::ROWS,
     managed::ROWS,
     documents::ROWS,
+    functional::ROWS,
+    data::ROWS,
+    build::ROWS,
     plain::ROWS,
 ];
 

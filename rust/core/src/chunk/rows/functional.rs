@@ -1,0 +1,5 @@
+//! Functional languages.
+
+use super::super::rules::Row;
+
+pub(super) const ROWS: &[Row] = &[];
