@@ -1,7 +1,7 @@
 //! Languages with classes and a virtual machine.
 
 use super::super::Kind::{
-    Class, Constant, Enum, Function, Interface, Method, Namespace, Property, Struct,
+    Class, Constant, Enum, Function, Interface, Method, Namespace, Property, Struct, Type,
 };
 use super::super::rules::{Name, Row, Syntax, When, define};
 
@@ -53,6 +53,32 @@ pub(super) const ROWS: &[Row] = &[
                 define("indexer_declaration", Property).named(Name::Fixed("this")),
             ]],
             ..Syntax::new(|| tree_sitter_c_sharp::LANGUAGE.into())
+        }),
+        ..Row::EMPTY
+    },
+    Row {
+        name: "kotlin",
+        aliases: &["kt"],
+        extensions: &["kt", "kts"],
+        interpreters: &["kotlin", "kotlinc"],
+        syntax: Some(Syntax {
+            comments: &["line_comment", "block_comment"],
+            transparent: &["class_body", "enum_class_body", "companion_object"],
+            rules: &[&[
+                define("class_declaration", Interface).when(When::At(&["interface"])),
+                define("class_declaration", Enum).when(When::At(&["enum_class_body"])),
+                define("class_declaration", Class),
+                define("object_declaration", Class),
+                define("function_declaration", Function),
+                define("secondary_constructor", Method).named(Name::Fixed("constructor")),
+                define("property_declaration", Property)
+                    .when(When::At(&["getter"]))
+                    .named(Name::Path(&["variable_declaration", "identifier"])),
+                define("property_declaration", Constant)
+                    .named(Name::Path(&["variable_declaration", "identifier"])),
+                define("type_alias", Type).named(Name::Field("type")),
+            ]],
+            ..Syntax::new(|| tree_sitter_kotlin_ng::LANGUAGE.into())
         }),
         ..Row::EMPTY
     },

@@ -29,7 +29,6 @@ pub(super) const ROWS: &[Row] = &[
     plain("julia", &["jl"], &["jl"], &[]),
     plain("jupyter", &["notebook", "ipynb"], &["ipynb"], &[]),
     plain("kconfig", &[], &[], &["Kconfig"]),
-    plain("kotlin", &["kt"], &["kt", "kts"], &[]),
     plain("latex", &["tex"], &["tex", "sty", "cls", "bib"], &[]),
     plain("less", &[], &["less"], &[]),
     plain("lisp", &["elisp", "scheme"], &["lisp", "el", "scm", "ss", "rkt"], &[]),
