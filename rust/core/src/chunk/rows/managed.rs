@@ -1,7 +1,8 @@
 //! Languages with classes and a virtual machine.
 
 use super::super::Kind::{
-    Class, Constant, Enum, Function, Interface, Method, Namespace, Property, Struct, Type,
+    Class, Constant, Enum, Function, Impl, Interface, Macro, Method, Namespace, Property, Struct,
+    Type,
 };
 use super::super::rules::{Name, Row, Syntax, When, define};
 
@@ -79,6 +80,34 @@ pub(super) const ROWS: &[Row] = &[
                 define("type_alias", Type).named(Name::Field("type")),
             ]],
             ..Syntax::new(|| tree_sitter_kotlin_ng::LANGUAGE.into())
+        }),
+        ..Row::EMPTY
+    },
+    Row {
+        name: "swift",
+        extensions: &["swift"],
+        interpreters: &["swift"],
+        syntax: Some(Syntax {
+            comments: &["comment", "multiline_comment"],
+            rules: &[&[
+                define("class_declaration", Struct)
+                    .when(When::Text(&["declaration_kind"], &["struct"])),
+                define("class_declaration", Enum)
+                    .when(When::Text(&["declaration_kind"], &["enum"])),
+                define("class_declaration", Impl)
+                    .when(When::Text(&["declaration_kind"], &["extension"])),
+                define("class_declaration", Class),
+                define("protocol_declaration", Interface),
+                define("function_declaration", Function),
+                define("init_declaration", Method).named(Name::Fixed("init")),
+                define("deinit_declaration", Method).named(Name::Fixed("deinit")),
+                define("subscript_declaration", Method).named(Name::Fixed("subscript")),
+                define("property_declaration", Property).when(When::Has("computed_value")),
+                define("property_declaration", Constant),
+                define("typealias_declaration", Type),
+                define("macro_declaration", Macro).named(Name::Path(&["simple_identifier"])),
+            ]],
+            ..Syntax::new(|| tree_sitter_swift::LANGUAGE.into())
         }),
         ..Row::EMPTY
     },
