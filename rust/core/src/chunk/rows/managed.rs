@@ -2,7 +2,7 @@
 
 use super::super::Kind::{
     Class, Constant, Enum, Function, Impl, Interface, Macro, Method, Namespace, Property, Struct,
-    Type,
+    Trait, Type,
 };
 use super::super::rules::{Name, Row, Syntax, When, define};
 
@@ -108,6 +108,28 @@ pub(super) const ROWS: &[Row] = &[
                 define("macro_declaration", Macro).named(Name::Path(&["simple_identifier"])),
             ]],
             ..Syntax::new(|| tree_sitter_swift::LANGUAGE.into())
+        }),
+        ..Row::EMPTY
+    },
+    Row {
+        name: "scala",
+        extensions: &["scala", "sc", "sbt"],
+        interpreters: &["scala", "scala-cli", "amm"],
+        syntax: Some(Syntax {
+            comments: &["comment", "block_comment"],
+            transparent: &["template_body", "enum_body", "extension_definition"],
+            rules: &[&[
+                define("trait_definition", Trait),
+                define("class_definition", Class),
+                define("object_definition", Class),
+                define("package_object", Namespace),
+                define("enum_definition", Enum),
+                define("function_definition", Function),
+                define("given_definition", Impl).named(Name::Field("return_type")),
+                define("type_definition", Type),
+                define("val_definition", Constant).named(Name::Field("pattern")),
+            ]],
+            ..Syntax::new(|| tree_sitter_scala::LANGUAGE.into())
         }),
         ..Row::EMPTY
     },

@@ -49,7 +49,6 @@ pub(super) const ROWS: &[Row] = &[
     Row { interpreters: &["Rscript"], ..plain("r", &[], &["r", "rmd"], &[]) },
     plain("rst", &["restructuredtext"], &["rst", "rest"], &[]),
     plain("sass", &["scss"], &["scss", "sass"], &[]),
-    plain("scala", &[], &["scala", "sc", "sbt"], &[]),
     plain("solidity", &["sol"], &["sol"], &[]),
     plain("sql", &[], &["sql", "ddl", "psql"], &[]),
     plain("starlark", &["bazel"], &["bzl", "bazel", "star"], &["BUILD", "WORKSPACE"]),
