@@ -133,4 +133,25 @@ pub(super) const ROWS: &[Row] = &[
         }),
         ..Row::EMPTY
     },
+    Row {
+        name: "dart",
+        extensions: &["dart"],
+        interpreters: &["dart"],
+        syntax: Some(Syntax {
+            comments: &["comment", "documentation_comment"],
+            attributes: &["annotation"],
+            wrappers: &["member_declaration"],
+            rules: &[&[
+                define("class_declaration", Class),
+                define("mixin_declaration", Trait),
+                define("extension_declaration", Impl),
+                define("enum_declaration", Enum),
+                define("type_alias", Type).named(Name::Path(&["type_identifier"])),
+                define("function_declaration", Function).named(Name::Path(&["signature", "name"])),
+                define("method_declaration", Method).named(Name::Path(&["signature", "*", "name"])),
+            ]],
+            ..Syntax::new(|| tree_sitter_dart::LANGUAGE.into())
+        }),
+        ..Row::EMPTY
+    },
 ];

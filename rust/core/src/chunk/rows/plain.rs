@@ -9,7 +9,6 @@ pub(super) const ROWS: &[Row] = &[
     plain("cmake", &[], &["cmake"], &["CMakeLists.txt"]),
     plain("css", &[], &["css"], &[]),
     plain("csv", &[], &["csv", "tsv"], &[]),
-    plain("dart", &[], &["dart"], &[]),
     plain("devicetree", &["dts"], &["dts", "dtsi", "dtso"], &[]),
     plain("diff", &["patch"], &["diff", "patch"], &[]),
     plain("dockerfile", &["docker"], &["dockerfile"], &["Dockerfile", "Containerfile"]),
