@@ -1,7 +1,7 @@
 //! Scripting languages.
 
-use super::super::Kind::{Class, Constant, Function, Namespace};
-use super::super::rules::{Name, Row, Syntax, define};
+use super::super::Kind::{Class, Constant, Function, Method, Namespace};
+use super::super::rules::{Name, Row, Syntax, When, define};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -60,5 +60,28 @@ pub(super) const ROWS: &[Row] = &[
             rules: &[&[define("function_definition", Function)]],
             ..Syntax::new(|| tree_sitter_bash::LANGUAGE.into())
         }),
+    },
+    Row {
+        name: "lua",
+        extensions: &["lua", "rockspec"],
+        files: &[".luacheckrc"],
+        interpreters: &["lua", "luajit", "texlua"],
+        syntax: Some(Syntax {
+            wrappers: &["variable_declaration"],
+            rules: &[&[
+                define("function_declaration", Method)
+                    .when(When::Is("name", &["method_index_expression"])),
+                define("function_declaration", Function),
+                define("assignment_statement", Function)
+                    .when(When::Kinds(&["expression_list", "value"], &["function_definition"]))
+                    .named(Name::Path(&["variable_list", "name"])),
+                define("assignment_statement", Constant)
+                    .when(When::Kinds(&["expression_list", "value"], &["table_constructor"]))
+                    .named(Name::Path(&["variable_list", "name"])),
+                define("field", Function).when(When::Is("value", &["function_definition"])),
+            ]],
+            ..Syntax::new(|| tree_sitter_lua::LANGUAGE.into())
+        }),
+        ..Row::EMPTY
     },
 ];
