@@ -42,7 +42,6 @@ pub(super) const ROWS: &[Row] = &[
     plain("objectivec", &["objc", "objective-c"], &["m", "mm"], &[]),
     plain("ocaml", &["ml"], &["ml", "mli"], &[]),
     plain("pascal", &["delphi"], &["pas", "pp", "dpr"], &[]),
-    Row { interpreters: &["perl"], ..plain("perl", &["pl"], &["pl", "pm", "t"], &[]) },
     plain("powershell", &["ps1", "pwsh"], &["ps1", "psm1", "psd1"], &[]),
     plain("protobuf", &["proto"], &["proto"], &[]),
     Row { interpreters: &["Rscript"], ..plain("r", &[], &["r", "rmd"], &[]) },

@@ -1,6 +1,6 @@
 //! Scripting languages.
 
-use super::super::Kind::{Class, Constant, Function, Method, Namespace};
+use super::super::Kind::{Class, Constant, Function, Method, Namespace, Trait};
 use super::super::rules::{Name, Row, Syntax, When, define};
 
 pub(super) const ROWS: &[Row] = &[
@@ -83,5 +83,28 @@ pub(super) const ROWS: &[Row] = &[
             ..Syntax::new(|| tree_sitter_lua::LANGUAGE.into())
         }),
         ..Row::EMPTY
+    },
+    Row {
+        name: "perl",
+        aliases: &["pl"],
+        extensions: &["pl", "pm", "t", "psgi"],
+        files: &["cpanfile"],
+        interpreters: &["perl"],
+        syntax: Some(Syntax {
+            separator: "::",
+            comments: &["comment", "pod"],
+            transparent: &["block"],
+            rules: &[&[
+                define("package_statement", Namespace).when(When::At(&["block"])).absolute(),
+                define("package_statement", Namespace).rest(1),
+                define("class_statement", Class).when(When::At(&["block"])),
+                define("class_statement", Class).rest(1),
+                define("role_statement", Trait).when(When::At(&["block"])),
+                define("role_statement", Trait).rest(1),
+                define("subroutine_declaration_statement", Function),
+                define("method_declaration_statement", Method),
+            ]],
+            ..Syntax::new(|| ts_parser_perl::LANGUAGE.into())
+        }),
     },
 ];
