@@ -44,7 +44,6 @@ pub(super) const ROWS: &[Row] = &[
     plain("pascal", &["delphi"], &["pas", "pp", "dpr"], &[]),
     plain("powershell", &["ps1", "pwsh"], &["ps1", "psm1", "psd1"], &[]),
     plain("protobuf", &["proto"], &["proto"], &[]),
-    Row { interpreters: &["Rscript"], ..plain("r", &[], &["r", "rmd"], &[]) },
     plain("rst", &["restructuredtext"], &["rst", "rest"], &[]),
     plain("sass", &["scss"], &["scss", "sass"], &[]),
     plain("solidity", &["sol"], &["sol"], &[]),

@@ -107,4 +107,41 @@ pub(super) const ROWS: &[Row] = &[
             ..Syntax::new(|| ts_parser_perl::LANGUAGE.into())
         }),
     },
+    Row {
+        name: "r",
+        extensions: &["r"],
+        files: &[".Rprofile"],
+        interpreters: &["Rscript", "littler"],
+        syntax: Some(Syntax {
+            rules: &[&[
+                define("binary_operator", Function)
+                    .when(When::Is("rhs", &["function_definition"]))
+                    .named(Name::Field("lhs")),
+                define("binary_operator", Class)
+                    .when(When::Text(
+                        &["rhs", "function"],
+                        &["R6Class", "R6::R6Class", "setRefClass", "ggproto", "ggplot2::ggproto"],
+                    ))
+                    .named(Name::Field("lhs")),
+                define("binary_operator", Constant)
+                    .when(When::Is("rhs", &["call"]))
+                    .named(Name::Field("lhs")),
+                define("call", Class)
+                    .when(When::Text(&["function"], &["setClass", "setRefClass"]))
+                    .named(Name::Path(&["arguments", "argument"])),
+                define("call", Method)
+                    .when(When::Text(
+                        &["function"],
+                        &["setMethod", "setGeneric", "setReplaceMethod"],
+                    ))
+                    .named(Name::Path(&["arguments", "argument"])),
+                define("call", Function)
+                    .when(When::Text(&["function"], &["test_that", "describe", "it"]))
+                    .named(Name::Path(&["arguments", "argument"])),
+                define("argument", Method).when(When::Is("value", &["function_definition"])),
+            ]],
+            ..Syntax::new(|| tree_sitter_r::LANGUAGE.into())
+        }),
+        ..Row::EMPTY
+    },
 ];
