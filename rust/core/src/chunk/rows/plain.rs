@@ -25,7 +25,6 @@ pub(super) const ROWS: &[Row] = &[
     plain("ini", &[], &["ini", "cfg", "conf", "properties"], &[".editorconfig", ".gitconfig"]),
     plain("json", &[], &["json", "jsonc", "json5", "geojson", "webmanifest"], &[]),
     plain("jsonl", &["ndjson"], &["jsonl", "ndjson"], &[]),
-    plain("julia", &["jl"], &["jl"], &[]),
     plain("jupyter", &["notebook", "ipynb"], &["ipynb"], &[]),
     plain("kconfig", &[], &[], &["Kconfig"]),
     plain("latex", &["tex"], &["tex", "sty", "cls", "bib"], &[]),

@@ -1,6 +1,8 @@
 //! Scripting languages.
 
-use super::super::Kind::{Class, Constant, Function, Method, Namespace, Trait};
+use super::super::Kind::{
+    Class, Constant, Function, Macro, Method, Namespace, Struct, Trait, Type,
+};
 use super::super::rules::{Name, Row, Syntax, When, define};
 
 pub(super) const ROWS: &[Row] = &[
@@ -141,6 +143,34 @@ pub(super) const ROWS: &[Row] = &[
                 define("argument", Method).when(When::Is("value", &["function_definition"])),
             ]],
             ..Syntax::new(|| tree_sitter_r::LANGUAGE.into())
+        }),
+        ..Row::EMPTY
+    },
+    Row {
+        name: "julia",
+        aliases: &["jl"],
+        extensions: &["jl"],
+        interpreters: &["julia"],
+        syntax: Some(Syntax {
+            // A docstring is a string before what it tells of.
+            comments: &["line_comment", "block_comment", "string_literal"],
+            // `@kwdef struct …`, `@inline function …`
+            wrappers: &["macrocall_expression", "macro_argument_list", "const_statement"],
+            rules: &[&[
+                define("module_definition", Namespace),
+                define("function_definition", Function)
+                    .when(When::At(&["signature", "call_expression"]))
+                    .named(Name::Path(&["signature", "call_expression", "*"])),
+                define("function_definition", Function).named(Name::Leaf(&["signature"])),
+                define("macro_definition", Macro).named(Name::Leaf(&["signature"])),
+                define("assignment", Function)
+                    .when(When::Kinds(&["*"], &["call_expression"]))
+                    .named(Name::Path(&["*", "*"])),
+                define("assignment", Constant).named(Name::Path(&["*"])),
+                define("struct_definition", Struct).named(Name::Leaf(&["type_head"])),
+                define("abstract_definition", Type).named(Name::Leaf(&["type_head"])),
+            ]],
+            ..Syntax::new(|| tree_sitter_julia::LANGUAGE.into())
         }),
         ..Row::EMPTY
     },
