@@ -19,7 +19,6 @@ pub(super) const ROWS: &[Row] = &[
     plain("fsharp", &["f#", "fs"], &["fs", "fsi", "fsx"], &[]),
     plain("graphql", &["gql"], &["graphql", "gql"], &[]),
     plain("groovy", &["gradle"], &["groovy", "gradle"], &["Jenkinsfile"]),
-    plain("haskell", &["hs"], &["hs", "lhs"], &[]),
     plain("hcl", &["terraform", "tf"], &["tf", "tfvars", "hcl"], &[]),
     plain("html", &["htm"], &["html", "htm", "xhtml"], &[]),
     plain("ini", &[], &["ini", "cfg", "conf", "properties"], &[".editorconfig", ".gitconfig"]),
