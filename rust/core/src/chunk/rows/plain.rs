@@ -38,7 +38,6 @@ pub(super) const ROWS: &[Row] = &[
     plain("meson", &[], &[], &["meson.build", "meson_options.txt"]),
     plain("nix", &[], &["nix"], &[]),
     plain("objectivec", &["objc", "objective-c"], &["m", "mm"], &[]),
-    plain("ocaml", &["ml"], &["ml", "mli"], &[]),
     plain("pascal", &["delphi"], &["pas", "pp", "dpr"], &[]),
     plain("powershell", &["ps1", "pwsh"], &["ps1", "psm1", "psd1"], &[]),
     plain("protobuf", &["proto"], &["proto"], &[]),
