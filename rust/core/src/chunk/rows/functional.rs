@@ -1,9 +1,9 @@
 //! Functional languages.
 
 use super::super::Kind::{
-    Class, Constant, Enum, Function, Impl, Interface, Method, Namespace, Struct, Type,
+    Class, Constant, Enum, Function, Impl, Interface, Macro, Method, Namespace, Struct, Type,
 };
-use super::super::rules::{Name, Row, Rule, Syntax, When, define};
+use super::super::rules::{Name, Path, Row, Rule, Syntax, When, define};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -70,6 +70,37 @@ pub(super) const ROWS: &[Row] = &[
         }),
         ..Row::EMPTY
     },
+    Row {
+        name: "elixir",
+        aliases: &["ex"],
+        extensions: &["ex", "exs"],
+        files: &["mix.lock"],
+        interpreters: &["elixir", "iex"],
+        syntax: Some(Syntax {
+            // `@doc` and `@spec`, as well as comments proper.
+            comments: &["comment", "unary_operator"],
+            transparent: &["do_block"],
+            clauses: true,
+            rules: &[&[
+                define("call", Namespace)
+                    .when(When::Text(TARGET, &["defmodule", "describe"]))
+                    .named(Name::Leaf(FIRST)),
+                define("call", Interface)
+                    .when(When::Text(TARGET, &["defprotocol"]))
+                    .named(Name::Leaf(FIRST)),
+                define("call", Impl)
+                    .when(When::Text(TARGET, &["defimpl"]))
+                    .named(Name::Leaf(FIRST)),
+                define("call", Function)
+                    .when(When::Text(TARGET, &["def", "defp", "defdelegate", "test"]))
+                    .named(Name::Clause(FIRST)),
+                define("call", Macro)
+                    .when(When::Text(TARGET, &["defmacro", "defmacrop", "defguard", "defguardp"]))
+                    .named(Name::Clause(FIRST)),
+            ]],
+            ..Syntax::new(|| tree_sitter_elixir::LANGUAGE.into())
+        }),
+    },
 ];
 
 const OCAML_WRAPPERS: &[&str] =
@@ -91,3 +122,7 @@ const OCAML_RULES: &[Rule] = &[
     define("type_binding", Type),
     define("class_binding", Class).named(Name::Path(&["class_name"])),
 ];
+
+/// What a call of Elixir calls, and what it is given first.
+const TARGET: Path = &["target"];
+const FIRST: Path = &["arguments", "*"];

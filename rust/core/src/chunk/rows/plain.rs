@@ -12,7 +12,6 @@ pub(super) const ROWS: &[Row] = &[
     plain("devicetree", &["dts"], &["dts", "dtsi", "dtso"], &[]),
     plain("diff", &["patch"], &["diff", "patch"], &[]),
     plain("dockerfile", &["docker"], &["dockerfile"], &["Dockerfile", "Containerfile"]),
-    plain("elixir", &["ex"], &["ex", "exs"], &[]),
     plain("elm", &[], &["elm"], &[]),
     plain("erlang", &["erl"], &["erl", "hrl"], &[]),
     plain("fortran", &[], &["f", "for", "f90", "f95", "f03", "f08"], &[]),
