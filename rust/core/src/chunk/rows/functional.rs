@@ -101,6 +101,25 @@ pub(super) const ROWS: &[Row] = &[
             ..Syntax::new(|| tree_sitter_elixir::LANGUAGE.into())
         }),
     },
+    Row {
+        name: "erlang",
+        aliases: &["erl"],
+        extensions: &["erl", "hrl", "escript"],
+        files: &["rebar.config"],
+        interpreters: &["escript"],
+        syntax: Some(Syntax {
+            attributes: &["spec"],
+            clauses: true,
+            rules: &[&[
+                define("fun_decl", Function).named(Name::Path(&["clause", "name"])),
+                define("record_decl", Struct),
+                define("type_alias", Type).named(Name::Path(&["name", "name"])),
+                define("opaque", Type).named(Name::Path(&["name", "name"])),
+                define("pp_define", Macro).named(Name::Path(&["lhs", "name"])),
+            ]],
+            ..Syntax::new(|| tree_sitter_erlang::LANGUAGE.into())
+        }),
+    },
 ];
 
 const OCAML_WRAPPERS: &[&str] =

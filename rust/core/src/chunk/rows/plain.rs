@@ -13,7 +13,6 @@ pub(super) const ROWS: &[Row] = &[
     plain("diff", &["patch"], &["diff", "patch"], &[]),
     plain("dockerfile", &["docker"], &["dockerfile"], &["Dockerfile", "Containerfile"]),
     plain("elm", &[], &["elm"], &[]),
-    plain("erlang", &["erl"], &["erl", "hrl"], &[]),
     plain("fortran", &[], &["f", "for", "f90", "f95", "f03", "f08"], &[]),
     plain("fsharp", &["f#", "fs"], &["fs", "fsi", "fsx"], &[]),
     plain("graphql", &["gql"], &["graphql", "gql"], &[]),
