@@ -1,7 +1,7 @@
 //! Functional languages.
 
 use super::super::Kind::{
-    Class, Constant, Enum, Function, Impl, Interface, Macro, Method, Namespace, Struct, Type,
+    Class, Constant, Enum, Function, Impl, Interface, Key, Macro, Method, Namespace, Struct, Type,
 };
 use super::super::rules::{Name, Path, Row, Rule, Syntax, When, define};
 
@@ -119,6 +119,17 @@ pub(super) const ROWS: &[Row] = &[
             ]],
             ..Syntax::new(|| tree_sitter_erlang::LANGUAGE.into())
         }),
+    },
+    Row {
+        name: "nix",
+        extensions: &["nix"],
+        interpreters: &["nix-shell"],
+        syntax: Some(Syntax {
+            transparent: &["binding_set"],
+            rules: &[&[define("binding", Key).named(Name::Field("attrpath"))]],
+            ..Syntax::new(|| tree_sitter_nix::LANGUAGE.into())
+        }),
+        ..Row::EMPTY
     },
 ];
 

@@ -34,7 +34,6 @@ pub(super) const ROWS: &[Row] = &[
         &["Makefile", "GNUmakefile", "makefile", "Kbuild"],
     ),
     plain("meson", &[], &[], &["meson.build", "meson_options.txt"]),
-    plain("nix", &[], &["nix"], &[]),
     plain("objectivec", &["objc", "objective-c"], &["m", "mm"], &[]),
     plain("pascal", &["delphi"], &["pas", "pp", "dpr"], &[]),
     plain("powershell", &["ps1", "pwsh"], &["ps1", "psm1", "psd1"], &[]),
