@@ -52,7 +52,6 @@ pub(super) const ROWS: &[Row] = &[
     plain("vue", &[], &["vue"], &[]),
     plain("xml", &[], &["xml", "xsd", "xsl", "xslt", "svg", "plist", "csproj", "props"], &[]),
     plain("yaml", &["yml"], &["yaml", "yml"], &[".clang-format", ".clang-tidy"]),
-    plain("zig", &[], &["zig"], &[]),
     Row { interpreters: &["awk", "gawk"], ..plain("awk", &[], &["awk"], &[]) },
     Row { interpreters: &["fish"], ..plain("fish", &[], &["fish"], &[]) },
 ];

@@ -97,6 +97,32 @@ pub(super) const ROWS: &[Row] = &[
         }),
         ..Row::EMPTY
     },
+    Row {
+        name: "zig",
+        extensions: &["zig", "zon"],
+        syntax: Some(Syntax {
+            transparent: &["struct_declaration", "union_declaration", "enum_declaration"],
+            rules: &[&[
+                define("function_declaration", Function),
+                define("test_declaration", Function).named(Name::Path(&["string"])),
+                define("variable_declaration", Struct)
+                    .when(When::At(&["struct_declaration"]))
+                    .named(Name::Path(&["identifier"])),
+                define("variable_declaration", Struct)
+                    .when(When::At(&["union_declaration"]))
+                    .named(Name::Path(&["identifier"])),
+                define("variable_declaration", Enum)
+                    .when(When::At(&["enum_declaration"]))
+                    .named(Name::Path(&["identifier"])),
+                define("variable_declaration", Enum)
+                    .when(When::At(&["error_set_declaration"]))
+                    .named(Name::Path(&["identifier"])),
+                define("variable_declaration", Constant).named(Name::Path(&["identifier"])),
+            ]],
+            ..Syntax::new(|| tree_sitter_zig::LANGUAGE.into())
+        }),
+        ..Row::EMPTY
+    },
 ];
 
 const C_TRANSPARENT: &[&str] = &[
