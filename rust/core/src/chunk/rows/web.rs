@@ -1,7 +1,7 @@
 //! The languages of the web.
 
 use super::super::Kind::{
-    Class, Constant, Enum, Function, Interface, Method, Namespace, Trait, Type,
+    Class, Constant, Enum, Function, Interface, Method, Namespace, Section, Trait, Type,
 };
 use super::super::rules::{Name, Row, Rule, Syntax, When, define};
 
@@ -65,6 +65,17 @@ pub(super) const ROWS: &[Row] = &[
         }),
         ..Row::EMPTY
     },
+    Row {
+        name: "html",
+        aliases: &["htm"],
+        extensions: &["html", "htm", "xhtml", "shtml"],
+        syntax: Some(Syntax {
+            separator: " > ",
+            rules: &[MARKUP_RULES],
+            ..Syntax::new(|| tree_sitter_html::LANGUAGE.into())
+        }),
+        ..Row::EMPTY
+    },
 ];
 
 const JS_COMMENTS: &[&str] = &["comment", "html_comment"];
@@ -112,4 +123,11 @@ const TS_RULES: &[Rule] = &[
     define("internal_module", Namespace),
     define("module", Namespace).when(When::Has("body")),
     define("public_field_definition", Method).when(When::Is("value", JS_FUNCTIONS)),
+];
+
+/// An element is known by its `id`, and what is in another language by its tag.
+const MARKUP_RULES: &[Rule] = &[
+    define("element", Section).when(When::Named).named(Name::Attribute(&["id"])),
+    define("script_element", Section).named(Name::Fixed("script")),
+    define("style_element", Section).named(Name::Fixed("style")),
 ];
