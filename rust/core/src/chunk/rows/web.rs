@@ -1,5 +1,6 @@
 //! The languages of the web.
 
+use super::super::Kind;
 use super::super::Kind::{
     Class, Constant, Enum, Function, Interface, Method, Namespace, Section, Trait, Type,
 };
@@ -73,6 +74,21 @@ pub(super) const ROWS: &[Row] = &[
             separator: " > ",
             rules: &[MARKUP_RULES],
             ..Syntax::new(|| tree_sitter_html::LANGUAGE.into())
+        }),
+        ..Row::EMPTY
+    },
+    Row {
+        name: "css",
+        extensions: &["css", "pcss", "postcss"],
+        syntax: Some(Syntax {
+            separator: " ",
+            rules: &[&[
+                define("rule_set", Kind::Rule).named(Name::Path(&["selectors"])),
+                define("keyframes_statement", Kind::Rule).named(Name::Path(&["keyframes_name"])),
+                define("media_statement", Kind::Rule).named(Name::Fixed("@media")),
+                define("supports_statement", Kind::Rule).named(Name::Fixed("@supports")),
+            ]],
+            ..Syntax::new(|| tree_sitter_css::LANGUAGE.into())
         }),
         ..Row::EMPTY
     },
