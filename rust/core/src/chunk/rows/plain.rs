@@ -47,7 +47,6 @@ pub(super) const ROWS: &[Row] = &[
     plain("verilog", &["systemverilog"], &["v", "vh", "sv", "svh"], &[]),
     plain("vhdl", &[], &["vhd", "vhdl"], &[]),
     plain("vim", &["viml", "vimscript"], &["vim"], &[".vimrc"]),
-    plain("vue", &[], &["vue"], &[]),
     plain("xml", &[], &["xml", "xsd", "xsl", "xslt", "svg", "plist", "csproj", "props"], &[]),
     plain("yaml", &["yml"], &["yaml", "yml"], &[".clang-format", ".clang-tidy"]),
     Row { interpreters: &["awk", "gawk"], ..plain("awk", &[], &["awk"], &[]) },

@@ -92,6 +92,21 @@ pub(super) const ROWS: &[Row] = &[
         }),
         ..Row::EMPTY
     },
+    Row {
+        name: "vue",
+        extensions: &["vue"],
+        syntax: Some(Syntax {
+            separator: " > ",
+            rules: &[
+                &[define("element", Section)
+                    .when(When::Text(&["start_tag", "tag_name"], &["template"]))
+                    .named(Name::Fixed("template"))],
+                MARKUP_RULES,
+            ],
+            ..Syntax::new(|| tree_sitter_html::LANGUAGE.into())
+        }),
+        ..Row::EMPTY
+    },
 ];
 
 const JS_COMMENTS: &[&str] = &["comment", "html_comment"];
