@@ -41,7 +41,6 @@ pub(super) const ROWS: &[Row] = &[
     plain("solidity", &["sol"], &["sol"], &[]),
     plain("sql", &[], &["sql", "ddl", "psql"], &[]),
     plain("starlark", &["bazel"], &["bzl", "bazel", "star"], &["BUILD", "WORKSPACE"]),
-    plain("svelte", &[], &["svelte"], &[]),
     Row { interpreters: &["tclsh", "wish"], ..plain("tcl", &[], &["tcl"], &[]) },
     plain("toml", &[], &["toml"], &["Cargo.lock", "poetry.lock", "uv.lock", "Pipfile"]),
     plain("verilog", &["systemverilog"], &["v", "vh", "sv", "svh"], &[]),

@@ -107,6 +107,16 @@ pub(super) const ROWS: &[Row] = &[
         }),
         ..Row::EMPTY
     },
+    Row {
+        name: "svelte",
+        extensions: &["svelte"],
+        syntax: Some(Syntax {
+            separator: " > ",
+            rules: &[MARKUP_RULES],
+            ..Syntax::new(|| tree_sitter_svelte_ng::LANGUAGE.into())
+        }),
+        ..Row::EMPTY
+    },
 ];
 
 const JS_COMMENTS: &[&str] = &["comment", "html_comment"];
