@@ -1,5 +1,17 @@
 //! Data, schemas and queries.
 
-use super::super::rules::Row;
+use super::super::Kind::Key;
+use super::super::rules::{Name, Row, Syntax, When, define};
 
-pub(super) const ROWS: &[Row] = &[];
+pub(super) const ROWS: &[Row] = &[Row {
+    name: "json",
+    extensions: &["json", "jsonc", "json5", "geojson", "webmanifest", "avsc", "topojson"],
+    files: &[".babelrc", ".eslintrc", ".prettierrc", "composer.lock"],
+    syntax: Some(Syntax {
+        rules: &[&[define("pair", Key)
+            .when(When::Is("value", &["object", "array"]))
+            .named(Name::Field("key"))]],
+        ..Syntax::new(|| tree_sitter_json::LANGUAGE.into())
+    }),
+    ..Row::EMPTY
+}];

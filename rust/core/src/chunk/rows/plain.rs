@@ -18,7 +18,6 @@ pub(super) const ROWS: &[Row] = &[
     plain("groovy", &["gradle"], &["groovy", "gradle"], &["Jenkinsfile"]),
     plain("hcl", &["terraform", "tf"], &["tf", "tfvars", "hcl"], &[]),
     plain("ini", &[], &["ini", "cfg", "conf", "properties"], &[".editorconfig", ".gitconfig"]),
-    plain("json", &[], &["json", "jsonc", "json5", "geojson", "webmanifest"], &[]),
     plain("jsonl", &["ndjson"], &["jsonl", "ndjson"], &[]),
     plain("jupyter", &["notebook", "ipynb"], &["ipynb"], &[]),
     plain("kconfig", &[], &[], &["Kconfig"]),
