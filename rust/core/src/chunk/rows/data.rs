@@ -3,15 +3,30 @@
 use super::super::Kind::Key;
 use super::super::rules::{Name, Row, Syntax, When, define};
 
-pub(super) const ROWS: &[Row] = &[Row {
-    name: "json",
-    extensions: &["json", "jsonc", "json5", "geojson", "webmanifest", "avsc", "topojson"],
-    files: &[".babelrc", ".eslintrc", ".prettierrc", "composer.lock"],
-    syntax: Some(Syntax {
-        rules: &[&[define("pair", Key)
-            .when(When::Is("value", &["object", "array"]))
-            .named(Name::Field("key"))]],
-        ..Syntax::new(|| tree_sitter_json::LANGUAGE.into())
-    }),
-    ..Row::EMPTY
-}];
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        name: "json",
+        extensions: &["json", "jsonc", "json5", "geojson", "webmanifest", "avsc", "topojson"],
+        files: &[".babelrc", ".eslintrc", ".prettierrc", "composer.lock"],
+        syntax: Some(Syntax {
+            rules: &[&[define("pair", Key)
+                .when(When::Is("value", &["object", "array"]))
+                .named(Name::Field("key"))]],
+            ..Syntax::new(|| tree_sitter_json::LANGUAGE.into())
+        }),
+        ..Row::EMPTY
+    },
+    Row {
+        name: "yaml",
+        aliases: &["yml"],
+        extensions: &["yaml", "yml"],
+        files: &[".clang-format", ".clang-tidy", ".clangd", ".yamllint", "CITATION.cff"],
+        syntax: Some(Syntax {
+            rules: &[&[define("block_mapping_pair", Key)
+                .when(When::Is("value", &["block_node"]))
+                .named(Name::Field("key"))]],
+            ..Syntax::new(|| tree_sitter_yaml::LANGUAGE.into())
+        }),
+        ..Row::EMPTY
+    },
+];

@@ -46,7 +46,6 @@ pub(super) const ROWS: &[Row] = &[
     plain("vhdl", &[], &["vhd", "vhdl"], &[]),
     plain("vim", &["viml", "vimscript"], &["vim"], &[".vimrc"]),
     plain("xml", &[], &["xml", "xsd", "xsl", "xslt", "svg", "plist", "csproj", "props"], &[]),
-    plain("yaml", &["yml"], &["yaml", "yml"], &[".clang-format", ".clang-tidy"]),
     Row { interpreters: &["awk", "gawk"], ..plain("awk", &[], &["awk"], &[]) },
     Row { interpreters: &["fish"], ..plain("fish", &[], &["fish"], &[]) },
 ];
