@@ -29,4 +29,18 @@ pub(super) const ROWS: &[Row] = &[
         }),
         ..Row::EMPTY
     },
+    Row {
+        name: "toml",
+        extensions: &["toml"],
+        files: &["Cargo.lock", "poetry.lock", "uv.lock", "Pipfile", "pdm.lock"],
+        syntax: Some(Syntax {
+            rules: &[&[
+                define("table", Key).named(Name::Path(&["*"])),
+                define("table_array_element", Key).named(Name::Path(&["*"])),
+                define("pair", Key).named(Name::Path(&["*"])),
+            ]],
+            ..Syntax::new(|| tree_sitter_toml_ng::LANGUAGE.into())
+        }),
+        ..Row::EMPTY
+    },
 ];

@@ -41,7 +41,6 @@ pub(super) const ROWS: &[Row] = &[
     plain("sql", &[], &["sql", "ddl", "psql"], &[]),
     plain("starlark", &["bazel"], &["bzl", "bazel", "star"], &["BUILD", "WORKSPACE"]),
     Row { interpreters: &["tclsh", "wish"], ..plain("tcl", &[], &["tcl"], &[]) },
-    plain("toml", &[], &["toml"], &["Cargo.lock", "poetry.lock", "uv.lock", "Pipfile"]),
     plain("verilog", &["systemverilog"], &["v", "vh", "sv", "svh"], &[]),
     plain("vhdl", &[], &["vhd", "vhdl"], &[]),
     plain("vim", &["viml", "vimscript"], &["vim"], &[".vimrc"]),
