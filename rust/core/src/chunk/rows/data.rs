@@ -1,6 +1,6 @@
 //! Data, schemas and queries.
 
-use super::super::Kind::Key;
+use super::super::Kind::{Function, Key, Table, Type};
 use super::super::rules::{Name, Row, Syntax, When, define};
 
 pub(super) const ROWS: &[Row] = &[
@@ -43,4 +43,25 @@ pub(super) const ROWS: &[Row] = &[
         }),
         ..Row::EMPTY
     },
+    Row {
+        name: "sql",
+        aliases: &["postgresql", "mysql", "sqlite"],
+        extensions: &["sql", "ddl", "dml", "psql"],
+        syntax: Some(Syntax {
+            comments: &["comment", "marginalia"],
+            wrappers: &["statement"],
+            rules: &[&[
+                define("create_table", Table).named(SQL_NAME),
+                define("create_view", Table).named(SQL_NAME),
+                define("create_materialized_view", Table).named(SQL_NAME),
+                define("create_function", Function).named(SQL_NAME),
+                define("create_trigger", Function).named(SQL_NAME),
+                define("create_type", Type).named(SQL_NAME),
+            ]],
+            ..Syntax::new(|| tree_sitter_sequel::LANGUAGE.into())
+        }),
+        ..Row::EMPTY
+    },
 ];
+
+const SQL_NAME: Name = Name::Path(&["object_reference"]);

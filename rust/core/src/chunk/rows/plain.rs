@@ -38,7 +38,6 @@ pub(super) const ROWS: &[Row] = &[
     plain("rst", &["restructuredtext"], &["rst", "rest"], &[]),
     plain("sass", &["scss"], &["scss", "sass"], &[]),
     plain("solidity", &["sol"], &["sol"], &[]),
-    plain("sql", &[], &["sql", "ddl", "psql"], &[]),
     plain("starlark", &["bazel"], &["bzl", "bazel", "star"], &["BUILD", "WORKSPACE"]),
     Row { interpreters: &["tclsh", "wish"], ..plain("tcl", &[], &["tcl"], &[]) },
     plain("verilog", &["systemverilog"], &["v", "vh", "sv", "svh"], &[]),
