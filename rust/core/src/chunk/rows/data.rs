@@ -1,6 +1,6 @@
 //! Data, schemas and queries.
 
-use super::super::Kind::{Function, Key, Table, Type};
+use super::super::Kind::{Enum, Function, Interface, Key, Method, Struct, Table, Type};
 use super::super::rules::{Name, Row, Syntax, When, define};
 
 pub(super) const ROWS: &[Row] = &[
@@ -59,6 +59,22 @@ pub(super) const ROWS: &[Row] = &[
                 define("create_type", Type).named(SQL_NAME),
             ]],
             ..Syntax::new(|| tree_sitter_sequel::LANGUAGE.into())
+        }),
+        ..Row::EMPTY
+    },
+    Row {
+        name: "protobuf",
+        aliases: &["proto"],
+        extensions: &["proto"],
+        syntax: Some(Syntax {
+            transparent: &["message_body"],
+            rules: &[&[
+                define("message", Struct).named(Name::Path(&["message_name"])),
+                define("enum", Enum).named(Name::Path(&["enum_name"])),
+                define("service", Interface).named(Name::Path(&["service_name"])),
+                define("rpc", Method).named(Name::Path(&["rpc_name"])),
+            ]],
+            ..Syntax::new(|| tree_sitter_proto::LANGUAGE.into())
         }),
         ..Row::EMPTY
     },

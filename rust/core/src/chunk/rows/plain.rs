@@ -34,7 +34,6 @@ pub(super) const ROWS: &[Row] = &[
     plain("objectivec", &["objc", "objective-c"], &["m", "mm"], &[]),
     plain("pascal", &["delphi"], &["pas", "pp", "dpr"], &[]),
     plain("powershell", &["ps1", "pwsh"], &["ps1", "psm1", "psd1"], &[]),
-    plain("protobuf", &["proto"], &["proto"], &[]),
     plain("rst", &["restructuredtext"], &["rst", "rest"], &[]),
     plain("sass", &["scss"], &["scss", "sass"], &[]),
     plain("solidity", &["sol"], &["sol"], &[]),
