@@ -16,7 +16,6 @@ pub(super) const ROWS: &[Row] = &[
     plain("fsharp", &["f#", "fs"], &["fs", "fsi", "fsx"], &[]),
     plain("graphql", &["gql"], &["graphql", "gql"], &[]),
     plain("groovy", &["gradle"], &["groovy", "gradle"], &["Jenkinsfile"]),
-    plain("hcl", &["terraform", "tf"], &["tf", "tfvars", "hcl"], &[]),
     plain("ini", &[], &["ini", "cfg", "conf", "properties"], &[".editorconfig", ".gitconfig"]),
     plain("jsonl", &["ndjson"], &["jsonl", "ndjson"], &[]),
     plain("jupyter", &["notebook", "ipynb"], &["ipynb"], &[]),
