@@ -1,19 +1,36 @@
 //! What builds and deploys.
 
-use super::super::Kind::Resource;
+use super::super::Kind::{Macro, Resource, Target};
 use super::super::rules::{Name, Row, Syntax, define};
 
-pub(super) const ROWS: &[Row] = &[Row {
-    name: "hcl",
-    aliases: &["terraform", "tf", "opentofu"],
-    extensions: &["tf", "tfvars", "hcl", "tofu", "nomad"],
-    syntax: Some(Syntax {
-        transparent: &["body"],
-        // As Terraform addresses it: `resource.aws_instance.web`.
-        rules: &[&[
-            define("block", Resource).named(Name::Labels(".", &["identifier", "string_lit"]))
-        ]],
-        ..Syntax::new(|| tree_sitter_hcl::LANGUAGE.into())
-    }),
-    ..Row::EMPTY
-}];
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        name: "hcl",
+        aliases: &["terraform", "tf", "opentofu"],
+        extensions: &["tf", "tfvars", "hcl", "tofu", "nomad"],
+        syntax: Some(Syntax {
+            transparent: &["body"],
+            // As Terraform addresses it: `resource.aws_instance.web`.
+            rules: &[&[
+                define("block", Resource).named(Name::Labels(".", &["identifier", "string_lit"]))
+            ]],
+            ..Syntax::new(|| tree_sitter_hcl::LANGUAGE.into())
+        }),
+        ..Row::EMPTY
+    },
+    Row {
+        name: "make",
+        aliases: &["makefile"],
+        extensions: &["mk", "mak", "make"],
+        files: &["Makefile", "GNUmakefile", "makefile", "Kbuild"],
+        interpreters: &["make", "gmake"],
+        syntax: Some(Syntax {
+            transparent: &["conditional", "else_directive", "elsif_directive"],
+            rules: &[&[
+                define("rule", Target).named(Name::Path(&["targets"])),
+                define("define_directive", Macro),
+            ]],
+            ..Syntax::new(|| tree_sitter_make::LANGUAGE.into())
+        }),
+    },
+];

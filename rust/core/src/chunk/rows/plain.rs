@@ -23,12 +23,6 @@ pub(super) const ROWS: &[Row] = &[
     plain("latex", &["tex"], &["tex", "sty", "cls", "bib"], &[]),
     plain("less", &[], &["less"], &[]),
     plain("lisp", &["elisp", "scheme"], &["lisp", "el", "scm", "ss", "rkt"], &[]),
-    plain(
-        "make",
-        &["makefile"],
-        &["mk", "mak"],
-        &["Makefile", "GNUmakefile", "makefile", "Kbuild"],
-    ),
     plain("meson", &[], &[], &["meson.build", "meson_options.txt"]),
     plain("objectivec", &["objc", "objective-c"], &["m", "mm"], &[]),
     plain("pascal", &["delphi"], &["pas", "pp", "dpr"], &[]),
