@@ -1,7 +1,7 @@
 //! What builds and deploys.
 
-use super::super::Kind::{Macro, Resource, Target};
-use super::super::rules::{Name, Row, Syntax, define};
+use super::super::Kind::{Function, Macro, Resource, Target};
+use super::super::rules::{Name, Row, Syntax, When, define};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -32,5 +32,33 @@ pub(super) const ROWS: &[Row] = &[
             ]],
             ..Syntax::new(|| tree_sitter_make::LANGUAGE.into())
         }),
+    },
+    Row {
+        name: "cmake",
+        extensions: &["cmake"],
+        files: &["CMakeLists.txt"],
+        syntax: Some(Syntax {
+            comments: &["line_comment", "bracket_comment"],
+            rules: &[&[
+                define("function_def", Function).named(Name::Path(&[
+                    "function_command",
+                    "argument_list",
+                    "*",
+                ])),
+                define("macro_def", Macro).named(Name::Path(&[
+                    "macro_command",
+                    "argument_list",
+                    "*",
+                ])),
+                define("normal_command", Target)
+                    .when(When::Text(
+                        &["identifier"],
+                        &["add_executable", "add_library", "add_custom_target", "add_test"],
+                    ))
+                    .named(Name::Path(&["argument_list", "*"])),
+            ]],
+            ..Syntax::new(|| tree_sitter_cmake::LANGUAGE.into())
+        }),
+        ..Row::EMPTY
     },
 ];

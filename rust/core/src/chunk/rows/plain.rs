@@ -6,7 +6,6 @@ pub(super) const ROWS: &[Row] = &[
     plain("assembly", &["asm"], &["s", "asm", "S", "nasm"], &[]),
     plain("batch", &["bat", "cmd"], &["bat", "cmd"], &[]),
     plain("clojure", &["clj"], &["clj", "cljs", "cljc", "edn"], &[]),
-    plain("cmake", &[], &["cmake"], &["CMakeLists.txt"]),
     plain("csv", &[], &["csv", "tsv"], &[]),
     plain("devicetree", &["dts"], &["dts", "dtsi", "dtso"], &[]),
     plain("diff", &["patch"], &["diff", "patch"], &[]),
