@@ -1,6 +1,6 @@
 //! What builds and deploys.
 
-use super::super::Kind::{Function, Macro, Resource, Target};
+use super::super::Kind::{Function, Macro, Resource, Section, Target};
 use super::super::rules::{Name, Row, Syntax, When, define};
 
 pub(super) const ROWS: &[Row] = &[
@@ -58,6 +58,24 @@ pub(super) const ROWS: &[Row] = &[
                     .named(Name::Path(&["argument_list", "*"])),
             ]],
             ..Syntax::new(|| tree_sitter_cmake::LANGUAGE.into())
+        }),
+        ..Row::EMPTY
+    },
+    Row {
+        name: "dockerfile",
+        aliases: &["docker", "containerfile"],
+        extensions: &["dockerfile", "containerfile"],
+        files: &["Dockerfile", "Containerfile"],
+        syntax: Some(Syntax {
+            // A stage reaches to the next.
+            rules: &[&[
+                define("from_instruction", Section)
+                    .when(When::Has("as"))
+                    .named(Name::Field("as"))
+                    .rest(1),
+                define("from_instruction", Section).named(Name::Path(&["image_spec"])).rest(1),
+            ]],
+            ..Syntax::new(|| tree_sitter_containerfile::LANGUAGE.into())
         }),
         ..Row::EMPTY
     },

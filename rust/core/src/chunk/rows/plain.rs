@@ -9,7 +9,6 @@ pub(super) const ROWS: &[Row] = &[
     plain("csv", &[], &["csv", "tsv"], &[]),
     plain("devicetree", &["dts"], &["dts", "dtsi", "dtso"], &[]),
     plain("diff", &["patch"], &["diff", "patch"], &[]),
-    plain("dockerfile", &["docker"], &["dockerfile"], &["Dockerfile", "Containerfile"]),
     plain("elm", &[], &["elm"], &[]),
     plain("fortran", &[], &["f", "for", "f90", "f95", "f03", "f08"], &[]),
     plain("fsharp", &["f#", "fs"], &["fs", "fsi", "fsx"], &[]),
