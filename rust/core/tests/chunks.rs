@@ -193,6 +193,14 @@ fn characters_beyond_ascii_do_not_crash_scanners() {
     }
 }
 
+/// The scanner of Perl looked for the end of the line for ever.
+#[test]
+fn a_cut_here_document_ends() {
+    for text in ["print <<\"END\";\n$x", "print <<END;\n$x is @y", "print <<~END;\n  \\"] {
+        check_contract(text, Language::detect("a.pl", ""));
+    }
+}
+
 #[test]
 fn text_breaks_at_paragraphs() {
     let paragraph = format!("{}\n", "some words on a line\n".repeat(30));

@@ -24,9 +24,6 @@ const MAX_MEAN_LINE: usize = 500;
 /// so ten times the depth overflows a thread's stack (`{ a: { a: …` in JavaScript).
 const MAX_NESTING: usize = 3_000;
 
-/// Text longer than this is first judged by its start. Nine of ten thousand files of source are.
-const PROBED: usize = 256 << 10;
-
 /// Text in which the parser guesses more often than once in so many bytes is no source. None
 /// of 44 files of Linux that are long enough to be judged is such a text.
 const HOPELESS: usize = 40;
@@ -54,7 +51,10 @@ pub(super) fn parse(lines: &Lines, grammar: &Grammar, cancel: &Cancel) -> Option
     if grammar.ascii && !text.is_ascii() {
         text.to_mut().iter_mut().filter(|byte| !byte.is_ascii()).for_each(|byte| *byte = b'x');
     }
-    if text.len() > PROBED && is_hopeless(&text, grammar, cancel) {
+    if grammar.newline && !text.ends_with(b"\n") {
+        text.to_mut().push(b'\n');
+    }
+    if text.len() > grammar.judged && is_hopeless(&text, grammar, cancel) {
         return None;
     }
     run(&text, grammar, cancel)
@@ -129,6 +129,9 @@ fn is_hopeless(text: &[u8], grammar: &Grammar, cancel: &Cancel) -> bool {
 mod tests {
     use super::*;
     use crate::language::Language;
+
+    /// From where on most languages are judged.
+    const PROBED: usize = 256 << 10;
 
     #[test]
     fn what_is_large_and_no_source_is_not_parsed() {

@@ -60,6 +60,12 @@ pub(crate) struct Syntax {
     /// Whether the grammar's scanner fails outside ASCII: it indexes a table of 256 classes by
     /// character (tree-sitter-bash#337, a crash). It is then given `x` for every other byte.
     pub ascii: bool,
+    /// Whether the grammar's scanner needs a newline at the end: a here-document that is cut off
+    /// in the middle of its last line is read forever otherwise.
+    pub newline: bool,
+    /// Text longer than this is first judged by its start, lest recovering from its errors takes
+    /// forever. Where that takes quadratic time it is less.
+    pub judged: usize,
     /// Statement and block that the parser sees in a definition made by a macro
     /// (`SYSCALL_DEFINE1(close, …) { … }`): the call, then the block as its sibling.
     pub macros: Option<[&'static str; 2]>,
@@ -81,6 +87,8 @@ impl Syntax {
             wrappers: &[],
             transparent: &[],
             ascii: false,
+            newline: false,
+            judged: 256 << 10,
             macros: None,
             clauses: false,
             rules: &[],
@@ -114,8 +122,6 @@ pub(crate) enum When {
     Is(&'static str, &'static [&'static str]),
     /// The first field is present and its node has the second.
     Nested(&'static str, &'static str),
-    /// The first named child has the field.
-    Headed(&'static str),
     /// The path leads to a node.
     At(Path),
     /// The path leads to a node of one of these kinds.
@@ -217,6 +223,10 @@ pub(crate) struct Grammar {
     pub(super) separator: &'static str,
     /// Whether only ASCII is safe to parse.
     pub(super) ascii: bool,
+    /// Whether only what ends with a newline is safe to parse.
+    pub(super) newline: bool,
+    /// Text longer than this is first judged by its start.
+    pub(super) judged: usize,
     /// Whether definitions of one name in a row share chunks.
     pub(super) clauses: bool,
     roles: Vec<Role>,
@@ -256,7 +266,6 @@ enum Condition {
     Has(u16),
     Is(u16, Vec<u16>),
     Nested(u16, u16),
-    Headed(u16),
     At(Vec<Step>),
     Kinds(Vec<Step>, Vec<u16>),
     Text(Vec<Step>, &'static [&'static str]),
@@ -329,8 +338,8 @@ impl Grammar {
             .into_iter()
             .map(|(node, rules)| List { rules, transparent: syntax.transparent.contains(&node) })
             .collect();
-        let Syntax { separator, ascii, clauses, .. } = *syntax;
-        Self { language, separator, ascii, clauses, roles: by_kind, rules, body }
+        let Syntax { separator, ascii, newline, judged, clauses, .. } = *syntax;
+        Self { language, separator, ascii, newline, judged, clauses, roles: by_kind, rules, body }
     }
 
     /// What `node` means.
@@ -367,9 +376,6 @@ impl Grammar {
             Condition::Nested(outer, inner) => node
                 .child_by_field_id(*outer)
                 .is_some_and(|child| child.child_by_field_id(*inner).is_some()),
-            Condition::Headed(field) => {
-                node.named_child(0).is_some_and(|child| child.child_by_field_id(*field).is_some())
-            }
             Condition::At(path) => follow(node, path).is_some(),
             Condition::Kinds(path, kinds) => {
                 follow(node, path).is_some_and(|found| kinds.contains(&found.kind_id()))
@@ -403,7 +409,6 @@ fn condition(language: &tree_sitter::Language, when: When) -> Condition {
     match when {
         When::Always => Condition::Always,
         When::Has(name) => Condition::Has(field(language, name)),
-        When::Headed(name) => Condition::Headed(field(language, name)),
         When::Nested(outer, inner) => {
             Condition::Nested(field(language, outer), field(language, inner))
         }
@@ -469,7 +474,7 @@ mod tests {
                         has_path(path);
                         kinds.iter().copied().for_each(kind);
                     }
-                    When::Has(name) | When::Headed(name) => has_field(name),
+                    When::Has(name) => has_field(name),
                     When::Is(name, kinds) => {
                         has_field(name);
                         for name in kinds {

@@ -13,7 +13,11 @@ pub(super) const ROWS: &[Row] = &[Row {
         // What stands before the first `#` is a section without a heading.
         transparent: &["section"],
         rules: &[&[
-            define("section", Section).when(When::Headed("heading_content")).named(Name::Heading),
+            define("section", Section)
+                .when(When::At(&["atx_heading", "atx_h1_marker"]))
+                .named(Name::Heading)
+                .absolute(),
+            define("section", Section).when(When::At(&["atx_heading"])).named(Name::Heading),
             define("setext_heading", Section)
                 .when(When::At(&["setext_h1_underline"]))
                 .named(Name::Field("heading_content"))

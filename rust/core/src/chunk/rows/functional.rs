@@ -16,6 +16,8 @@ pub(super) const ROWS: &[Row] = &[
             // A signature goes with the equations that it is of.
             attributes: &["signature"],
             transparent: &["declarations", "class_declarations", "instance_declarations"],
+            // A line of backslashes each: 100 KB would take a minute.
+            judged: 16 << 10,
             clauses: true,
             rules: &[&[
                 define("function", Function).when(When::Has("name")),

@@ -36,6 +36,12 @@ pub(super) const ROWS: &[Row] = &[
     plain("xml", &[], &["xml", "xsd", "xsl", "xslt", "svg", "plist", "csproj", "props"], &[]),
     Row { interpreters: &["awk", "gawk"], ..plain("awk", &[], &["awk"], &[]) },
     Row { interpreters: &["fish"], ..plain("fish", &[], &["fish"], &[]) },
+    plain("apex", &[], &[], &[]),
+    plain("coq", &["rocq"], &[], &[]),
+    plain("glsl", &[], &["glsl", "vert", "frag", "comp"], &[]),
+    plain("matlab", &["octave"], &[], &[]),
+    Row { interpreters: &["swipl"], ..plain("prolog", &[], &["pro", "prolog"], &[]) },
+    plain("vb", &["visualbasic"], &["vb", "vbs", "bas"], &[]),
 ];
 
 /// A language without a grammar.

@@ -93,6 +93,7 @@ pub(super) const ROWS: &[Row] = &[
         files: &["cpanfile"],
         interpreters: &["perl"],
         syntax: Some(Syntax {
+            newline: true,
             separator: "::",
             comments: &["comment", "pod"],
             transparent: &["block"],
