@@ -342,11 +342,7 @@ impl Walk<'_> {
     fn without_comments(&self, node: Node) -> (Range<usize>, Option<Range<usize>>) {
         let lines = self.lines_of(node);
         let mut last = node;
-        while let Some(child) = last
-            .child_count()
-            .checked_sub(1)
-            .and_then(|at| last.child(u32::try_from(at).unwrap_or_default()))
-        {
+        while let Some(child) = last.child_count().checked_sub(1).and_then(|at| last.child(at)) {
             last = child;
         }
         let (start, own) = (last.start_position(), node.start_position());

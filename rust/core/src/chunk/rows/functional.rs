@@ -25,7 +25,7 @@ pub(super) const ROWS: &[Row] = &[
                 define("bind", Function),
                 define("data_type", Type),
                 define("newtype", Type),
-                define("type_synomym", Type),
+                define("type_synonym", Type),
                 define("type_family", Type),
                 define("class", Class),
                 define("instance", Impl).named(Name::Labels(" ", &["name", "type_patterns"])),
