@@ -102,11 +102,7 @@ pub(super) fn extent<'n>(
 ) -> (Range<usize>, Option<Node<'n>>) {
     let all = lines.of(node);
     let mut last = node;
-    while let Some(child) = last
-        .child_count()
-        .checked_sub(1)
-        .and_then(|at| last.child(u32::try_from(at).unwrap_or_default()))
-    {
+    while let Some(child) = last.child_count().checked_sub(1).and_then(|at| last.child(at)) {
         last = child;
     }
     let (start, own) = (last.start_position(), node.start_position());

@@ -37,18 +37,8 @@ pub(super) enum Role {
 pub(crate) struct Grammar {
     /// The grammar.
     pub(super) language: tree_sitter::Language,
-    /// Stands between the names of a qualified symbol.
-    pub(super) separator: &'static str,
-    /// Whether only ASCII is safe to parse.
-    pub(super) ascii: bool,
-    /// Whether only what ends with a newline is safe to parse.
-    pub(super) newline: bool,
-    /// Text longer than this is first judged by its start.
-    pub(super) judged: usize,
-    /// Whether a string that begins a body documents it.
-    pub(super) docstrings: bool,
-    /// Whether definitions of one name in a row share chunks.
-    pub(super) clauses: bool,
+    /// What it was compiled from.
+    pub(super) syntax: &'static Syntax,
     roles: Vec<Role>,
     rules: Vec<List>,
     body: u16,
@@ -97,7 +87,7 @@ impl Language {
 }
 
 impl Grammar {
-    fn compile(syntax: &Syntax) -> Self {
+    fn compile(syntax: &'static Syntax) -> Self {
         let language = (syntax.grammar)();
         let mut lists: Vec<(&str, Vec<Compiled>)> = Vec::new();
         let has = |rule: &&Rule| language.id_for_node_kind(rule.node, true) != 0;
@@ -143,19 +133,7 @@ impl Grammar {
             .into_iter()
             .map(|(node, rules)| List { rules, transparent: syntax.transparent.contains(&node) })
             .collect();
-        let Syntax { separator, ascii, newline, judged, docstrings, clauses, .. } = *syntax;
-        Self {
-            language,
-            separator,
-            ascii,
-            newline,
-            judged,
-            docstrings,
-            clauses,
-            roles: by_kind,
-            rules,
-            body,
-        }
+        Self { language, syntax, roles: by_kind, rules, body }
     }
 
     /// What `node` means.

@@ -48,13 +48,13 @@ pub(super) fn parse(lines: &Lines, grammar: &Grammar, cancel: &Cancel) -> Option
     {
         return None;
     }
-    if grammar.ascii && !text.is_ascii() {
+    if grammar.syntax.ascii && !text.is_ascii() {
         text.to_mut().iter_mut().filter(|byte| !byte.is_ascii()).for_each(|byte| *byte = b'x');
     }
-    if grammar.newline && !text.ends_with(b"\n") {
+    if grammar.syntax.newline && !text.ends_with(b"\n") {
         text.to_mut().push(b'\n');
     }
-    if text.len() > grammar.judged && is_hopeless(&text, grammar, cancel) {
+    if text.len() > grammar.syntax.judged && is_hopeless(&text, grammar, cancel) {
         return None;
     }
     run(&text, grammar, cancel)

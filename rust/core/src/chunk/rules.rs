@@ -34,6 +34,7 @@ impl Row {
 
 /// A grammar and what its nodes mean here.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Syntax {
     /// The grammar.
     pub grammar: fn() -> tree_sitter::Language,

@@ -244,7 +244,7 @@ impl Walk<'_> {
             let (lines, following) = extent(self.lines, self.grammar, candidate.outer);
             let documented = self.documentation.code(&lines);
             let named = self.named(candidate, frame.scope);
-            if self.grammar.clauses && self.is_again(&named, frame.scope) {
+            if self.grammar.syntax.clauses && self.is_again(&named, frame.scope) {
                 return None;
             }
             let scope = self.list(candidate, named, documented, frame.scope);
@@ -314,7 +314,7 @@ impl Walk<'_> {
         let signature = signature(self.lines.text, self.grammar, outer, inner, defined.kind);
         if own {
             let docstring =
-                self.grammar.docstrings.then(|| docstring(self.grammar, inner)).flatten();
+                self.grammar.syntax.docstrings.then(|| docstring(self.grammar, inner)).flatten();
             self.definitions.push(Found {
                 definition: Definition {
                     symbol: symbol.clone(),
@@ -374,7 +374,7 @@ impl Walk<'_> {
             let Scope { kind, symbol, .. } = &scopes[scope];
             (*kind, symbol) == (named.kind, &named.symbol)
         };
-        if self.grammar.clauses && emitter.join_clause(&lines, same) {
+        if self.grammar.syntax.clauses && emitter.join_clause(&lines, same) {
             self.hold(following, parent);
             self.document(following);
             return None;
@@ -446,7 +446,7 @@ impl Walk<'_> {
     fn named(&self, candidate: Candidate, parent: usize) -> Named {
         let Defined { kind, name, absolute, .. } = candidate.defined;
         let around = &self.scopes[if absolute { 0 } else { parent }];
-        let separator = self.grammar.separator;
+        let separator = self.grammar.syntax.separator;
         let name = name.read(candidate.inner, self.lines.text);
         let owner = name.rsplit_once(separator).filter(|_| separator == "::");
         let qualified = owner.is_some_and(|(owner, _)| !self.namespaces.contain(owner));
