@@ -224,7 +224,7 @@ impl<'a> Worker<'a> {
         let chunked = guarded(|| {
             #[cfg(test)]
             tests::stumble(path);
-            let language = Language::detect(path, head(&text.text));
+            let language = Language::detect(path, &text.text);
             let chunks = chunk::chunk_until(&text.text, language, stop)?;
             fields.clear();
             for chunk in &chunks {
@@ -275,11 +275,6 @@ fn counted(findings: &[Finding]) -> Box<[(Box<str>, u32)]> {
         *counts.entry(finding.rule).or_insert(0) += 1;
     }
     counts.into_iter().map(|(rule, count)| (Box::from(rule), count)).collect()
-}
-
-/// The start of a text, for language detection.
-fn head(text: &str) -> &str {
-    &text[..text.floor_char_boundary(4096)]
 }
 
 fn failed(stage: &str, message: &str) -> Outcome {

@@ -1,10 +1,13 @@
-//! Path to language, by file name, extension or `#!` line.
+//! Path to language, by modeline, file name, extension or `#!` line.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use crate::chunk::rows::ROWS;
 use crate::chunk::rules::Row;
+
+/// So many bytes of a text are looked at, besides its modelines.
+const HEAD: usize = 4_096;
 
 /// A language of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,10 +25,17 @@ impl Language {
     /// Text of no known language.
     pub const TEXT: Self = Self(0);
 
-    /// The language of the file at `path` whose first bytes are `head`: by file name, then
-    /// extension, then the program of a `#!` line.
-    pub fn detect(path: &str, head: &str) -> Self {
+    /// The language of the file at `path` with this text.
+    ///
+    /// What decides, in this order: a modeline that names a known language, the whole file name,
+    /// the extension (and for extensions that languages share, what the text shows), the file name
+    /// before its first dot, the program of a `#!` line.
+    pub fn detect(path: &str, text: &str) -> Self {
         let index = Index::get();
+        if let Some(told) = modeline(text).and_then(Self::from_name) {
+            return told;
+        }
+        let head = &text[..text.floor_char_boundary(HEAD)];
         let file = path.rsplit(['/', '\\']).next().unwrap_or(path);
         let found = index
             .files
@@ -36,12 +46,8 @@ impl Language {
             .or_else(|| index.files.get(file.split('.').next()?).copied())
             .or_else(|| index.interpreters.get(interpreter(head)?).copied())
             .unwrap_or(Self::TEXT);
-        let header = file.rsplit_once('.').is_some_and(|(_, extension)| extension == "h");
-        if header && is_cpp(head) {
-            index.names.get("cpp").copied().unwrap_or(found)
-        } else {
-            found
-        }
+        let (_, extension) = file.rsplit_once('.').unwrap_or_default();
+        shown(extension, head).and_then(Self::from_name).unwrap_or(found)
     }
 
     /// The lower-case name.
@@ -121,6 +127,82 @@ fn interpreter(head: &str) -> Option<&str> {
     Some(program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.'))
 }
 
+/// The language that a modeline of vim (`vim: ft=python`, `vim: set filetype=ruby :`) or Emacs
+/// (`-*- mode: ruby -*-`, `-*- perl -*-`) names in the first or last five lines.
+fn modeline(text: &str) -> Option<&str> {
+    let mut lines = first_lines(text).lines().chain(last_lines(text).lines());
+    lines.find_map(|line| vim(line).or_else(|| emacs(line)))
+}
+
+/// Modelines are looked for in so many lines at either end, and no further than so many bytes.
+const MODELINES: usize = 5;
+const MODELINE_BYTES: usize = 1_000;
+
+/// The first lines of `text`.
+fn first_lines(text: &str) -> &str {
+    let start = &text[..text.floor_char_boundary(MODELINE_BYTES)];
+    let end = memchr::memchr_iter(b'\n', start.as_bytes()).nth(MODELINES - 1);
+    &start[..end.unwrap_or(start.len())]
+}
+
+/// The last lines of `text` that are not blank.
+fn last_lines(text: &str) -> &str {
+    let body = text.trim_ascii_end();
+    let end = &body[body.ceil_char_boundary(body.len().saturating_sub(MODELINE_BYTES))..];
+    let start = memchr::memrchr_iter(b'\n', end.as_bytes()).nth(MODELINES - 1);
+    &end[start.unwrap_or(0)..]
+}
+
+fn vim(line: &str) -> Option<&str> {
+    let (before, options) = ["vim:", "vi:", "ex:"].iter().find_map(|mark| line.split_once(mark))?;
+    if !before.is_empty() && !before.ends_with([' ', '\t']) {
+        return None;
+    }
+    options
+        .split([' ', '\t', ':'])
+        .find_map(|it| ["ft=", "filetype=", "syntax="].iter().find_map(|key| it.strip_prefix(key)))
+}
+
+fn emacs(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once("-*-")?;
+    let (inner, _) = rest.split_once("-*-")?;
+    let mode = if inner.contains(':') {
+        let mut variables = inner.split(';').filter_map(|pair| pair.split_once(':'));
+        variables.find(|(key, _)| key.trim().eq_ignore_ascii_case("mode"))?.1
+    } else {
+        inner
+    };
+    Some(mode.trim().trim_end_matches("-mode"))
+}
+
+/// The language that the text of a file shows where several share its extension.
+///
+/// Cheap signs, at the start of a line: the extension's own language stands unless they speak
+/// against it.
+fn shown(extension: &str, head: &str) -> Option<&'static str> {
+    let begins = |starts: &[&str]| {
+        let mut lines = head.lines().take(500).map(str::trim_start);
+        lines.any(|line| starts.iter().any(|start| line.starts_with(start)))
+    };
+    match extension {
+        "h" if is_cpp(head) => Some("cpp"),
+        "h" | "m"
+            if begins(&["@interface", "@implementation", "@protocol", "@class", "#import"]) =>
+        {
+            Some("objectivec")
+        }
+        // Qt's translations are XML.
+        "ts" if head.trim_start().starts_with("<?xml") || begins(&["<!DOCTYPE TS"]) => Some("xml"),
+        "m" if begins(&["function ", "%", "classdef ", "end"]) => Some("matlab"),
+        "pl" | "pro" if begins(&[":- "]) => Some("prolog"),
+        "cls" if begins(&["VERSION 1.0 CLASS", "Attribute VB_"]) => Some("vb"),
+        "cls" if begins(&["public class ", "global class ", "private class "]) => Some("apex"),
+        "v" if begins(&["Require ", "Theorem ", "Lemma ", "Definition ", "Proof."]) => Some("coq"),
+        "fs" if begins(&["#version ", "uniform ", "precision "]) => Some("glsl"),
+        _ => None,
+    }
+}
+
 /// Whether a header shows C++ at the start of a line.
 fn is_cpp(head: &str) -> bool {
     head.lines().map(str::trim_start).any(|line| {
@@ -162,6 +244,57 @@ mod tests {
             ("a.unheard-of", "", "text"),
         ] {
             assert_eq!(Language::detect(path, head).name(), name, "{path} {head:?}");
+        }
+    }
+
+    #[test]
+    fn modelines_go_first() {
+        for (path, text, name) in [
+            ("run", "# vim: ft=python\n", "python"),
+            ("run", "x\n# vim: set sw=4 filetype=ruby :\n", "ruby"),
+            ("a.txt", "/* vim: set ts=2 ft=cpp: */\n", "cpp"),
+            ("run", "#!/bin/sh\n# -*- mode: Perl; coding: utf-8 -*-\n", "perl"),
+            ("run", "# -*- ruby -*-\n", "ruby"),
+            ("run", ";; -*- Emacs-Lisp -*-\n", "text"),
+            ("a.py", "# -*- coding: utf-8 -*-\n", "python"),
+            ("a.py", "# vim: ft=unheard-of\n", "python"),
+            ("a.py", "# eval: ft=ruby\n", "python"),
+            ("a", "vim:", "text"),
+            ("a", "-*--*-", "text"),
+            ("a", "-*-", "text"),
+        ] {
+            assert_eq!(Language::detect(path, text).name(), name, "{path} {text:?}");
+            let below = format!("{}{text}\n\n", "é line\n".repeat(400));
+            if !text.starts_with("#!") {
+                assert_eq!(Language::detect(path, &below).name(), name, "{path} ends {text:?}");
+            }
+            let hidden = format!("{0}{text}{0}", "é line\n".repeat(400));
+            let plain = Language::detect(path, "").name();
+            assert_eq!(Language::detect(path, &hidden).name(), plain, "{path} hides {text:?}");
+        }
+    }
+
+    #[test]
+    fn text_decides_between_languages_of_one_extension() {
+        for (path, text, name) in [
+            ("a.m", "#import <Foundation/Foundation.h>\n", "objectivec"),
+            ("a.m", "% Adds.\nfunction y = add(x)\n", "matlab"),
+            ("a.m", "", "objectivec"),
+            ("a.h", "@interface Shop : NSObject\n@end\n", "objectivec"),
+            ("a.pl", "use strict;\n", "perl"),
+            ("a.pl", ":- module(shop, [add/2]).\n", "prolog"),
+            ("a.ts", "<?xml version=\"1.0\"?>\n<!DOCTYPE TS>\n<TS/>\n", "xml"),
+            ("a.ts", "const a = 1;\n", "typescript"),
+            ("a.v", "module shop(input clk);\n", "verilog"),
+            ("a.v", "Require Import List.\nLemma a : True.\n", "coq"),
+            ("a.cls", "\\NeedsTeXFormat{LaTeX2e}\n", "latex"),
+            ("a.cls", "VERSION 1.0 CLASS\n", "vb"),
+            ("a.cls", "public class Shop {\n", "apex"),
+            ("a.t", "use Test::More;\n", "perl"),
+            ("a.R", "", "r"),
+            ("a.pro", ":- use_module(library(lists)).\n", "prolog"),
+        ] {
+            assert_eq!(Language::detect(path, text).name(), name, "{path} {text:?}");
         }
     }
 

@@ -225,8 +225,7 @@ impl Target<'_> {
         match text {
             Ok(text) => {
                 found.digest = Some(Digest::of(&bytes));
-                let head = &text.text[..text.text.floor_char_boundary(4096)];
-                found.language = Some(Language::detect(&found.decided_at, head));
+                found.language = Some(Language::detect(&found.decided_at, &text.text));
             }
             Err(Skip { reason: Reason::Vanished, .. }) => found.stands = Stands::Nothing,
             Err(skip) => found.skip = Some(skip),

@@ -80,7 +80,64 @@ fn every_grammar_has_a_sample_and_a_golden() {
         assert!(golden.exists(), "no {}", golden.display());
         grammars += 1;
     }
-    assert!(grammars >= 14, "found only {grammars} grammars");
+    assert!(grammars >= 40, "found only {grammars} grammars");
+}
+
+#[test]
+fn the_readme_lists_every_grammar() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
+    let readme = fs::read_to_string(readme).expect("a README");
+    let readme = readme.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (_, list) = readme.split_once("along its syntax").expect("the list of languages");
+    let (list, _) = list.split_once("All other text").expect("the end of the list");
+    let listed: Vec<&str> = list.split([' ', ',', '.', ':']).collect();
+    let grammars: Vec<_> = Language::all().filter(|language| language.has_grammar()).collect();
+    assert!(listed.contains(&grammars.len().to_string().as_str()), "not {}", grammars.len());
+    for language in grammars {
+        assert!(listed.contains(&language.name()), "{} is missing", language.name());
+    }
+}
+
+/// `kind symbol` of the chunks of `text` in a file called `name`.
+fn symbols(name: &str, text: &str) -> Vec<String> {
+    let chunks = chunk(text, Language::detect(name, text));
+    chunks.iter().map(|it| format!("{} {}", it.kind.name(), it.symbol)).collect()
+}
+
+#[test]
+fn underlined_headings_open_sections() {
+    let body = "Some words that say what this is about.\n\n".repeat(3);
+    let text =
+        format!("Top\n===\n\n{body}Sub\n---\n\n{body}Other\n-----\n\n{body}# Hash\n\n{body}");
+    let expected = ["section Top", "section Top > Sub", "section Top > Other", "section Hash"];
+    assert_eq!(symbols("a.md", &text), expected);
+}
+
+#[test]
+fn a_namespace_without_braces_holds_to_the_end() {
+    let class = "class Shop {\n    void Open() {\n        Run();\n    }\n}\n";
+    let text = format!("using System;\nnamespace Acme.Web;\n\n{class}");
+    assert!(symbols("a.cs", &text).contains(&"class Acme.Web.Shop".to_owned()));
+    let class = class.replace("void", "function");
+    let text = format!("<?php\nnamespace Acme\\Web;\n\n{class}\nnamespace Other;\n\n{class}");
+    let found = symbols("a.php", &text);
+    assert!(found.contains(&"class Acme\\Web.Shop".to_owned()), "{found:?}");
+    assert!(found.contains(&"class Other.Shop".to_owned()), "{found:?}");
+}
+
+#[test]
+fn a_function_of_a_namespace_is_no_method() {
+    let body = format!("(int a)\n{{\n{}}}\n\n", "    a += first(a) * second(a);\n".repeat(8));
+    let text = format!(
+        "using namespace far::deep;\nnamespace util {{ int f(int a); }}\n\nint util::f{body}int \
+         deep::g{body}int Widget::draw{body}"
+    );
+    let found = symbols("a.cpp", &text);
+    assert!(found.ends_with(&[
+        "function util::f".to_owned(),
+        "function deep::g".to_owned(),
+        "method Widget::draw".to_owned()
+    ]));
 }
 
 /// What holds for the chunks of any text: order, whole lines, every non-blank line once.
@@ -184,6 +241,14 @@ fn characters_beyond_ascii_do_not_crash_scanners() {
                 check_contract(&format!("{before}{character}\n{character}\n"), language);
             }
         }
+    }
+}
+
+/// The scanner of Perl looked for the end of the line for ever.
+#[test]
+fn a_cut_here_document_ends() {
+    for text in ["print <<\"END\";\n$x", "print <<END;\n$x is @y", "print <<~END;\n  \\"] {
+        check_contract(text, Language::detect("a.pl", ""));
     }
 }
 

@@ -5,7 +5,8 @@ use std::ops::Range;
 use tree_sitter::Node;
 
 use super::Kind;
-use super::rules::{Grammar, Role};
+use super::grammar::{Grammar, Role};
+use super::lines::Lines;
 
 /// A signature's bytes; what is longer is an expression, or no source.
 const MAX_SIGNATURE: usize = 1_000;
@@ -90,6 +91,26 @@ fn header(signature: &str) -> String {
         line.push_str(word);
     }
     line
+}
+
+/// The lines of definition `node` without comments at its end that stand no deeper than it does,
+/// and those comments: where indentation ends a block they are of what follows.
+pub(super) fn extent<'n>(
+    lines: &Lines,
+    grammar: &Grammar,
+    node: Node<'n>,
+) -> (Range<usize>, Option<Node<'n>>) {
+    let all = lines.of(node);
+    let mut last = node;
+    while let Some(child) = last.child_count().checked_sub(1).and_then(|at| last.child(at)) {
+        last = child;
+    }
+    let (start, own) = (last.start_position(), node.start_position());
+    let foreign = grammar.role(last) == Role::Comment
+        && start.row > own.row
+        && start.column <= own.column
+        && lines.of(last).end == all.end;
+    if foreign { (all.start..start.row, Some(last)) } else { (all, None) }
 }
 
 /// The signature of the definition `inner` in its wrapper `outer`; the two may be the same. It

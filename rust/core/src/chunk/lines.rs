@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use tree_sitter::Node;
+
 use super::pack::Unit;
 use super::size::size;
 
@@ -43,6 +45,15 @@ impl<'t> Lines<'t> {
     /// The number, counted from 1, of the line in which byte `at` lies.
     pub fn number(&self, at: usize) -> u32 {
         u32::try_from(self.starts.partition_point(|start| *start <= at)).unwrap_or(u32::MAX)
+    }
+
+    /// The lines of `node`, without blank ones at its end.
+    pub fn of(&self, node: Node) -> Range<usize> {
+        let start = node.start_position().row;
+        let text = self.text.get(node.byte_range()).unwrap_or_default();
+        let blank = &text[text.trim_ascii_end().len()..];
+        let end = node.end_position().row - memchr::memchr_iter(b'\n', blank.as_bytes()).count();
+        start.min(self.len() - 1)..(end + 1).min(self.len())
     }
 
     /// The size of `lines`, in terms.

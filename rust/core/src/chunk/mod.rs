@@ -18,6 +18,8 @@
 mod budget;
 mod common;
 mod definitions;
+mod emit;
+mod grammar;
 mod lines;
 mod names;
 mod pack;
@@ -74,11 +76,24 @@ pub enum Kind {
     Constant,
     /// A property or other member with accessors.
     Property,
-    /// A section of a document.
+    /// A section of a document, a stage of a build.
     Section,
+    /// A table or view of a database, a table of a configuration.
+    Table,
+    /// A key of data or configuration with all that is under it.
+    Key,
+    /// A rule of a style sheet.
+    Rule,
+    /// A target of a build.
+    Target,
+    /// Something that a configuration declares: a resource, a variable, a module.
+    Resource,
     /// Lines of text without a grammar.
     Text,
 }
+
+// What is left out could not be asked for.
+const _: () = assert!(Kind::ALL.len() == Kind::Text as usize + 1);
 
 impl Kind {
     /// Every kind.
@@ -98,6 +113,11 @@ impl Kind {
         Self::Constant,
         Self::Property,
         Self::Section,
+        Self::Table,
+        Self::Key,
+        Self::Rule,
+        Self::Target,
+        Self::Resource,
         Self::Text,
     ];
 
@@ -119,6 +139,11 @@ impl Kind {
             Self::Constant => "constant",
             Self::Property => "property",
             Self::Section => "section",
+            Self::Table => "table",
+            Self::Key => "key",
+            Self::Rule => "rule",
+            Self::Target => "target",
+            Self::Resource => "resource",
             Self::Text => "text",
         }
     }
@@ -148,6 +173,11 @@ impl Kind {
         family(self) == family(other)
     }
 
+    /// Whether a small one is grouped with its neighbours wherever it is.
+    const fn needs_size(self) -> bool {
+        matches!(self, Self::Constant | Self::Key | Self::Rule)
+    }
+
     /// Whether one line of it is too little for a chunk.
     const fn needs_lines(self) -> bool {
         matches!(
@@ -159,6 +189,8 @@ impl Kind {
                 | Self::Struct
                 | Self::Enum
                 | Self::Interface
+                | Self::Table
+                | Self::Target
         )
     }
 }

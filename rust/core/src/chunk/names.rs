@@ -1,5 +1,8 @@
 //! What definitions are called.
 
+use std::cell::OnceCell;
+use std::collections::HashSet;
+
 use tree_sitter::Node;
 
 use super::rules::Name;
@@ -52,8 +55,93 @@ impl Name {
                 .named_child(0)
                 .and_then(|heading| heading.child_by_field_name("heading_content"))),
             Self::Fixed(name) => name.to_owned(),
+            Self::Path(path) => of(follow(node, path)),
+            Self::Leaf(path) => of(follow(node, path).map(|mut leaf| {
+                while let Some(first) = leaf.named_child(0) {
+                    leaf = first;
+                }
+                leaf
+            })),
+            Self::Clause(path) => of(follow(node, path).map(|mut head| {
+                loop {
+                    let operator = head.child_by_field_name("operator");
+                    let guard =
+                        operator.is_some_and(|it| text.get(it.byte_range()) == Some("when"));
+                    head = match (operator, head.child_by_field_name("target")) {
+                        (Some(operator), _) if !guard => break operator,
+                        (None, Some(target)) => target,
+                        _ => match head.named_child(0) {
+                            Some(first) => first,
+                            None => break head,
+                        },
+                    };
+                }
+            })),
+            Self::Labels(between, kinds) => {
+                let mut cursor = node.walk();
+                let labels = node
+                    .named_children(&mut cursor)
+                    .filter(|child| kinds.contains(&child.kind()))
+                    .map(|child| of(Some(child)));
+                tidy(&labels.collect::<Vec<_>>().join(between))
+            }
+            Self::Attribute(names) => {
+                { names.iter().map(|name| attribute(node, name, text)).find(|it| !it.is_empty()) }
+                    .unwrap_or_default()
+            }
         }
     }
+}
+
+/// Names that a text introduces as namespaces.
+pub(super) struct Namespaces<'t> {
+    text: &'t str,
+    names: OnceCell<HashSet<&'t str>>,
+}
+
+impl<'t> Namespaces<'t> {
+    pub fn of(text: &'t str) -> Self {
+        Self { text, names: OnceCell::new() }
+    }
+
+    /// Whether the text calls the last part of `owner` a namespace: `ns::f` is a function then,
+    /// and a method where nothing tells.
+    pub fn contain(&self, owner: &str) -> bool {
+        let names = self.names.get_or_init(|| {
+            let named = self.text.match_indices("namespace ").filter_map(|(at, word)| {
+                let path = self.text[at + word.len()..].trim_start();
+                let end = path.find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':');
+                path[..end.unwrap_or(path.len())].rsplit(':').next()
+            });
+            named.collect()
+        });
+        owner.rsplit(':').next().is_some_and(|last| names.contains(last))
+    }
+}
+
+/// Where `path` leads from `node`.
+fn follow<'n>(node: Node<'n>, path: &[&str]) -> Option<Node<'n>> {
+    path.iter().try_fold(node, |node, step| match *step {
+        "*" => node.named_child(0),
+        step => node.child_by_field_name(step).or_else(|| {
+            let mut cursor = node.walk();
+            node.named_children(&mut cursor).find(|child| child.kind() == step)
+        }),
+    })
+}
+
+/// The value of attribute `name` of the tag that element `node` begins with.
+fn attribute(node: Node, name: &str, text: &str) -> String {
+    let Some(tag) = node.named_child(0) else { return String::new() };
+    let mut cursor = tag.walk();
+    for pair in tag.named_children(&mut cursor) {
+        let (key, value) = (pair.named_child(0), pair.named_child(1));
+        let key = key.and_then(|key| text.get(key.byte_range()));
+        if key.is_some_and(|key| key.eq_ignore_ascii_case(name)) {
+            return value.and_then(|it| text.get(it.byte_range())).map(tidy).unwrap_or_default();
+        }
+    }
+    String::new()
 }
 
 /// The first argument of a macro's call, or the macro itself: `close` of

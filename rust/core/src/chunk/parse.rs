@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tree_sitter::{ParseOptions, ParseState, Parser, Tree};
 
+use super::grammar::Grammar;
 use super::lines::{Lines, nesting};
-use super::rules::Grammar;
 use crate::cancel::Cancel;
 
 /// Text longer than this is not parsed: a tree takes ten times the memory of its text.
@@ -24,15 +24,15 @@ const MAX_MEAN_LINE: usize = 500;
 /// so ten times the depth overflows a thread's stack (`{ a: { a: …` in JavaScript).
 const MAX_NESTING: usize = 3_000;
 
-/// Text longer than this is first judged by its start. Nine of ten thousand files of source are.
-const PROBED: usize = 256 << 10;
-
 /// Text in which the parser guesses more often than once in so many bytes is no source. None
 /// of 44 files of Linux that are long enough to be judged is such a text.
 const HOPELESS: usize = 40;
 
 /// What parsing the start of a text may take beyond its share: as much as 112 KiB may in all.
 const HEAD_START: usize = 8_000;
+
+/// The parser is given so many bytes at a time.
+const PIECE: usize = 128;
 
 thread_local! {
     static PARSER: RefCell<Parser> = RefCell::new(Parser::new());
@@ -48,10 +48,13 @@ pub(super) fn parse(lines: &Lines, grammar: &Grammar, cancel: &Cancel) -> Option
     {
         return None;
     }
-    if grammar.ascii && !text.is_ascii() {
+    if grammar.syntax.ascii && !text.is_ascii() {
         text.to_mut().iter_mut().filter(|byte| !byte.is_ascii()).for_each(|byte| *byte = b'x');
     }
-    if text.len() > PROBED && is_hopeless(&text, grammar, cancel) {
+    if grammar.syntax.newline && !text.ends_with(b"\n") {
+        text.to_mut().push(b'\n');
+    }
+    if text.len() > grammar.syntax.judged && is_hopeless(&text, grammar, cancel) {
         return None;
     }
     run(&text, grammar, cancel)
@@ -81,8 +84,11 @@ fn run(text: &[u8], grammar: &Grammar, cancel: &Cancel) -> Option<Tree> {
     };
     let mut read = |at: usize, _| {
         let rest = text.get(at..).unwrap_or_default();
-        rescans.set(rescans.get().saturating_sub(rest.len()));
-        if rescans.get() == 0 { &[] } else { rest }
+        // Scanners that ask for the column (of Perl, at every token) have the text read again,
+        // though no further than to where they were: it is handed out in pieces.
+        let piece = &rest[..rest.len().min(PIECE)];
+        rescans.set(rescans.get().saturating_sub(piece.len()));
+        if rescans.get() == 0 { &[] } else { piece }
     };
     PARSER.with_borrow_mut(|parser| {
         parser.set_language(&grammar.language).ok()?;
@@ -123,6 +129,9 @@ fn is_hopeless(text: &[u8], grammar: &Grammar, cancel: &Cancel) -> bool {
 mod tests {
     use super::*;
     use crate::language::Language;
+
+    /// From where on most languages are judged.
+    const PROBED: usize = 256 << 10;
 
     #[test]
     fn what_is_large_and_no_source_is_not_parsed() {

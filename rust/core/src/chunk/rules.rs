@@ -1,18 +1,10 @@
-//! What a language's row says about its syntax, and its compiled form.
-//!
-//! Rows name node kinds and fields as the grammar does. They are resolved once per language to
-//! the grammar's integers, so walking a tree compares no strings.
-
-use std::sync::OnceLock;
-
-use tree_sitter::Node;
+//! What a language's row says about its syntax. Rows name node kinds and fields as the grammar
+//! does.
 
 use super::Kind;
-use super::common::{DECLARED, IMPORTS};
-use super::rows::ROWS;
-use crate::language::Language;
 
 /// One language: how its files are recognised and how its syntax is cut.
+#[derive(Clone, Copy)]
 pub(crate) struct Row {
     /// Lower-case name.
     pub name: &'static str,
@@ -41,6 +33,8 @@ impl Row {
 }
 
 /// A grammar and what its nodes mean here.
+#[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Syntax {
     /// The grammar.
     pub grammar: fn() -> tree_sitter::Language,
@@ -54,16 +48,25 @@ pub(crate) struct Syntax {
     /// several or none inside they are transparent.
     pub wrappers: &'static [&'static str],
     /// Nodes outside functions whose children count as siblings of what is around them
-    /// (`#ifdef`, `extern "C"`).
+    /// (`#ifdef`, `extern "C"`). One that has rules as well is so where none applies.
     pub transparent: &'static [&'static str],
     /// Whether the grammar's scanner fails outside ASCII: it indexes a table of 256 classes by
     /// character (tree-sitter-bash#337, a crash). It is then given `x` for every other byte.
     pub ascii: bool,
+    /// Whether the grammar's scanner needs a newline at the end: a here-document that is cut off
+    /// in the middle of its last line is read forever otherwise.
+    pub newline: bool,
+    /// Text longer than this is first judged by its start, lest recovering from its errors takes
+    /// forever. Where that takes quadratic time it is less.
+    pub judged: usize,
     /// Whether a string that begins a body documents it.
     pub docstrings: bool,
     /// Statement and block that the parser sees in a definition made by a macro
     /// (`SYSCALL_DEFINE1(close, …) { … }`): the call, then the block as its sibling.
     pub macros: Option<[&'static str; 2]>,
+    /// Whether a function is written as several definitions of one name in a row: they share
+    /// chunks.
+    pub clauses: bool,
     /// Definitions. Of several rules for one node kind the first that applies decides.
     pub rules: &'static [&'static [Rule]],
 }
@@ -79,21 +82,40 @@ impl Syntax {
             wrappers: &[],
             transparent: &[],
             ascii: false,
+            newline: false,
+            judged: 256 << 10,
             docstrings: false,
             macros: None,
+            clauses: false,
             rules: &[],
         }
     }
 }
 
+/// A way down from a node. Each step is a field, or else the kind of the first such child; `*` is
+/// the first named child. A kind may be a keyword.
+pub(crate) type Path = &'static [&'static str];
+
 /// Nodes of one kind are definitions.
 #[derive(Clone, Copy)]
 pub(crate) struct Rule {
-    node: &'static str,
-    kind: Kind,
-    when: When,
-    name: Name,
-    declared: bool,
+    /// The kind of node.
+    pub(super) node: &'static str,
+    pub(super) when: When,
+    pub(super) defined: Defined,
+}
+
+/// What a rule says of a node to which it applies.
+#[derive(Clone, Copy)]
+pub(super) struct Defined {
+    pub kind: Kind,
+    pub name: Name,
+    /// It is listed and never a chunk of its own.
+    pub declared: bool,
+    /// The level of a head of what follows it.
+    pub rest: Option<u8>,
+    /// Its name takes no part in what it is in.
+    pub absolute: bool,
 }
 
 /// A condition on the node.
@@ -107,8 +129,14 @@ pub(crate) enum When {
     Is(&'static str, &'static [&'static str]),
     /// The first field is present and its node has the second.
     Nested(&'static str, &'static str),
-    /// The first named child has the field.
-    Headed(&'static str),
+    /// The path leads to a node.
+    At(Path),
+    /// The path leads to a node of one of these kinds.
+    Kinds(Path, &'static [&'static str]),
+    /// The path leads to one of these texts.
+    Text(Path, &'static [&'static str]),
+    /// It has a name.
+    Named,
 }
 
 /// Where a definition's name is.
@@ -128,16 +156,31 @@ pub(crate) enum Name {
     Heading,
     /// Always this.
     Fixed(&'static str),
+    /// The text at the end of a path.
+    Path(Path),
+    /// The text of the leftmost leaf at the end of a path: `f` of `f(x)::Int`.
+    Leaf(Path),
+    /// What the head of a function names, at the end of a path: `f` of `f(x) when x > 0`, `<+>` of
+    /// `a <+> b`.
+    Clause(Path),
+    /// The texts of all children of these kinds, with the first text between them.
+    Labels(&'static str, &'static [&'static str]),
+    /// The value of the first of these attributes that a tag has.
+    Attribute(&'static [&'static str]),
 }
 
 /// A definition named by its field `name`.
 pub(crate) const fn define(node: &'static str, kind: Kind) -> Rule {
-    Rule { node, kind, when: When::Always, name: Name::Field("name"), declared: false }
+    let name = Name::Field("name");
+    let defined = Defined { kind, name, declared: false, rest: None, absolute: false };
+    Rule { node, when: When::Always, defined }
 }
 
 /// The same for what is listed and never a chunk of its own: members without a body, values.
 pub(crate) const fn declare(node: &'static str, kind: Kind) -> Rule {
-    Rule { declared: true, ..define(node, kind) }
+    let mut rule = define(node, kind);
+    rule.defined.declared = true;
+    rule
 }
 
 impl Rule {
@@ -149,232 +192,20 @@ impl Rule {
 
     /// Takes the name from elsewhere.
     pub const fn named(mut self, name: Name) -> Self {
-        self.name = name;
+        self.defined.name = name;
         self
     }
-}
 
-/// What a node kind means to the walk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    /// Something to group with its neighbours.
-    Plain,
-    /// A comment.
-    Comment,
-    /// A decorator or attribute before a node.
-    Attribute,
-    /// An import.
-    Import,
-    /// To be replaced by its children outside functions.
-    Transparent,
-    /// Around one definition.
-    Wrapper,
-    /// Perhaps the head of a definition made by a macro.
-    MacroCall,
-    /// Perhaps its body.
-    MacroBlock,
-    /// Perhaps a definition: index into [`Grammar::rules`].
-    Definition(usize),
-}
-
-/// A compiled [`Syntax`].
-pub(crate) struct Grammar {
-    /// The grammar.
-    pub(super) language: tree_sitter::Language,
-    /// Stands between the names of a qualified symbol.
-    pub(super) separator: &'static str,
-    /// Whether only ASCII is safe to parse.
-    pub(super) ascii: bool,
-    /// Whether a string that begins a body documents it.
-    pub(super) docstrings: bool,
-    roles: Vec<Role>,
-    rules: Vec<Vec<Compiled>>,
-    body: u16,
-}
-
-/// What a rule says of a node to which it applies.
-#[derive(Clone, Copy)]
-pub(super) struct Defined {
-    pub kind: Kind,
-    pub name: Name,
-    /// It is listed and never a chunk of its own.
-    pub declared: bool,
-}
-
-struct Compiled {
-    when: Condition,
-    defined: Defined,
-}
-
-/// A compiled [`When`]; fields and kinds the grammar lacks are 0, which no node has.
-enum Condition {
-    Always,
-    Has(u16),
-    Is(u16, Vec<u16>),
-    Nested(u16, u16),
-    Headed(u16),
-}
-
-static GRAMMARS: [OnceLock<Option<Grammar>>; ROWS.len()] = [const { OnceLock::new() }; ROWS.len()];
-
-impl Language {
-    /// The compiled grammar, if the language has one.
-    pub(crate) fn grammar(self) -> Option<&'static Grammar> {
-        GRAMMARS[self.index()]
-            .get_or_init(|| ROWS[self.index()].syntax.as_ref().map(Grammar::compile))
-            .as_ref()
-    }
-}
-
-impl Grammar {
-    fn compile(syntax: &Syntax) -> Self {
-        let language = (syntax.grammar)();
-        let mut lists: Vec<(&str, Vec<Compiled>)> = Vec::new();
-        let has = |rule: &&Rule| language.id_for_node_kind(rule.node, true) != 0;
-        let declared = DECLARED.iter().filter(has);
-        for rule in syntax.rules.iter().copied().flatten().chain(declared) {
-            let compiled = Compiled {
-                when: condition(&language, rule.when),
-                defined: Defined { kind: rule.kind, name: rule.name, declared: rule.declared },
-            };
-            match lists.iter_mut().find(|(node, _)| *node == rule.node) {
-                Some((_, list)) => list.push(compiled),
-                None => lists.push((rule.node, vec![compiled])),
-            }
-        }
-        let role_of = |name: &str| {
-            if let Some(at) = lists.iter().position(|(node, _)| *node == name) {
-                Role::Definition(at)
-            } else if syntax.comments.contains(&name) {
-                Role::Comment
-            } else if syntax.attributes.contains(&name) {
-                Role::Attribute
-            } else if IMPORTS.contains(&name) {
-                Role::Import
-            } else if syntax.wrappers.contains(&name) {
-                Role::Wrapper
-            } else if syntax.transparent.contains(&name) {
-                Role::Transparent
-            } else if syntax.macros.is_some_and(|[call, _]| call == name) {
-                Role::MacroCall
-            } else if syntax.macros.is_some_and(|[_, block]| block == name) {
-                Role::MacroBlock
-            } else {
-                Role::Plain
-            }
-        };
-        let by_kind = (0..language.node_kind_count())
-            .map(|id| u16::try_from(id).unwrap_or(0))
-            .map(|id| match language.node_kind_for_id(id) {
-                Some(name) if language.node_kind_is_named(id) => role_of(name),
-                _ => Role::Plain,
-            })
-            .collect();
-        let body = field(&language, "body");
-        let rules = lists.into_iter().map(|(_, list)| list).collect();
-        let &Syntax { separator, ascii, docstrings, .. } = syntax;
-        Self { language, separator, ascii, docstrings, roles: by_kind, rules, body }
+    /// Makes the node the head of what follows it, up to the next such head of this level or a
+    /// lower one: `namespace a.b;`, a heading.
+    pub const fn rest(mut self, level: u8) -> Self {
+        self.defined.rest = Some(level);
+        self
     }
 
-    /// What `node` means.
-    pub(super) fn role(&self, node: Node) -> Role {
-        match self.roles.get(usize::from(node.kind_id())) {
-            Some(&role) => role,
-            // What the parser could not place still holds definitions.
-            None => Role::Transparent,
-        }
-    }
-
-    /// The field `body` of `node`.
-    pub(super) fn body<'n>(&self, node: Node<'n>) -> Option<Node<'n>> {
-        node.child_by_field_id(self.body)
-    }
-
-    /// What `node` defines, if rule list `rules` makes it a definition.
-    pub(super) fn definition(&self, rules: usize, node: Node) -> Option<Defined> {
-        let rule = self.rules[rules].iter().find(|rule| match &rule.when {
-            Condition::Always => true,
-            Condition::Has(field) => node.child_by_field_id(*field).is_some(),
-            Condition::Is(field, kinds) => {
-                node.child_by_field_id(*field).is_some_and(|child| kinds.contains(&child.kind_id()))
-            }
-            Condition::Nested(outer, inner) => node
-                .child_by_field_id(*outer)
-                .is_some_and(|child| child.child_by_field_id(*inner).is_some()),
-            Condition::Headed(field) => {
-                node.named_child(0).is_some_and(|child| child.child_by_field_id(*field).is_some())
-            }
-        })?;
-        Some(rule.defined)
-    }
-}
-
-fn field(language: &tree_sitter::Language, name: &str) -> u16 {
-    language.field_id_for_name(name).map_or(0, std::num::NonZero::get)
-}
-
-fn condition(language: &tree_sitter::Language, when: When) -> Condition {
-    match when {
-        When::Always => Condition::Always,
-        When::Has(name) => Condition::Has(field(language, name)),
-        When::Headed(name) => Condition::Headed(field(language, name)),
-        When::Nested(outer, inner) => {
-            Condition::Nested(field(language, outer), field(language, inner))
-        }
-        When::Is(name, kinds) => {
-            let ids = kinds.iter().map(|kind| language.id_for_node_kind(kind, true)).collect();
-            Condition::Is(field(language, name), ids)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A misspelt node kind or field would silently never apply.
-    #[test]
-    fn rows_name_only_what_their_grammars_have() {
-        let mut checked = 0;
-        for row in ROWS {
-            let Some(syntax) = &row.syntax else { continue };
-            let language = (syntax.grammar)();
-            let kind = |name: &str| {
-                assert!(language.id_for_node_kind(name, true) != 0, "{}: no {name}", row.name);
-            };
-            let has_field = |name: &str| {
-                assert!(field(&language, name) != 0, "{}: no field {name}", row.name);
-            };
-            for list in [syntax.comments, syntax.attributes, syntax.wrappers, syntax.transparent] {
-                for name in list {
-                    kind(name);
-                }
-            }
-            syntax.macros.iter().flatten().for_each(|name| kind(name));
-            for rule in syntax.rules.iter().copied().flatten() {
-                kind(rule.node);
-                match rule.when {
-                    When::Always => {}
-                    When::Has(name) | When::Headed(name) => has_field(name),
-                    When::Is(name, kinds) => {
-                        has_field(name);
-                        for name in kinds {
-                            kind(name);
-                        }
-                    }
-                    When::Nested(outer, inner) => [outer, inner].into_iter().for_each(has_field),
-                }
-                match rule.name {
-                    Name::Field(name) | Name::Head(name) => has_field(name),
-                    Name::Nested(outer, inner) => [outer, inner].into_iter().for_each(has_field),
-                    Name::Declarator => has_field("declarator"),
-                    Name::Receiver => has_field("receiver"),
-                    Name::Heading => has_field("heading_content"),
-                    Name::Fixed(_) => {}
-                }
-                checked += 1;
-            }
-        }
-        assert!(checked > 50, "found only {checked} rules");
+    /// Makes its name stand alone, whatever it is in.
+    pub const fn absolute(mut self) -> Self {
+        self.defined.absolute = true;
+        self
     }
 }

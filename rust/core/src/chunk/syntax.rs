@@ -9,15 +9,17 @@ use std::ops::Range;
 use tree_sitter::{Node, Tree};
 
 use super::Kind;
-use super::budget::{MAX_CHUNK, MAX_DOCUMENTED, MIN_OWN};
+use super::budget::{MAX_CHUNK, MIN_OWN};
 use super::definitions::{
-    Comments, Definition, Found, Scope, body, docstring, signature, within_lines,
+    Comments, Definition, Found, Scope, body, docstring, extent, signature, within_lines,
 };
+use super::emit::Emitter;
+use super::grammar::{Grammar, Role};
 use super::lines::Lines;
-use super::names::macro_name;
+use super::names::{Namespaces, macro_name};
 use super::pack::{Sort, Unit};
 use super::parse::parse;
-use super::rules::{Defined, Grammar, Name, Role};
+use super::rules::Defined;
 use crate::cancel::Cancel;
 use crate::error::Result;
 
@@ -41,31 +43,48 @@ pub(super) fn units(lines: &Lines, grammar: &Grammar, cancel: &Cancel) -> Result
         lines,
         grammar,
         scopes: vec![Scope::file(Kind::Module)],
-        units: Vec::new(),
+        emitter: Emitter::new(lines),
         definitions: Vec::new(),
         documentation: Comments::default(),
-        comments: None,
         macro_call: None,
-        covered: 0,
+        namespaces: Namespaces::of(lines.text),
     };
     walk.run(&tree);
-    Ok(Some(Parsed { scopes: walk.scopes, units: walk.units, definitions: walk.definitions }))
+    let Walk { scopes, emitter, definitions, .. } = walk;
+    Ok(Some(Parsed { scopes, units: emitter.finish(), definitions }))
 }
 
 /// A node whose children are being visited.
 struct Frame<'n> {
-    /// Scope of the children.
+    /// Scope of the next child.
     scope: usize,
     /// A descendant to be opened whatever its size: the definition inside a wrapper, then its
     /// body.
     target: Option<Node<'n>>,
     /// Whether the children are in units already, and only definitions are looked for.
     whole: bool,
+    /// Scope of the children before any head among them.
+    base: usize,
+    /// Levels and scopes of the heads that the next child is under.
+    heads: Vec<(u8, usize)>,
+    /// Whether a head inside holds for what follows outside too.
+    shared: bool,
 }
 
 impl<'n> Frame<'n> {
+    /// The inside of a definition, to be cut.
     fn open(scope: usize, target: Option<Node<'n>>) -> Self {
-        Self { scope, target, whole: false }
+        Self { scope, target, whole: false, base: scope, heads: Vec::new(), shared: false }
+    }
+
+    /// The inside of a definition that is in a unit.
+    fn whole(scope: usize, target: Option<Node<'n>>) -> Self {
+        Self { whole: true, ..Self::open(scope, target) }
+    }
+
+    /// The inside of a child that is no definition.
+    fn further(&self, target: Option<Node<'n>>) -> Self {
+        Self { target, heads: self.heads.clone(), shared: true, ..*self }
     }
 }
 
@@ -77,21 +96,26 @@ struct Candidate<'n> {
     defined: Defined,
 }
 
+/// What a definition is called.
+struct Named {
+    kind: Kind,
+    /// Its qualified name.
+    symbol: String,
+    /// Whether it has a name of its own.
+    own: bool,
+}
+
 struct Walk<'a> {
     lines: &'a Lines<'a>,
     grammar: &'a Grammar,
     scopes: Vec<Scope>,
-    units: Vec<Unit>,
+    emitter: Emitter<'a>,
     definitions: Vec<Found>,
     documentation: Comments,
-    /// Comments and attributes waiting for what follows them; true if blank lines between do
-    /// not matter.
-    comments: Option<(Range<usize>, bool)>,
-    /// Name and call of the definition that the last unit begins if it is a macro's call and a
+    /// Name and call of the definition that the last node begins if it is a macro's call and a
     /// block follows.
     macro_call: Option<(String, Found)>,
-    /// Lines before this one are in units.
-    covered: usize,
+    namespaces: Namespaces<'a>,
 }
 
 impl Walk<'_> {
@@ -101,18 +125,24 @@ impl Walk<'_> {
         let mut more = cursor.goto_first_child();
         while more {
             let node = cursor.node();
-            if let Some(frame) = self.visit(node, &frames[frames.len() - 1]) {
+            let around = frames.len() - 1;
+            if let Some(frame) = self.visit(node, &mut frames[around]) {
                 if cursor.goto_first_child() {
                     frames.push(frame);
                     continue;
                 }
                 if !frame.whole {
-                    self.emit_loose(self.lines_of(node), frame.scope);
+                    self.emitter.commented(self.lines.of(node), frame.scope, Sort::Code);
                 }
             }
             while !cursor.goto_next_sibling() {
-                if let Some(Frame { scope, .. }) = frames.pop() {
-                    self.flush_comments(scope);
+                if let Some(Frame { scope, whole, heads, shared, .. }) = frames.pop() {
+                    if !whole {
+                        self.emitter.flush(scope);
+                    }
+                    if let Some(around) = frames.last_mut().filter(|_| shared) {
+                        (around.scope, around.heads) = (scope, heads);
+                    }
                 }
                 if frames.is_empty() || !cursor.goto_parent() {
                     more = false;
@@ -120,74 +150,78 @@ impl Walk<'_> {
                 }
             }
         }
-        self.flush_comments(0);
-        self.cover(self.lines.len(), 0);
     }
 
     /// Turns `node` into units, or returns the frame for opening it.
-    fn visit<'n>(&mut self, node: Node<'n>, frame: &Frame<'n>) -> Option<Frame<'n>> {
+    fn visit<'n>(&mut self, node: Node<'n>, frame: &mut Frame<'n>) -> Option<Frame<'n>> {
         if node.start_byte() == node.end_byte() {
             return None;
         }
-        let (scope, whole) = (frame.scope, frame.whole);
         if let Some(target) = frame.target {
             if node == target {
-                return Some(Frame { scope, target: self.grammar.body(node), whole });
+                return Some(frame.further(self.grammar.body(node)));
             }
             if node.start_byte() <= target.start_byte() && target.end_byte() <= node.end_byte() {
-                return Some(Frame { scope, target: Some(target), whole });
+                return Some(frame.further(Some(target)));
             }
         }
-        let lines = self.lines_of(node);
+        let lines = self.lines.of(node);
         let role = self.grammar.role(node);
         match role {
             Role::Comment => self.documentation.comment(node.byte_range(), &lines),
             Role::Attribute => self.documentation.attribute(&lines),
             _ => {}
         }
-        if whole {
-            return self.look_into(node, role, &lines, scope);
+        if frame.whole {
+            return self.look_into(node, role, &lines, frame);
         }
+        let scope = frame.scope;
         let code = self.scopes[scope].kind.is_code();
+        if matches!(role, Role::Comment | Role::Attribute) {
+            self.emitter.hold(lines, role == Role::Attribute, scope);
+            return None;
+        }
+        let macro_call = self.macro_call.take();
         match role {
-            Role::Comment | Role::Attribute => {
-                self.hold_comments(lines, role == Role::Attribute, scope);
-                return None;
-            }
             Role::Definition(_) | Role::Wrapper => {
                 if let Some(candidate) = self.definition(node, role) {
-                    let Defined { kind, declared, .. } = candidate.defined;
+                    let Defined { kind, declared, rest, .. } = candidate.defined;
+                    if let Some(level) = rest {
+                        self.head(candidate, level, lines, frame);
+                        return None;
+                    }
                     let small = self.lines.size(&lines) < MIN_OWN;
                     let short = kind.needs_lines() && lines.len() == 1;
-                    if !declared && !short && !(small && (code || kind == Kind::Constant)) {
+                    if !declared && !short && !(small && (code || kind.needs_size())) {
                         return self.define(candidate, scope);
                     }
                     if !code {
-                        return self.declare(candidate, lines, scope);
+                        return self.declare(candidate, scope);
                     }
                 }
             }
             Role::Import => {
                 self.documentation.code(&lines);
-                self.emit_commented(lines, scope, Sort::Import);
+                self.emitter.commented(lines, scope, Sort::Import);
                 return None;
             }
             Role::MacroCall if !code => {
-                return self.call_macro(node, lines, scope);
+                self.call_macro(node, lines, scope);
+                return None;
             }
             Role::MacroBlock if !code => {
-                if let Some((name, found)) = self.macro_call.take() {
-                    return self.define_by_macro(lines, name, found, scope);
+                if let Some((name, found)) = macro_call {
+                    return self.define_by_macro(&lines, name, found, scope);
                 }
             }
-            Role::Plain | Role::Transparent | Role::MacroCall | Role::MacroBlock => {}
+            _ => {}
         }
-        let transparent = matches!(role, Role::Transparent | Role::Wrapper);
+        let transparent = self.grammar.is_transparent(role);
         if self.lines.size(&lines) > MAX_CHUNK || (transparent && !code && lines.len() > 1) {
-            return Some(Frame::open(scope, None));
+            return Some(frame.further(None));
         }
         self.documentation.code(&lines);
-        self.emit_loose(lines, scope);
+        self.emitter.commented(lines, scope, Sort::Code);
         None
     }
 
@@ -197,34 +231,68 @@ impl Walk<'_> {
         node: Node<'n>,
         role: Role,
         lines: &Range<usize>,
-        scope: usize,
+        frame: &mut Frame<'n>,
     ) -> Option<Frame<'n>> {
-        match role {
-            Role::Comment | Role::Attribute => return None,
-            Role::Transparent => return Some(Frame { whole: true, ..Frame::open(scope, None) }),
-            Role::Definition(_) | Role::Wrapper => {
-                if let Some(candidate) = self.definition(node, role) {
-                    let documented = self.documentation.code(lines);
-                    let (kind, symbol, signature) = self.list(candidate, documented, scope);
-                    self.scopes.push(Scope { kind, symbol, parent: scope, signature });
-                    return self.inside(candidate, self.scopes.len() - 1);
-                }
-                if role == Role::Wrapper {
-                    return Some(Frame { whole: true, ..Frame::open(scope, None) });
-                }
+        if matches!(role, Role::Comment | Role::Attribute) {
+            return None;
+        }
+        if let Some(candidate) = self.definition(node, role) {
+            if let Some(level) = candidate.defined.rest {
+                self.head(candidate, level, lines.clone(), frame);
+                return None;
             }
-            Role::Plain | Role::Import | Role::MacroCall | Role::MacroBlock => {}
+            let (lines, following) = extent(self.lines, self.grammar, candidate.outer);
+            let documented = self.documentation.code(&lines);
+            let named = self.named(candidate, frame.scope);
+            if self.grammar.syntax.clauses && self.is_again(&named, frame.scope) {
+                return None;
+            }
+            let scope = self.list(candidate, named, documented, frame.scope);
+            return self.inside(candidate, scope, following);
+        }
+        if self.grammar.is_transparent(role) {
+            return Some(frame.further(None));
         }
         self.documentation.code(lines);
         None
     }
 
-    /// The frame for listing what is defined in a definition, unless it is code.
-    fn inside<'n>(&self, candidate: Candidate<'n>, scope: usize) -> Option<Frame<'n>> {
+    /// Puts `candidate` and what follows it into a scope of their own.
+    fn head(&mut self, candidate: Candidate, level: u8, lines: Range<usize>, frame: &mut Frame) {
+        let documented = self.documentation.code(&lines);
+        if !frame.whole {
+            self.emitter.flush_others(lines.start, frame.scope);
+        }
+        frame.heads.retain(|(outer, _)| *outer < level);
+        let parent = frame.heads.last().map_or(frame.base, |&(_, scope)| scope);
+        let named = self.named(candidate, parent);
+        frame.scope = self.list(candidate, named, documented, parent);
+        frame.heads.push((level, frame.scope));
+        if !frame.whole {
+            self.emitter.commented(lines, frame.scope, Sort::Code);
+        }
+    }
+
+    /// The frame for listing what is defined in the definition that is scope `scope`, unless it is
+    /// code. `following` are comments at its end that are of what follows.
+    fn inside<'n>(
+        &mut self,
+        candidate: Candidate<'n>,
+        scope: usize,
+        following: Option<Node>,
+    ) -> Option<Frame<'n>> {
         if self.scopes[scope].kind.is_code() {
+            self.document(following);
             return None;
         }
-        Some(Frame { whole: true, ..Frame::open(scope, self.target(candidate)) })
+        Some(Frame::whole(scope, self.target(candidate)))
+    }
+
+    /// Takes note of comments that are read before their turn.
+    fn document(&mut self, comments: Option<Node>) {
+        if let Some(node) = comments {
+            self.documentation.comment(node.byte_range(), &self.lines.of(node));
+        }
     }
 
     /// What of a definition is to be opened whatever its size.
@@ -233,19 +301,20 @@ impl Walk<'_> {
         if inner == outer { body(self.grammar, outer, defined.kind) } else { Some(inner) }
     }
 
-    /// Adds a definition to the list; returns its kind, its qualified name and its signature.
+    /// Adds a definition to the list and the scope that it is; returns the index of the scope.
     fn list(
         &mut self,
         candidate: Candidate,
+        named: Named,
         documented: Range<usize>,
         parent: usize,
-    ) -> (Kind, String, Range<usize>) {
-        let Candidate { outer, inner, defined: Defined { kind, name, .. } } = candidate;
-        let (kind, symbol, own) = self.name(inner, kind, name, parent);
-        let signature = signature(self.lines.text, self.grammar, outer, inner, kind);
+    ) -> usize {
+        let Candidate { outer, inner, defined } = candidate;
+        let Named { kind, symbol, own } = named;
+        let signature = signature(self.lines.text, self.grammar, outer, inner, defined.kind);
         if own {
             let docstring =
-                self.grammar.docstrings.then(|| docstring(self.grammar, inner)).flatten();
+                self.grammar.syntax.docstrings.then(|| docstring(self.grammar, inner)).flatten();
             self.definitions.push(Found {
                 definition: Definition {
                     symbol: symbol.clone(),
@@ -257,7 +326,16 @@ impl Walk<'_> {
                 parent,
             });
         }
-        (kind, symbol, signature)
+        self.scopes.push(Scope { kind, symbol, parent, signature });
+        self.scopes.len() - 1
+    }
+
+    /// Whether the last definition is called so too, in the same scope.
+    fn is_again(&self, named: &Named, parent: usize) -> bool {
+        self.definitions.last().is_some_and(|last| {
+            last.parent == parent
+                && (last.definition.kind, &last.definition.symbol) == (named.kind, &named.symbol)
+        })
     }
 
     /// The definition that `node` is or wraps.
@@ -282,41 +360,45 @@ impl Walk<'_> {
         let Role::Definition(rules) = role else {
             return None;
         };
-        let defined = self.grammar.definition(rules, node)?;
+        let defined = self.grammar.definition(rules, node, self.lines.text)?;
         Some(Candidate { outer, inner: node, defined })
     }
 
     /// Emits a definition whole, or returns the frame for opening it.
     fn define<'n>(&mut self, candidate: Candidate<'n>, parent: usize) -> Option<Frame<'n>> {
-        let lines = self.lines_of(candidate.outer);
+        let (lines, following) = extent(self.lines, self.grammar, candidate.outer);
         let documented = self.documentation.code(&lines);
-        let (kind, symbol, signature) = self.list(candidate, documented, parent);
-        let scope = self.scopes.len();
-        self.scopes.push(Scope { kind, symbol, parent, signature });
-        let with_comments = self.comments_before(lines.start).unwrap_or(lines.start)..lines.end;
-        let limit = if self.lines.size(&lines) <= MAX_CHUNK { MAX_DOCUMENTED } else { MAX_CHUNK };
-        if self.lines.size(&with_comments) <= limit {
-            self.comments = self.comments.take().filter(|_| with_comments.start == lines.start);
-            self.flush_comments(parent);
-            self.emit(Unit { lines: with_comments, scope, sort: Sort::Whole }, parent);
-            return self.inside(candidate, scope);
+        let named = self.named(candidate, parent);
+        let Self { scopes, emitter, .. } = self;
+        let same = |scope: usize| {
+            let Scope { kind, symbol, .. } = &scopes[scope];
+            (*kind, symbol) == (named.kind, &named.symbol)
+        };
+        if self.grammar.syntax.clauses && emitter.join_clause(&lines, same) {
+            self.hold(following, parent);
+            self.document(following);
+            return None;
         }
-        if with_comments.start == lines.start {
-            self.flush_comments(parent);
+        let scope = self.list(candidate, named, documented, parent);
+        if self.emitter.whole(&lines, scope, parent) {
+            self.hold(following, parent);
+            return self.inside(candidate, scope, following);
         }
         Some(Frame::open(scope, self.target(candidate)))
     }
 
+    /// Keeps comments at the end of a definition for what follows it.
+    fn hold(&mut self, comments: Option<Node>, scope: usize) {
+        if let Some(node) = comments {
+            self.emitter.hold(self.lines.of(node), false, scope);
+        }
+    }
+
     /// Emits a macro's call, and keeps it in mind: a block may follow.
-    fn call_macro<'n>(
-        &mut self,
-        node: Node<'n>,
-        lines: Range<usize>,
-        scope: usize,
-    ) -> Option<Frame<'n>> {
+    fn call_macro(&mut self, node: Node, lines: Range<usize>, scope: usize) {
         let doc = self.documentation.code(&lines);
-        self.emit_loose(lines, scope);
-        let name = macro_name(node, self.lines.text)?;
+        self.emitter.commented(lines, scope, Sort::Code);
+        let Some(name) = macro_name(node, self.lines.text) else { return };
         let signature = within_lines(self.lines.text, node.byte_range(), Some(node.end_byte()));
         let definition = Definition {
             symbol: name.clone(),
@@ -326,145 +408,58 @@ impl Walk<'_> {
             doc,
         };
         self.macro_call = Some((name, Found { definition, parent: scope }));
-        None
     }
 
     /// Lists a definition that is no chunk of its own.
-    fn declare<'n>(
-        &mut self,
-        candidate: Candidate<'n>,
-        lines: Range<usize>,
-        scope: usize,
-    ) -> Option<Frame<'n>> {
+    fn declare<'n>(&mut self, candidate: Candidate<'n>, parent: usize) -> Option<Frame<'n>> {
+        let (lines, following) = extent(self.lines, self.grammar, candidate.outer);
         let documented = self.documentation.code(&lines);
-        self.list(candidate, documented, scope);
+        let named = self.named(candidate, parent);
+        self.list(candidate, named, documented, parent);
         if lines.len() > 1 && self.lines.size(&lines) > MAX_CHUNK {
-            return Some(Frame::open(scope, self.target(candidate)));
+            return Some(Frame::open(parent, self.target(candidate)));
         }
-        self.emit_commented(lines, scope, Sort::Listed);
+        self.emitter.commented(lines, parent, Sort::Listed);
+        self.hold(following, parent);
+        self.document(following);
         None
     }
 
     /// Joins a macro's block to the call before it.
     fn define_by_macro<'n>(
         &mut self,
-        block: Range<usize>,
+        block: &Range<usize>,
         name: String,
         found: Found,
         parent: usize,
     ) -> Option<Frame<'n>> {
         let scope = self.scopes.len();
+        let fits = self.emitter.join_block(block, scope, parent)?;
         let signature = found.definition.signature.clone();
         self.scopes.push(Scope { kind: Kind::Function, symbol: name, parent, signature });
-        let call = self.units.last_mut().filter(|call| {
-            call.lines.end >= block.start && call.scope == parent && call.sort != Sort::Whole
-        })?;
-        call.scope = scope;
         self.definitions.push(found);
-        self.documentation.code(&block);
-        if self.lines.size(&(call.lines.start..block.end)) > MAX_CHUNK {
-            return Some(Frame::open(scope, None));
-        }
-        call.sort = Sort::Whole;
-        call.lines.end = block.end;
-        self.covered = block.end;
-        None
+        self.documentation.code(block);
+        (!fits).then(|| Frame::open(scope, None))
     }
 
-    /// Kind and qualified name of `node`, and whether it has a name of its own.
-    fn name(&self, node: Node, kind: Kind, name: Name, parent: usize) -> (Kind, String, bool) {
-        let parent = &self.scopes[parent];
-        let separator = self.grammar.separator;
-        let name = name.read(node, self.lines.text);
-        let qualified = separator == "::" && name.contains(separator);
-        let method = kind == Kind::Function && (parent.kind.has_methods() || qualified);
+    /// What a definition in scope `parent` is called.
+    fn named(&self, candidate: Candidate, parent: usize) -> Named {
+        let Defined { kind, name, absolute, .. } = candidate.defined;
+        let around = &self.scopes[if absolute { 0 } else { parent }];
+        let separator = self.grammar.syntax.separator;
+        let name = name.read(candidate.inner, self.lines.text);
+        let owner = name.rsplit_once(separator).filter(|_| separator == "::");
+        let qualified = owner.is_some_and(|(owner, _)| !self.namespaces.contain(owner));
+        let method = kind == Kind::Function && (around.kind.has_methods() || qualified);
         let kind = if method { Kind::Method } else { kind };
-        let symbol = match (parent.symbol.as_str(), name.as_str()) {
+        // `a, b = f()` and `a[0] = 1` give a name to nothing.
+        let pattern = kind == Kind::Constant && name.contains([' ', '[', '(', '{']);
+        let own = !name.is_empty() && !pattern;
+        let symbol = match (around.symbol.as_str(), name.as_str()) {
             (outer, "") => outer.to_owned(),
             ("", name) => name.to_owned(),
             (outer, name) => format!("{outer}{separator}{name}"),
         };
-        // `a, b = f()` and `a[0] = 1` give a name to nothing.
-        let pattern = kind == Kind::Constant && name.contains([' ', '[', '(', '{']);
-        (kind, symbol, !name.is_empty() && !pattern)
-    }
-
-    /// The lines of `node`. A node that ends at the start of a line does not reach into it.
-    fn lines_of(&self, node: Node) -> Range<usize> {
-        let (start, end) = (node.start_position(), node.end_position());
-        let last = if end.column == 0 && end.row > start.row { end.row } else { end.row + 1 };
-        start.row.min(self.lines.len() - 1)..last.min(self.lines.len())
-    }
-
-    /// Keeps comments for what follows them.
-    fn hold_comments(&mut self, lines: Range<usize>, attribute: bool, scope: usize) {
-        if lines.start < self.covered {
-            // A comment behind code on the same line belongs to that code.
-            self.emit_loose(lines, scope);
-            return;
-        }
-        let start = self.comments_before(lines.start);
-        if start.is_none() {
-            self.flush_comments(scope);
-        }
-        let sticky = attribute || self.comments.take().is_some_and(|(_, sticky)| sticky);
-        self.comments = Some((start.unwrap_or(lines.start)..lines.end, sticky));
-    }
-
-    /// Where held comments that belong to line `start` begin.
-    fn comments_before(&self, start: usize) -> Option<usize> {
-        let (held, sticky) = self.comments.as_ref()?;
-        (held.end >= start || *sticky).then_some(held.start)
-    }
-
-    fn flush_comments(&mut self, scope: usize) {
-        if let Some((lines, attribute)) = self.comments.take() {
-            let sort = if attribute { Sort::Code } else { Sort::Comment };
-            self.emit(Unit { lines, scope, sort }, scope);
-        }
-    }
-
-    fn emit_loose(&mut self, lines: Range<usize>, scope: usize) {
-        self.emit_commented(lines, scope, Sort::Code);
-    }
-
-    /// Emits `lines`, with the comments that belong to them.
-    fn emit_commented(&mut self, lines: Range<usize>, scope: usize, sort: Sort) {
-        let start = self.comments_before(lines.start);
-        if start.is_some() {
-            self.comments = None;
-        } else {
-            self.flush_comments(scope);
-        }
-        let lines = start.unwrap_or(lines.start)..lines.end;
-        self.emit(Unit { lines, scope, sort }, scope);
-    }
-
-    /// Appends a unit; lines it shares with the one before join the two.
-    fn emit(&mut self, unit: Unit, around: usize) {
-        self.macro_call = None;
-        self.cover(unit.lines.start, around);
-        if unit.lines.start >= self.covered {
-            self.covered = unit.lines.end;
-            self.units.push(unit);
-        } else if let Some(last) = self.units.last_mut() {
-            if unit.sort == Sort::Whole && last.sort != Sort::Whole || last.scope == 0 {
-                last.scope = unit.scope;
-            }
-            last.sort = last.sort.with(unit.sort);
-            last.lines.start = last.lines.start.min(unit.lines.start);
-            last.lines.end = last.lines.end.max(unit.lines.end);
-            self.covered = self.covered.max(unit.lines.end);
-        }
-    }
-
-    /// Puts non-blank lines before `line` that no node has claimed into a unit.
-    fn cover(&mut self, line: usize, scope: usize) {
-        if line > self.covered {
-            if let Some(lines) = self.lines.trim(&(self.covered..line)) {
-                self.units.push(Unit::loose(lines, scope));
-            }
-            self.covered = line;
-        }
+        Named { kind, symbol, own }
     }
 }
