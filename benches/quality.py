@@ -1,6 +1,7 @@
 """Search quality on a set of queries with known answers.
 
-    python benches/quality.py QUERIES QRELS CORPUS [--field text_title] [--ablate] [--runs FOLDER]
+    python benches/quality.py QUERIES QRELS CORPUS [--field text_title] [--floor] [--ablate]
+                              [--runs FOLDER] [--indexes FOLDER]
 
 QUERIES  JSON lines: `id`, the query in `--field` (default: text), perhaps `package`.
 QRELS    tab-separated: query id, document id, relevance.
@@ -11,7 +12,9 @@ A document is a file: its id is `package/path`, or the name of the function's fi
 extension. The best place of a file among the hits counts. Printed are, for each mode, NDCG@10,
 MRR@10, Recall@10 and Hit@5 over all queries and as the mean of packages, then hybrid against each
 arm alone: the mean paired difference with a 95 % bootstrap interval and the p-value of a sign-flip
-test. `--ablate` takes out each signal of the ranking in turn and prints the same difference.
+test. `--floor` also searches with plain BM25 over whole files (k1 1.2, b 0.75, the path as first
+line, identifiers beside their parts) and compares hybrid with that. `--ablate` takes out each signal
+of the ranking in turn and prints the same difference.
 `--runs` writes one ranked list a mode (query id, document id, rank, score).
 """
 
@@ -24,14 +27,14 @@ import os
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hybridx import Index
+from hybridx import Index, _core
 from hybridx.ranking.weights import BASE, Weights
 
 if TYPE_CHECKING:
@@ -119,6 +122,55 @@ def ranked_files(
     return list(found.items())
 
 
+class Floor:
+    """BM25 over whole files, as plain as it can be."""
+
+    def __init__(self, corpus: Corpus, package: str) -> None:
+        """Reads every file of the package."""
+        root = corpus.folder / package
+        files = sorted(path for path in root.rglob("*") if path.is_file())
+        names = [path.relative_to(root).as_posix() for path in files]
+        self.documents = [corpus.document(package, name) for name in names]
+        texts = (path.read_text("utf-8", "replace") for path in files)
+        counts = [
+            Counter(terms(f"{name}\n{text}")) for name, text in zip(names, texts, strict=True)
+        ]
+        self._postings: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for number, count in enumerate(counts):
+            for term, often in count.items():
+                self._postings[term].append((number, often))
+        lengths = np.array([sum(count.values()) for count in counts], float)
+        self._norms = 1.2 * (0.25 + 0.75 * lengths / lengths.mean())
+
+    def search(self, text: str) -> list[tuple[str, float]]:
+        """The best documents and their scores."""
+        scores = np.zeros(len(self.documents))
+        for term, often in Counter(terms(text)).items():
+            postings = self._postings.get(term, [])
+            rarity = math.log(1 + (len(scores) - len(postings) + 0.5) / (len(postings) + 0.5))
+            for number, count in postings:
+                scores[number] += often * rarity * count * 2.2 / (count + self._norms[number])
+        best = np.argsort(-scores, kind="stable")[:HITS]
+        return [(self.documents[number], float(scores[number])) for number in best]
+
+
+def terms(text: str) -> list[str]:
+    """Terms, compounds among them."""
+    return [term.removeprefix("+") for term in _core.analyze(text).split()]
+
+
+def run_floor(corpus: Corpus, queries: Sequence[Query]) -> NDArray[np.float64]:
+    """Metrics of each query with plain BM25."""
+    floors: dict[str, Floor] = {}
+    rows = []
+    for query in queries:
+        if query.package not in floors:
+            floors[query.package] = Floor(corpus, query.package)
+        found = floors[query.package].search(query.text)
+        rows.append(scored(query, [document for document, _ in found]))
+    return np.array(rows)
+
+
 def scored(query: Query, ranked: Sequence[str]) -> list[float]:
     """The metrics of one query, in the order of `METRICS`."""
     gains = [query.relevant.get(document, 0.0) for document in ranked[:TOP]]
@@ -198,6 +250,7 @@ def main() -> None:
     parser.add_argument("qrels", type=Path)
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--field", default="text")
+    parser.add_argument("--floor", action="store_true")
     parser.add_argument("--ablate", action="store_true")
     parser.add_argument("--runs", type=Path)
     parser.add_argument("--indexes", type=Path, help="keep the indexes in this folder")
@@ -220,7 +273,12 @@ def main() -> None:
             if options.runs:
                 options.runs.mkdir(parents=True, exist_ok=True)
                 write_run(options.runs / f"{mode}.tsv", queries, lists)
+        if options.floor:
+            floor = run_floor(corpus, queries)
+            print_row("floor", queries, floor)
         print("\nNDCG@10, paired")
+        if options.floor:
+            print(f"  hybrid - floor    {paired(results['hybrid'][:, 0], floor[:, 0])}")
         for mode in ("lexical", "semantic"):
             print(f"  hybrid - {mode:8} {paired(results['hybrid'][:, 0], results[mode][:, 0])}")
         if options.ablate:

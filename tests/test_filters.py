@@ -181,3 +181,65 @@ def test_filtering_does_not_change_the_order(shared: Index) -> None:
         assert sorted(one) == sorted(other)
         if mode != "hybrid":
             assert one == other, f"{mode}: a filter reorders what it keeps"
+
+
+DEFINED = {
+    "src/pool.py": "class ConnectionPool:\n    # Keeps connections.\n    size = 3\n",
+    "src/use.py": "from pool import ConnectionPool\n\nconnection_pool = ConnectionPool()\n",
+    "web/pool.js": "function open() {\n  return new ConnectionPool(3);\n}\n",
+    "docs/pool.md": "# Pools\n\nA ConnectionPool keeps connections.\n",
+}
+
+
+@pytest.fixture(scope="module")
+def defined(tmp_path_factory: pytest.TempPathFactory) -> Index:
+    """A name that is defined in one file and used in files of other languages and folders."""
+    index = open_index(Tree(tmp_path_factory.mktemp("defined") / "tree", DEFINED))
+    updated(index)
+    return index
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("query", ["ConnectionPool", "ConnectionPool()", "src/pool.py", "pool.py"])
+def test_no_definition_and_no_file_name_gets_past_a_filter(
+    defined: Index, mode: Mode, query: str
+) -> None:
+    """What is searched for by name is not searched for outside the filter."""
+    if mode != "semantic":
+        assert defined.search(query, 1, mode=mode)[0].path == "src/pool.py"
+    for filters, admitted in (
+        ({"languages": ["javascript"]}, {"web/pool.js"}),
+        ({"languages": ["markdown"]}, {"docs/pool.md"}),
+        ({"paths": ["web/**"]}, {"web/pool.js"}),
+        ({"paths": ["src/use.py"]}, {"src/use.py"}),
+        ({"kinds": ["section"]}, {"docs/pool.md"}),
+        ({"languages": ["no such language"]}, set()),
+        ({"languages": ["javascript"], "paths": ["src/**"]}, set()),
+    ):
+        hits = defined.search(query, ALL, mode=mode, **filters)  # type: ignore[arg-type]
+        assert {hit.path for hit in hits} <= admitted, filters
+        if admitted and query.startswith("Connection"):
+            assert hits, filters
+
+
+def test_languages_go_by_their_aliases_too(defined: Index) -> None:
+    for alias in ("js", "JavaScript"):
+        assert {hit.language for hit in defined.search("pool", languages=[alias])} == {"javascript"}
+
+
+@pytest.mark.parametrize("mode", ["lexical", "hybrid"])
+def test_a_query_that_is_only_quoted_is_found_as_it_is(defined: Index, mode: Mode) -> None:
+    found = {hit.path for hit in defined.search('"new ConnectionPool(3)"', ALL, mode=mode)}
+    assert found == {"web/pool.js"}
+    assert not defined.search('"ConnectionPool new"', ALL, mode=mode).hits
+    both = defined.search('"keeps   CONNECTIONS"', ALL, mode=mode)
+    assert {hit.path for hit in both} == {"src/pool.py", "docs/pool.md"}
+    assert not defined.search('"keeps connections"', mode=mode, languages=["rust"]).hits
+
+
+@pytest.mark.parametrize("mode", ["lexical", "hybrid"])
+def test_a_starred_word_finds_what_starts_with_it(defined: Index, mode: Mode) -> None:
+    first = defined.search("connectionp*", ALL, mode=mode).hits
+    assert {hit.path for hit in first} >= {"src/pool.py", "src/use.py", "web/pool.js"}
+    if mode == "lexical":
+        assert not defined.search("connectionp", ALL, mode=mode).hits
