@@ -13,7 +13,7 @@ extension. The best place of a file among the hits counts. Printed are, for each
 MRR@10, Recall@10 and Hit@5 over all queries and as the mean of packages, then hybrid against each
 arm alone: the mean paired difference with a 95 % bootstrap interval and the p-value of a sign-flip
 test. `--floor` also searches with plain BM25 over whole files (k1 1.2, b 0.75, the path as first
-line, identifiers beside their parts) and compares hybrid with that. `--ablate` takes out each signal
+line, identifiers beside their parts) and compares hybrid with it. `--ablate` takes out each signal
 of the ranking in turn and prints the same difference.
 `--runs` writes one ranked list a mode (query id, document id, rank, score).
 """
