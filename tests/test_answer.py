@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import time
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridx.answer import joined, tokens, within
+from hybridx.answer import Piece, joined, tokens, within
 from hybridx.errors import UsageError
 from hybridx.types import Hit
 from support import ALL, Tree, check_refused, json_of, open_index, run_cli, updated
@@ -22,31 +23,50 @@ if TYPE_CHECKING:
     from hybridx import Index
 
 
+LINE = "é = call()"
+
+
 def hit(rank: int, start: int, end: int, **fields: Any) -> Hit:
-    text = "\n".join(f"line {number}" for number in range(start, end + 1))
+    text = "\n".join(LINE for _ in range(start, end + 1))
     values = {"path": "a.py", "language": "python", "kind": "function", "symbol": "long"} | fields
     return Hit(rank, start_line=start, end_line=end, score=1.0 / rank, text=text, **values)
 
 
-def test_pieces_of_one_definition_that_touch_are_one_hit() -> None:
-    hits = [hit(1, 41, 60), hit(2, 1, 9, symbol="other"), hit(3, 21, 40), hit(4, 61, 80)]
-    first, second = joined(hits)
+def piece(rank: int, start: int, end: int, **fields: Any) -> Piece:
+    """A hit in a file whose lines are all as long as `LINE`."""
+    of = hit(rank, start, end, **fields)
+    offset = (start - 1) * (len(LINE.encode()) + 1)
+    return Piece(of, offset, offset + len(of.text.encode()))
+
+
+def test_pieces_of_one_definition_that_follow_each_other_are_one_hit() -> None:
+    pieces = [piece(1, 41, 60), piece(2, 1, 9, symbol="o"), piece(3, 21, 40), piece(4, 61, 80)]
+    first, second = (each.hit for each in joined(pieces))
     assert (first.rank, first.start_line, first.end_line, first.score) == (1, 21, 80, 1.0)
-    assert first.text.splitlines() == [f"line {number}" for number in range(21, 81)]
-    assert (second.rank, second.symbol) == (2, "other")
+    assert first.text == "\n".join([LINE] * 60)
+    assert (second.rank, second.symbol) == (2, "o")
+
+
+def test_empty_lines_between_pieces_are_kept() -> None:
+    upper, lower = piece(1, 1, 2), piece(2, 4, 5)
+    gap = len(LINE.encode())
+    near = dataclasses.replace(lower, offset=lower.offset - gap, end=lower.end - gap)
+    [whole] = joined([upper, near])
+    assert whole.hit.text == f"{LINE}\n{LINE}\n\n{LINE}\n{LINE}"
+    assert (whole.hit.start_line, whole.hit.end_line) == (1, 5)
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        hit(2, 22, 30),
-        hit(2, 21, 30, symbol="other"),
-        hit(2, 21, 30, path="b.py"),
-        hit(2, 21, 30, kind="class"),
+        piece(2, 22, 30),
+        piece(2, 21, 30, symbol="other"),
+        piece(2, 21, 30, path="b.py"),
+        piece(2, 21, 30, kind="class"),
     ],
 )
-def test_other_hits_stay_apart(other: Hit) -> None:
-    assert joined([hit(1, 11, 20), other]) == [hit(1, 11, 20), other]
+def test_other_hits_stay_apart(other: Piece) -> None:
+    assert joined([piece(1, 11, 20), other]) == [piece(1, 11, 20), other]
 
 
 @given(

@@ -485,6 +485,10 @@ class StoredChunk:
     @property
     def end_line(self) -> int: ...
     @property
+    def offset(self) -> int:
+        """Where it starts in the text of its file, in bytes."""
+
+    @property
     def text(self) -> str: ...
 
 class _Question(Protocol):

@@ -6,6 +6,7 @@ Pure functions over hits.
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,35 +24,63 @@ _LEAST_LINES = 3
 """A hit of which fewer lines fit is left out, unless it is the first."""
 
 
-def joined(hits: Iterable[Hit]) -> list[Hit]:
-    """The hits; pieces of one definition that touch are one, in the place of the best of them."""
-    kept: list[Hit] = []
-    for hit in hits:
-        while (
-            at := next((at for at, other in enumerate(kept) if _touch(other, hit)), None)
-        ) is not None:
-            hit = _union(kept.pop(at), hit)  # noqa: PLW2901 - it grows
-        kept.append(hit)
-    kept.sort(key=lambda hit: hit.rank)
-    return [dataclasses.replace(hit, rank=rank) for rank, hit in enumerate(kept, start=1)]
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A hit, and where its text lies in the text of its file."""
+
+    hit: Hit
+    offset: int
+    """Of its first byte."""
+    end: int
+    """Of the first byte behind it."""
 
 
-def _touch(one: Hit, other: Hit) -> bool:
-    if (one.path, one.symbol, one.kind) != (other.path, other.symbol, other.kind):
+def joined(pieces: Iterable[Piece]) -> list[Piece]:
+    """The pieces, those of one definition that follow each other made one, in the best one's place.
+
+    Hits are numbered anew.
+    """
+    kept: list[Piece] = []
+    for piece in pieces:
+        whole = piece
+        while (at := _neighbour(kept, whole)) is not None:
+            whole = _union(kept.pop(at), whole)
+        kept.append(whole)
+    kept.sort(key=lambda piece: piece.hit.rank)
+    return [
+        dataclasses.replace(piece, hit=dataclasses.replace(piece.hit, rank=rank))
+        for rank, piece in enumerate(kept, start=1)
+    ]
+
+
+def _neighbour(kept: Sequence[Piece], piece: Piece) -> int | None:
+    return next((at for at, other in enumerate(kept) if _touch(other, piece)), None)
+
+
+def _touch(one: Piece, other: Piece) -> bool:
+    """Whether they are pieces of one definition with nothing but empty lines between them."""
+    if (one.hit.path, one.hit.symbol, one.hit.kind) != (
+        other.hit.path,
+        other.hit.symbol,
+        other.hit.kind,
+    ):
         return False
-    first, second = sorted((one, other), key=lambda hit: hit.start_line)
-    return bool(one.symbol) and second.start_line == first.end_line + 1
+    first, second = sorted((one, other), key=lambda piece: piece.offset)
+    newlines = second.hit.start_line - first.hit.end_line
+    return bool(one.hit.symbol) and newlines > 0 and second.offset - first.end == newlines
 
 
-def _union(better: Hit, worse: Hit) -> Hit:
-    first, second = sorted((better, worse), key=lambda hit: hit.start_line)
-    better = min(better, worse, key=lambda hit: hit.rank)
-    return dataclasses.replace(
+def _union(one: Piece, other: Piece) -> Piece:
+    first, second = sorted((one, other), key=lambda piece: piece.offset)
+    better = min(one.hit, other.hit, key=lambda hit: hit.rank)
+    between = "\n" * (second.offset - first.end)
+    hit = dataclasses.replace(
         better,
-        start_line=first.start_line,
-        end_line=second.end_line,
-        text=f"{first.text}\n{second.text}",
+        start_line=first.hit.start_line,
+        end_line=second.hit.end_line,
+        text=f"{first.hit.text}{between}{second.hit.text}",
     )
+    return Piece(hit, first.offset, second.end)
 
 
 def tokens(text: str) -> int:

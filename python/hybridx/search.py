@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hybridx import _core
-from hybridx.answer import joined, within
+from hybridx.answer import Piece, joined, within
 from hybridx.errors import CorruptIndexError, ModelError, UsageError
 from hybridx.ranking import (
     BASE,
@@ -200,15 +200,15 @@ class SearchEngine:
 
     def _joined(self, task: _Task, ranked: Sequence[Ranked], k: int) -> tuple[Hit, ...]:
         """The best `k` hits, pieces of one definition being one."""
-        hits: list[Hit] = []
+        pieces: list[Piece] = []
         taken = 0
-        while len(hits) < k and taken < len(ranked):
-            more = ranked[taken : taken + k - len(hits)]
-            hits = joined([*hits, *self._hits(task, more, taken)])
+        while len(pieces) < k and taken < len(ranked):
+            more = ranked[taken : taken + k - len(pieces)]
+            pieces = joined([*pieces, *self._pieces(task, more, taken)])
             taken += len(more)
-        return tuple(hits)
+        return tuple(piece.hit for piece in pieces)
 
-    def _hits(self, task: _Task, ranked: Sequence[Ranked], before: int) -> Iterator[Hit]:
+    def _pieces(self, task: _Task, ranked: Sequence[Ranked], before: int) -> Iterator[Piece]:
         chunks = self.generation.searcher.fetch([each.candidate.id for each in ranked])
         for place, (each, chunk) in enumerate(zip(ranked, chunks, strict=True), before + 1):
             added = effects(task.question, each, task.weights)
@@ -218,7 +218,7 @@ class SearchEngine:
                 scores["bm25"] = sum(by_words)
             if each.candidate.by_meaning:
                 scores["vector"] = each.candidate.similarity
-            yield Hit(
+            hit = Hit(
                 rank=place,
                 path=chunk.path,
                 start_line=chunk.start_line,
@@ -231,6 +231,7 @@ class SearchEngine:
                 scores=scores,
                 effects=added,
             )
+            yield Piece(hit, chunk.offset, chunk.offset + len(chunk.text.encode()))
 
     def _embedded(self, query: str) -> NDArray[np.float32] | None:
         """The query's vector, of unit length; `None` if the model knows nothing of the query."""
