@@ -68,7 +68,7 @@ def text(file: int, number: int) -> str:
         )
     line = f"    call_{file}({COMMON}, {token(number)})  # a line like all the others here\n"
     return "".join(
-        f"def {COMMON}_{file}_{part}():\n{line * 40}\n\n" for part in range(1 + file % 3)
+        f"def {COMMON}_{file}_{part}():\n{line * 15}\n\n" for part in range(3 + file % 3)
     )
 
 

@@ -29,13 +29,13 @@ class Weights:
 
     body: float = 3.0
     """Terms of the chunk."""
-    symbol: float = 1.8
+    symbol: float = 2.5
     """Terms in the names of its definitions."""
     signature: float = 0.0
     """Terms in how they are declared."""
-    doc: float = 1.1
+    doc: float = 0.5
     """Terms in what documents them."""
-    name: float = 1.1
+    name: float = 0.5
     """It defines a name that the query has."""
     phrase: float = 2.0
     """It holds what the query quotes."""
@@ -99,13 +99,13 @@ BASE = Weights()
 
 FACTORS: Mapping[Kind, Mapping[str, float]] = {
     # It is defined where it is defined, whatever is near it in meaning.
-    "name": {"name": 6.0, "meaning": 0.4, "meanings": 0.4},
+    "name": {"name": 12.0, "meaning": 0.4, "meanings": 0.4},
     "path": {"folders": 3.0, "mention": 3.0, "stem_share": 2.0, "meaning": 0.3, "meanings": 0.3},
     "error": {},
     "text": {},
     "code": {},
     # Who has no name for what is looked for describes it.
-    "words": {"meaning": 4.0},
+    "words": {"meaning": 5.0},
 }
 """How the kind of a query changes them."""
 
