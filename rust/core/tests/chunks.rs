@@ -126,6 +126,17 @@ fn a_namespace_without_braces_holds_to_the_end() {
 }
 
 #[test]
+fn a_package_with_braces_is_no_import() {
+    let class = "class Shop {\n  def open(): Unit = run()\n  def close(): Unit = stop()\n}\n";
+    let text = format!("package acme.web {{\n\n{class}\n}}\n");
+    let pieces = chunk(&text, Language::detect("a.scala", ""));
+    let found: Vec<_> = pieces.iter().flat_map(|it| &it.definitions).collect();
+    let found: Vec<_> = found.iter().map(|it| it.symbol.as_str()).collect();
+    let expected = ["acme.web", "acme.web.Shop", "acme.web.Shop.open", "acme.web.Shop.close"];
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn a_function_of_a_namespace_is_no_method() {
     let body = format!("(int a)\n{{\n{}}}\n\n", "    a += first(a) * second(a);\n".repeat(8));
     let text = format!(

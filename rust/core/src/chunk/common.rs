@@ -14,7 +14,6 @@ pub(super) const IMPORTS: &[&str] = &[
     "import_list",
     "import_or_export",
     "import_statement",
-    "imports",
     "namespace_use_declaration",
     "open_module",
     "package_clause",

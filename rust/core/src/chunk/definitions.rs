@@ -123,17 +123,34 @@ pub(super) fn signature(
     kind: Kind,
 ) -> Range<usize> {
     let end = outer.end_byte().min(text.len());
-    let start = own_start(grammar, outer, inner).min(end);
+    let mut bytes = own_start(grammar, outer, inner).min(end)..end;
+    // `[package]` is no annotation of a table.
+    if kind != Kind::Key {
+        bytes = without_annotations(text, bytes);
+    }
     let body = body(grammar, inner, kind).map(|body| body.start_byte());
-    within_lines(text, start..end, body)
+    within_lines(text, bytes, body)
 }
 
 /// The part of `bytes` that is the signature of a definition with its body at `body`.
 pub(super) fn within_lines(text: &str, bytes: Range<usize>, body: Option<usize>) -> Range<usize> {
+    let rest = &text[bytes.clone()];
+    let start = bytes.start + rest.len() - rest.trim_start().len();
+    let end = match body {
+        Some(body) if body > start && body <= bytes.end => body,
+        _ => line_end(text, start..bytes.end),
+    };
+    let end = text.floor_char_boundary(end.min(start + MAX_SIGNATURE));
+    let end = start + text[start..end].trim_end_matches([' ', '\t', '\r', '\n', '{', '\\']).len();
+    // A lone brace is better than nothing: where a definition begins must be known.
+    start..if end > start { end } else { text.ceil_char_boundary((start + 1).min(bytes.end)) }
+}
+
+/// `bytes` without the annotations that are part of a node: none of the grammar's attributes.
+fn without_annotations(text: &str, bytes: Range<usize>) -> Range<usize> {
     let Range { mut start, end } = bytes;
     while let Some(rest) = text.get(start..end) {
         start += rest.len() - rest.trim_start().len();
-        // Annotations that are part of the node: none of the grammar's attributes.
         let line = &text[start..line_end(text, start..end)];
         let annotation = (line.starts_with(['@', '[']) || line.starts_with("#["))
             && line.trim_end().ends_with([']', ')'])
@@ -144,14 +161,7 @@ pub(super) fn within_lines(text: &str, bytes: Range<usize>, body: Option<usize>)
         }
         start = next;
     }
-    let end = match body {
-        Some(body) if body > start && body <= end => body,
-        _ => line_end(text, start..end),
-    };
-    let end = text.floor_char_boundary(end.min(start + MAX_SIGNATURE));
-    let end = start + text[start..end].trim_end_matches([' ', '\t', '\r', '\n', '{', '\\']).len();
-    // A lone brace is better than nothing: where a definition begins must be known.
-    start..if end > start { end } else { text.ceil_char_boundary((start + 1).min(bytes.end)) }
+    start..end
 }
 
 fn line_end(text: &str, bytes: Range<usize>) -> usize {
@@ -196,24 +206,38 @@ pub(super) fn body<'n>(grammar: &Grammar, node: Node<'n>, kind: Kind) -> Option<
     None
 }
 
-/// The string that documents `node` from within its body.
-pub(super) fn docstring(grammar: &Grammar, node: Node) -> Option<Range<usize>> {
+/// What documents `node` from within its body.
+pub(super) fn docstring(text: &str, grammar: &Grammar, node: Node) -> Option<Range<usize>> {
+    if !grammar.has_docstrings() {
+        return None;
+    }
     let mut first = grammar.body(node)?.named_child(0)?;
     if first.kind() == "expression_statement" {
         first = first.named_child(0)?;
     }
-    (first.kind() == "string").then(|| first.byte_range())
+    grammar.is_docstring(first, text).then(|| first.byte_range())
 }
 
-/// The comments read last, which document what follows them on the next line.
+/// What stands directly before a definition.
+#[derive(Default)]
+pub(super) struct Before {
+    /// The bytes of the comments; empty if there are none.
+    pub doc: Range<usize>,
+    /// Where its signature begins, if that stands apart.
+    pub signature: Option<usize>,
+}
+
+/// The comments and the signature read last, which tell of what follows them on the next line.
 #[derive(Default)]
 pub(super) struct Comments {
-    /// Their bytes; empty if there are none.
+    /// The bytes of the comments; empty if there are none.
     bytes: Range<usize>,
     /// The line after them and the attributes that follow.
     line: usize,
     /// The line after the last code.
     code: usize,
+    /// Where the signature begins.
+    signature: Option<usize>,
 }
 
 impl Comments {
@@ -236,10 +260,16 @@ impl Comments {
         }
     }
 
-    /// Takes note of code in `lines`, and gives the comments directly before it.
-    pub fn code(&mut self, lines: &Range<usize>) -> Range<usize> {
-        let bytes = std::mem::take(&mut self.bytes);
+    /// Takes note of a signature, which stands there too.
+    pub fn signature(&mut self, bytes: &Range<usize>, lines: &Range<usize>) {
+        self.attribute(lines);
+        self.signature.get_or_insert(bytes.start);
+    }
+
+    /// Takes note of code in `lines`, and gives what stands directly before it.
+    pub fn code(&mut self, lines: &Range<usize>) -> Before {
+        let Self { bytes, line, signature, .. } = std::mem::take(self);
         self.code = lines.end;
-        if self.line >= lines.start { bytes } else { 0..0 }
+        Before { doc: if line >= lines.start { bytes } else { 0..0 }, signature }
     }
 }

@@ -16,6 +16,7 @@
 //!   parse without bound.
 
 mod budget;
+mod catalogue;
 mod common;
 mod definitions;
 mod emit;

@@ -56,6 +56,10 @@ impl Name {
                 .and_then(|heading| heading.child_by_field_name("heading_content"))),
             Self::Fixed(name) => name.to_owned(),
             Self::Path(path) => of(follow(node, path)),
+            Self::Last(path, kind) => of(follow(node, path).and_then(|outer| {
+                let mut cursor = outer.walk();
+                outer.named_children(&mut cursor).filter(|child| child.kind() == kind).last()
+            })),
             Self::Leaf(path) => of(follow(node, path).map(|mut leaf| {
                 while let Some(first) = leaf.named_child(0) {
                     leaf = first;
@@ -123,6 +127,8 @@ impl<'t> Namespaces<'t> {
 fn follow<'n>(node: Node<'n>, path: &[&str]) -> Option<Node<'n>> {
     path.iter().try_fold(node, |node, step| match *step {
         "*" => node.named_child(0),
+        "+" => node.next_named_sibling(),
+        ".." => node.parent(),
         step => node.child_by_field_name(step).or_else(|| {
             let mut cursor = node.walk();
             node.named_children(&mut cursor).find(|child| child.kind() == step)

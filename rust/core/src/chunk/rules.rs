@@ -34,7 +34,6 @@ impl Row {
 
 /// A grammar and what its nodes mean here.
 #[derive(Clone, Copy)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Syntax {
     /// The grammar.
     pub grammar: fn() -> tree_sitter::Language,
@@ -44,12 +43,20 @@ pub(crate) struct Syntax {
     pub comments: &'static [&'static str],
     /// Decorators and attributes written before a node: they always go with what follows.
     pub attributes: &'static [&'static str],
+    /// Signatures written before what they are of, and part of it.
+    pub signatures: &'static [&'static str],
+    /// Imports, besides [`IMPORTS`](super::common::IMPORTS).
+    pub imports: &'static [(&'static str, When)],
     /// Nodes around a single definition (`export`, `template<>`, decorated definitions); with
     /// several or none inside they are transparent.
     pub wrappers: &'static [&'static str],
     /// Nodes outside functions whose children count as siblings of what is around them
-    /// (`#ifdef`, `extern "C"`). One that has rules as well is so where none applies.
+    /// (`#ifdef`, `extern "C"`).
     pub transparent: &'static [&'static str],
+    /// Bodies of definitions, besides what is in a field `body`.
+    pub bodies: &'static [&'static str],
+    /// What documents a definition where its body begins with it.
+    pub docstring: Option<(&'static str, When)>,
     /// Whether the grammar's scanner fails outside ASCII: it indexes a table of 256 classes by
     /// character (tree-sitter-bash#337, a crash). It is then given `x` for every other byte.
     pub ascii: bool,
@@ -59,15 +66,14 @@ pub(crate) struct Syntax {
     /// Text longer than this is first judged by its start, lest recovering from its errors takes
     /// forever. Where that takes quadratic time it is less.
     pub judged: usize,
-    /// Whether a string that begins a body documents it.
-    pub docstrings: bool,
     /// Statement and block that the parser sees in a definition made by a macro
     /// (`SYSCALL_DEFINE1(close, …) { … }`): the call, then the block as its sibling.
     pub macros: Option<[&'static str; 2]>,
     /// Whether a function is written as several definitions of one name in a row: they share
     /// chunks.
     pub clauses: bool,
-    /// Definitions. Of several rules for one node kind the first that applies decides.
+    /// Definitions. Of several rules for one node kind the first that applies decides; where none
+    /// does, the node is what the lists above say.
     pub rules: &'static [&'static [Rule]],
 }
 
@@ -79,12 +85,15 @@ impl Syntax {
             separator: ".",
             comments: &["comment"],
             attributes: &[],
+            signatures: &[],
+            imports: &[],
             wrappers: &[],
             transparent: &[],
+            bodies: &[],
+            docstring: None,
             ascii: false,
             newline: false,
             judged: 256 << 10,
-            docstrings: false,
             macros: None,
             clauses: false,
             rules: &[],
@@ -93,7 +102,7 @@ impl Syntax {
 }
 
 /// A way down from a node. Each step is a field, or else the kind of the first such child; `*` is
-/// the first named child. A kind may be a keyword.
+/// the first named child, `+` the next named sibling, `..` the parent. A kind may be a keyword.
 pub(crate) type Path = &'static [&'static str];
 
 /// Nodes of one kind are definitions.
@@ -135,7 +144,9 @@ pub(crate) enum When {
     Kinds(Path, &'static [&'static str]),
     /// The path leads to one of these texts.
     Text(Path, &'static [&'static str]),
-    /// It has a name.
+    /// Both hold.
+    Both(&'static [When; 2]),
+    /// It has a name, for rules only.
     Named,
 }
 
@@ -160,6 +171,8 @@ pub(crate) enum Name {
     Path(Path),
     /// The text of the leftmost leaf at the end of a path: `f` of `f(x)::Int`.
     Leaf(Path),
+    /// The text of the last child of this kind at the end of a path.
+    Last(Path, &'static str),
     /// What the head of a function names, at the end of a path: `f` of `f(x) when x > 0`, `<+>` of
     /// `a <+> b`.
     Clause(Path),

@@ -8,15 +8,12 @@ use std::ops::Range;
 
 use tree_sitter::{Node, Tree};
 
-use super::Kind;
 use super::budget::{MAX_CHUNK, MIN_OWN};
-use super::definitions::{
-    Comments, Definition, Found, Scope, body, docstring, extent, signature, within_lines,
-};
+use super::catalogue::{Candidate, Catalogue};
+use super::definitions::{Found, Scope, extent};
 use super::emit::Emitter;
 use super::grammar::{Grammar, Role};
 use super::lines::Lines;
-use super::names::{Namespaces, macro_name};
 use super::pack::{Sort, Unit};
 use super::parse::parse;
 use super::rules::Defined;
@@ -39,18 +36,11 @@ pub(super) fn units(lines: &Lines, grammar: &Grammar, cancel: &Cancel) -> Result
     // It also gives up when it is told to.
     cancel.check()?;
     let Some(tree) = tree else { return Ok(None) };
-    let mut walk = Walk {
-        lines,
-        grammar,
-        scopes: vec![Scope::file(Kind::Module)],
-        emitter: Emitter::new(lines),
-        definitions: Vec::new(),
-        documentation: Comments::default(),
-        macro_call: None,
-        namespaces: Namespaces::of(lines.text),
-    };
+    let catalogue = Catalogue::new(lines, grammar);
+    let emitter = Emitter::new(lines);
+    let mut walk = Walk { lines, grammar, catalogue, emitter, macro_call: None };
     walk.run(&tree);
-    let Walk { scopes, emitter, definitions, .. } = walk;
+    let Walk { catalogue: Catalogue { scopes, definitions, .. }, emitter, .. } = walk;
     Ok(Some(Parsed { scopes, units: emitter.finish(), definitions }))
 }
 
@@ -88,40 +78,19 @@ impl<'n> Frame<'n> {
     }
 }
 
-/// A node that is or wraps a definition.
-#[derive(Clone, Copy)]
-struct Candidate<'n> {
-    outer: Node<'n>,
-    inner: Node<'n>,
-    defined: Defined,
-}
-
-/// What a definition is called.
-struct Named {
-    kind: Kind,
-    /// Its qualified name.
-    symbol: String,
-    /// Whether it has a name of its own.
-    own: bool,
-}
-
 struct Walk<'a> {
     lines: &'a Lines<'a>,
     grammar: &'a Grammar,
-    scopes: Vec<Scope>,
+    catalogue: Catalogue<'a>,
     emitter: Emitter<'a>,
-    definitions: Vec<Found>,
-    documentation: Comments,
-    /// Name and call of the definition that the last node begins if it is a macro's call and a
-    /// block follows.
-    macro_call: Option<(String, Found)>,
-    namespaces: Namespaces<'a>,
+    /// What the last node defines if it is a macro's call and a block follows.
+    macro_call: Option<Found>,
 }
 
 impl Walk<'_> {
     fn run(&mut self, tree: &Tree) {
         let mut cursor = tree.walk();
-        let mut frames = vec![Frame::open(0, None)];
+        let mut frames = vec![Frame::open(0, self.only(tree.root_node()))];
         let mut more = cursor.goto_first_child();
         while more {
             let node = cursor.node();
@@ -137,7 +106,7 @@ impl Walk<'_> {
             }
             while !cursor.goto_next_sibling() {
                 if let Some(Frame { scope, whole, heads, shared, .. }) = frames.pop() {
-                    if !whole {
+                    if !whole && !shared {
                         self.emitter.flush(scope);
                     }
                     if let Some(around) = frames.last_mut().filter(|_| shared) {
@@ -148,6 +117,24 @@ impl Walk<'_> {
                     more = false;
                     break;
                 }
+            }
+        }
+    }
+
+    /// The innermost node that is all of the text but comments and says nothing itself: the
+    /// object that a file of data is.
+    fn only<'n>(&self, root: Node<'n>) -> Option<Node<'n>> {
+        let mut only = None;
+        loop {
+            let mut cursor = root.walk();
+            let mut inner = only.unwrap_or(root).named_children(&mut cursor).filter(|child| {
+                !matches!(self.grammar.role(*child), Role::Comment | Role::Attribute)
+            });
+            match (inner.next(), inner.next()) {
+                (Some(child), None) if self.grammar.role(child) == Role::Plain => {
+                    only = Some(child);
+                }
+                _ => return only,
             }
         }
     }
@@ -166,107 +153,104 @@ impl Walk<'_> {
             }
         }
         let lines = self.lines.of(node);
-        let role = self.grammar.role(node);
+        let (role, candidate) = Candidate::read(node, self.grammar, self.lines.text);
         match role {
-            Role::Comment => self.documentation.comment(node.byte_range(), &lines),
-            Role::Attribute => self.documentation.attribute(&lines),
+            Role::Comment => self.catalogue.comment(node),
+            Role::Attribute => self.catalogue.attribute(&lines),
+            Role::Signature => self.catalogue.signature(node),
             _ => {}
         }
-        if frame.whole {
-            return self.look_into(node, role, &lines, frame);
-        }
-        let scope = frame.scope;
-        let code = self.scopes[scope].kind.is_code();
-        if matches!(role, Role::Comment | Role::Attribute) {
-            self.emitter.hold(lines, role == Role::Attribute, scope);
+        let before = matches!(role, Role::Comment | Role::Attribute | Role::Signature);
+        if before && !frame.whole {
+            self.emitter.hold(lines, role != Role::Comment, frame.scope);
             return None;
         }
+        if before {
+            return None;
+        }
+        if let Some((candidate, level)) = candidate.and_then(|it| Some((it, it.defined.rest?))) {
+            self.head(candidate, level, lines, frame);
+            return None;
+        }
+        if frame.whole {
+            return self.look_into(role, candidate, &lines, frame);
+        }
+        let scope = frame.scope;
+        let code = self.catalogue.is_code(scope);
         let macro_call = self.macro_call.take();
         match role {
-            Role::Definition(_) | Role::Wrapper => {
-                if let Some(candidate) = self.definition(node, role) {
-                    let Defined { kind, declared, rest, .. } = candidate.defined;
-                    if let Some(level) = rest {
-                        self.head(candidate, level, lines, frame);
-                        return None;
-                    }
-                    let small = self.lines.size(&lines) < MIN_OWN;
-                    let short = kind.needs_lines() && lines.len() == 1;
-                    if !declared && !short && !(small && (code || kind.needs_size())) {
-                        return self.define(candidate, scope);
-                    }
-                    if !code {
-                        return self.declare(candidate, scope);
-                    }
-                }
-            }
             Role::Import => {
-                self.documentation.code(&lines);
+                self.catalogue.code(&lines);
                 self.emitter.commented(lines, scope, Sort::Import);
                 return None;
             }
             Role::MacroCall if !code => {
-                self.call_macro(node, lines, scope);
+                self.macro_call = self.catalogue.call(node, &lines, scope);
+                self.emitter.commented(lines, scope, Sort::Code);
                 return None;
             }
             Role::MacroBlock if !code => {
-                if let Some((name, found)) = macro_call {
-                    return self.define_by_macro(&lines, name, found, scope);
+                if let Some(call) = macro_call {
+                    return self.define_by_macro(&lines, call, scope);
                 }
             }
             _ => {}
         }
-        let transparent = self.grammar.is_transparent(role);
-        if self.lines.size(&lines) > MAX_CHUNK || (transparent && !code && lines.len() > 1) {
+        if let Some(candidate) = candidate {
+            let Defined { kind, declared, .. } = candidate.defined;
+            let small = self.lines.size(&lines) < MIN_OWN;
+            let short = kind.needs_lines() && lines.len() == 1;
+            if !declared && !short && !(small && (code || kind.needs_size())) {
+                return self.define(candidate, scope);
+            }
+            if !code {
+                return self.declare(candidate, scope);
+            }
+        }
+        let opened = role == Role::Transparent && !code && lines.len() > 1;
+        if opened || self.lines.size(&lines) > MAX_CHUNK {
             return Some(frame.further(None));
         }
-        self.documentation.code(&lines);
+        self.catalogue.code(&lines);
         self.emitter.commented(lines, scope, Sort::Code);
         None
     }
 
-    /// Lists `node` if it is a definition, inside one that is a chunk as a whole.
+    /// Lists `candidate`, inside a definition that is a chunk as a whole.
     fn look_into<'n>(
         &mut self,
-        node: Node<'n>,
         role: Role,
+        candidate: Option<Candidate<'n>>,
         lines: &Range<usize>,
-        frame: &mut Frame<'n>,
+        frame: &Frame<'n>,
     ) -> Option<Frame<'n>> {
-        if matches!(role, Role::Comment | Role::Attribute) {
+        let Some(candidate) = candidate else {
+            if role == Role::Transparent {
+                return Some(frame.further(None));
+            }
+            self.catalogue.code(lines);
+            return None;
+        };
+        let (lines, following) = extent(self.lines, self.grammar, candidate.outer);
+        let before = self.catalogue.code(&lines);
+        let named = self.catalogue.named(candidate, frame.scope);
+        if self.grammar.syntax.clauses && self.catalogue.is_again(&named, frame.scope) {
             return None;
         }
-        if let Some(candidate) = self.definition(node, role) {
-            if let Some(level) = candidate.defined.rest {
-                self.head(candidate, level, lines.clone(), frame);
-                return None;
-            }
-            let (lines, following) = extent(self.lines, self.grammar, candidate.outer);
-            let documented = self.documentation.code(&lines);
-            let named = self.named(candidate, frame.scope);
-            if self.grammar.syntax.clauses && self.is_again(&named, frame.scope) {
-                return None;
-            }
-            let scope = self.list(candidate, named, documented, frame.scope);
-            return self.inside(candidate, scope, following);
-        }
-        if self.grammar.is_transparent(role) {
-            return Some(frame.further(None));
-        }
-        self.documentation.code(lines);
-        None
+        let scope = self.catalogue.add(candidate, named, before, frame.scope);
+        self.inside(candidate, scope, following)
     }
 
     /// Puts `candidate` and what follows it into a scope of their own.
     fn head(&mut self, candidate: Candidate, level: u8, lines: Range<usize>, frame: &mut Frame) {
-        let documented = self.documentation.code(&lines);
+        let before = self.catalogue.code(&lines);
         if !frame.whole {
             self.emitter.flush_others(lines.start, frame.scope);
         }
         frame.heads.retain(|(outer, _)| *outer < level);
         let parent = frame.heads.last().map_or(frame.base, |&(_, scope)| scope);
-        let named = self.named(candidate, parent);
-        frame.scope = self.list(candidate, named, documented, parent);
+        let named = self.catalogue.named(candidate, parent);
+        frame.scope = self.catalogue.add(candidate, named, before, parent);
         frame.heads.push((level, frame.scope));
         if !frame.whole {
             self.emitter.commented(lines, frame.scope, Sort::Code);
@@ -281,185 +265,69 @@ impl Walk<'_> {
         scope: usize,
         following: Option<Node>,
     ) -> Option<Frame<'n>> {
-        if self.scopes[scope].kind.is_code() {
-            self.document(following);
-            return None;
-        }
-        Some(Frame::whole(scope, self.target(candidate)))
-    }
-
-    /// Takes note of comments that are read before their turn.
-    fn document(&mut self, comments: Option<Node>) {
-        if let Some(node) = comments {
-            self.documentation.comment(node.byte_range(), &self.lines.of(node));
-        }
-    }
-
-    /// What of a definition is to be opened whatever its size.
-    fn target<'n>(&self, candidate: Candidate<'n>) -> Option<Node<'n>> {
-        let Candidate { outer, inner, defined } = candidate;
-        if inner == outer { body(self.grammar, outer, defined.kind) } else { Some(inner) }
-    }
-
-    /// Adds a definition to the list and the scope that it is; returns the index of the scope.
-    fn list(
-        &mut self,
-        candidate: Candidate,
-        named: Named,
-        documented: Range<usize>,
-        parent: usize,
-    ) -> usize {
-        let Candidate { outer, inner, defined } = candidate;
-        let Named { kind, symbol, own } = named;
-        let signature = signature(self.lines.text, self.grammar, outer, inner, defined.kind);
-        if own {
-            let docstring =
-                self.grammar.syntax.docstrings.then(|| docstring(self.grammar, inner)).flatten();
-            self.definitions.push(Found {
-                definition: Definition {
-                    symbol: symbol.clone(),
-                    kind,
-                    start_line: self.lines.number(signature.start),
-                    signature: signature.clone(),
-                    doc: docstring.unwrap_or(documented),
-                },
-                parent,
-            });
-        }
-        self.scopes.push(Scope { kind, symbol, parent, signature });
-        self.scopes.len() - 1
-    }
-
-    /// Whether the last definition is called so too, in the same scope.
-    fn is_again(&self, named: &Named, parent: usize) -> bool {
-        self.definitions.last().is_some_and(|last| {
-            last.parent == parent
-                && (last.definition.kind, &last.definition.symbol) == (named.kind, &named.symbol)
-        })
-    }
-
-    /// The definition that `node` is or wraps.
-    fn definition<'n>(&self, outer: Node<'n>, role: Role) -> Option<Candidate<'n>> {
-        let (mut node, mut role) = (outer, role);
-        while role == Role::Wrapper {
-            let mut inner = None;
-            let mut cursor = node.walk();
-            let mut more = cursor.goto_first_child();
-            while more {
-                let child = cursor.node();
-                let child_role = self.grammar.role(child);
-                if matches!(child_role, Role::Definition(_) | Role::Wrapper)
-                    && inner.replace((child, child_role)).is_some()
-                {
-                    return None;
-                }
-                more = cursor.goto_next_sibling();
+        if self.catalogue.is_code(scope) {
+            if let Some(comments) = following {
+                self.catalogue.comment(comments);
             }
-            (node, role) = inner?;
-        }
-        let Role::Definition(rules) = role else {
             return None;
-        };
-        let defined = self.grammar.definition(rules, node, self.lines.text)?;
-        Some(Candidate { outer, inner: node, defined })
+        }
+        Some(Frame::whole(scope, candidate.target(self.grammar)))
     }
 
     /// Emits a definition whole, or returns the frame for opening it.
     fn define<'n>(&mut self, candidate: Candidate<'n>, parent: usize) -> Option<Frame<'n>> {
         let (lines, following) = extent(self.lines, self.grammar, candidate.outer);
-        let documented = self.documentation.code(&lines);
-        let named = self.named(candidate, parent);
-        let Self { scopes, emitter, .. } = self;
-        let same = |scope: usize| {
-            let Scope { kind, symbol, .. } = &scopes[scope];
-            (*kind, symbol) == (named.kind, &named.symbol)
-        };
+        let before = self.catalogue.code(&lines);
+        let named = self.catalogue.named(candidate, parent);
+        let Self { catalogue, emitter, .. } = self;
+        let same = |scope| catalogue.is_same(scope, &named);
         if self.grammar.syntax.clauses && emitter.join_clause(&lines, same) {
             self.hold(following, parent);
-            self.document(following);
             return None;
         }
-        let scope = self.list(candidate, named, documented, parent);
-        if self.emitter.whole(&lines, scope, parent) {
-            self.hold(following, parent);
-            return self.inside(candidate, scope, following);
+        let scope = self.catalogue.add(candidate, named, before, parent);
+        if !self.emitter.whole(&lines, scope, parent) {
+            return Some(Frame::open(scope, candidate.target(self.grammar)));
         }
-        Some(Frame::open(scope, self.target(candidate)))
-    }
-
-    /// Keeps comments at the end of a definition for what follows it.
-    fn hold(&mut self, comments: Option<Node>, scope: usize) {
-        if let Some(node) = comments {
-            self.emitter.hold(self.lines.of(node), false, scope);
+        if let Some(comments) = following {
+            self.emitter.hold(self.lines.of(comments), false, parent);
         }
-    }
-
-    /// Emits a macro's call, and keeps it in mind: a block may follow.
-    fn call_macro(&mut self, node: Node, lines: Range<usize>, scope: usize) {
-        let doc = self.documentation.code(&lines);
-        self.emitter.commented(lines, scope, Sort::Code);
-        let Some(name) = macro_name(node, self.lines.text) else { return };
-        let signature = within_lines(self.lines.text, node.byte_range(), Some(node.end_byte()));
-        let definition = Definition {
-            symbol: name.clone(),
-            kind: Kind::Function,
-            start_line: self.lines.number(signature.start),
-            signature,
-            doc,
-        };
-        self.macro_call = Some((name, Found { definition, parent: scope }));
+        self.inside(candidate, scope, following)
     }
 
     /// Lists a definition that is no chunk of its own.
     fn declare<'n>(&mut self, candidate: Candidate<'n>, parent: usize) -> Option<Frame<'n>> {
         let (lines, following) = extent(self.lines, self.grammar, candidate.outer);
-        let documented = self.documentation.code(&lines);
-        let named = self.named(candidate, parent);
-        self.list(candidate, named, documented, parent);
+        let before = self.catalogue.code(&lines);
+        let named = self.catalogue.named(candidate, parent);
+        self.catalogue.add(candidate, named, before, parent);
         if lines.len() > 1 && self.lines.size(&lines) > MAX_CHUNK {
-            return Some(Frame::open(parent, self.target(candidate)));
+            return Some(Frame::open(parent, candidate.target(self.grammar)));
         }
         self.emitter.commented(lines, parent, Sort::Listed);
         self.hold(following, parent);
-        self.document(following);
         None
+    }
+
+    /// Keeps comments at the end of a definition for what follows it.
+    fn hold(&mut self, comments: Option<Node>, scope: usize) {
+        if let Some(node) = comments {
+            self.catalogue.comment(node);
+            self.emitter.hold(self.lines.of(node), false, scope);
+        }
     }
 
     /// Joins a macro's block to the call before it.
     fn define_by_macro<'n>(
         &mut self,
         block: &Range<usize>,
-        name: String,
-        found: Found,
+        call: Found,
         parent: usize,
     ) -> Option<Frame<'n>> {
-        let scope = self.scopes.len();
+        let scope = self.catalogue.scopes.len();
         let fits = self.emitter.join_block(block, scope, parent)?;
-        let signature = found.definition.signature.clone();
-        self.scopes.push(Scope { kind: Kind::Function, symbol: name, parent, signature });
-        self.definitions.push(found);
-        self.documentation.code(block);
+        self.catalogue.add_call(call);
+        self.catalogue.code(block);
         (!fits).then(|| Frame::open(scope, None))
-    }
-
-    /// What a definition in scope `parent` is called.
-    fn named(&self, candidate: Candidate, parent: usize) -> Named {
-        let Defined { kind, name, absolute, .. } = candidate.defined;
-        let around = &self.scopes[if absolute { 0 } else { parent }];
-        let separator = self.grammar.syntax.separator;
-        let name = name.read(candidate.inner, self.lines.text);
-        let owner = name.rsplit_once(separator).filter(|_| separator == "::");
-        let qualified = owner.is_some_and(|(owner, _)| !self.namespaces.contain(owner));
-        let method = kind == Kind::Function && (around.kind.has_methods() || qualified);
-        let kind = if method { Kind::Method } else { kind };
-        // `a, b = f()` and `a[0] = 1` give a name to nothing.
-        let pattern = kind == Kind::Constant && name.contains([' ', '[', '(', '{']);
-        let own = !name.is_empty() && !pattern;
-        let symbol = match (around.symbol.as_str(), name.as_str()) {
-            (outer, "") => outer.to_owned(),
-            ("", name) => name.to_owned(),
-            (outer, name) => format!("{outer}{separator}{name}"),
-        };
-        Named { kind, symbol, own }
     }
 }

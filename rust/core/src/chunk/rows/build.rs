@@ -12,7 +12,12 @@ pub(super) const ROWS: &[Row] = &[
             transparent: &["body"],
             // As Terraform addresses it: `resource.aws_instance.web`.
             rules: &[&[
-                define("block", Resource).named(Name::Labels(".", &["identifier", "string_lit"]))
+                define("block", Resource)
+                    .when(When::At(&["string_lit"]))
+                    .named(Name::Labels(".", &["identifier", "string_lit"])),
+                define("block", Resource)
+                    .when(When::Text(&["identifier"], &["locals", "terraform"]))
+                    .named(Name::Path(&["identifier"])),
             ]],
             ..Syntax::new(|| tree_sitter_hcl::LANGUAGE.into())
         }),
@@ -25,6 +30,8 @@ pub(super) const ROWS: &[Row] = &[
         files: &["Makefile", "GNUmakefile", "makefile", "Kbuild"],
         interpreters: &["make", "gmake"],
         syntax: Some(Syntax {
+            imports: &[("include_directive", When::Always)],
+            bodies: &["recipe"],
             transparent: &["conditional", "else_directive", "elsif_directive"],
             rules: &[&[
                 define("rule", Target).named(Name::Path(&["targets"])),
@@ -38,6 +45,13 @@ pub(super) const ROWS: &[Row] = &[
         extensions: &["cmake"],
         files: &["CMakeLists.txt"],
         syntax: Some(Syntax {
+            imports: &[(
+                "normal_command",
+                When::Text(
+                    &["identifier"],
+                    &["cmake_minimum_required", "find_package", "include", "project"],
+                ),
+            )],
             comments: &["line_comment", "bracket_comment"],
             rules: &[&[
                 define("function_def", Function).named(Name::Path(&[
@@ -51,9 +65,12 @@ pub(super) const ROWS: &[Row] = &[
                     "*",
                 ])),
                 define("normal_command", Target)
+                    .when(When::Text(&["identifier"], &["add_test"]))
+                    .named(Name::Path(&["argument_list", "*", "+"])),
+                define("normal_command", Target)
                     .when(When::Text(
                         &["identifier"],
-                        &["add_executable", "add_library", "add_custom_target", "add_test"],
+                        &["add_executable", "add_library", "add_custom_target"],
                     ))
                     .named(Name::Path(&["argument_list", "*"])),
             ]],

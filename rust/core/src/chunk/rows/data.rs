@@ -22,6 +22,7 @@ pub(super) const ROWS: &[Row] = &[
         extensions: &["yaml", "yml"],
         files: &[".clang-format", ".clang-tidy", ".clangd", ".yamllint", "CITATION.cff"],
         syntax: Some(Syntax {
+            transparent: &["document", "block_node", "block_mapping"],
             rules: &[&[define("block_mapping_pair", Key)
                 .when(When::Is("value", &["block_node"]))
                 .named(Name::Field("key"))]],
@@ -67,6 +68,7 @@ pub(super) const ROWS: &[Row] = &[
         aliases: &["proto"],
         extensions: &["proto"],
         syntax: Some(Syntax {
+            imports: &[("syntax", When::Always), ("package", When::Always)],
             transparent: &["message_body"],
             rules: &[&[
                 define("message", Struct).named(Name::Path(&["message_name"])),

@@ -3,7 +3,7 @@
 use super::super::Kind::{
     Class, Constant, Enum, Function, Impl, Interface, Key, Macro, Method, Namespace, Struct, Type,
 };
-use super::super::rules::{Name, Path, Row, Rule, Syntax, When, define};
+use super::super::rules::{Name, Path, Row, Rule, Syntax, When, declare, define};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -14,12 +14,19 @@ pub(super) const ROWS: &[Row] = &[
         syntax: Some(Syntax {
             comments: &["comment", "haddock"],
             // A signature goes with the equations that it is of.
-            attributes: &["signature"],
-            transparent: &["declarations", "class_declarations", "instance_declarations"],
+            signatures: &["signature"],
+            imports: &[("header", When::Always)],
+            transparent: &[
+                "imports",
+                "declarations",
+                "class_declarations",
+                "instance_declarations",
+            ],
             // A line of backslashes each: 100 KB would take a minute.
             judged: 16 << 10,
             clauses: true,
             rules: &[&[
+                declare("signature", Method).when(When::Kinds(&[".."], &["class_declarations"])),
                 define("function", Function).when(When::Has("name")),
                 define("function", Function).named(Name::Path(&["infix", "operator"])),
                 define("bind", Function),
@@ -40,6 +47,7 @@ pub(super) const ROWS: &[Row] = &[
         extensions: &["ml", "eliom"],
         interpreters: &["ocaml", "ocamlrun", "ocamlscript"],
         syntax: Some(Syntax {
+            imports: &[("include_module", When::Always)],
             wrappers: OCAML_WRAPPERS,
             transparent: &["structure", "signature", "object_expression"],
             rules: &[
@@ -62,11 +70,21 @@ pub(super) const ROWS: &[Row] = &[
         aliases: &["mli"],
         extensions: &["mli", "eliomi"],
         syntax: Some(Syntax {
+            imports: &[
+                ("open_module_signature", When::Always),
+                ("include_module_type", When::Always),
+            ],
             wrappers: OCAML_WRAPPERS,
             transparent: &["signature", "class_body_type"],
             rules: &[
                 OCAML_RULES,
-                &[define("value_specification", Constant).named(Name::Path(&["value_name"]))],
+                &[
+                    declare("value_specification", Function)
+                        .when(When::At(&["function_type"]))
+                        .named(Name::Path(&["value_name"])),
+                    declare("value_specification", Constant).named(Name::Path(&["value_name"])),
+                    declare("external", Function).named(Name::Path(&["value_name"])),
+                ],
             ],
             ..Syntax::new(|| tree_sitter_ocaml::LANGUAGE_OCAML_INTERFACE.into())
         }),
@@ -79,6 +97,9 @@ pub(super) const ROWS: &[Row] = &[
         files: &["mix.lock"],
         interpreters: &["elixir", "iex"],
         syntax: Some(Syntax {
+            imports: &[("call", When::Text(TARGET, &["alias", "import", "require", "use"]))],
+            bodies: &["do_block"],
+            docstring: Some(("unary_operator", When::Text(&["operand", "target"], &["moduledoc"]))),
             // `@doc` and `@spec`, as well as comments proper.
             comments: &["comment", "unary_operator"],
             transparent: &["do_block"],
@@ -110,7 +131,16 @@ pub(super) const ROWS: &[Row] = &[
         files: &["rebar.config"],
         interpreters: &["escript"],
         syntax: Some(Syntax {
-            attributes: &["spec"],
+            signatures: &["spec"],
+            imports: &[
+                ("module_attribute", When::Always),
+                ("behaviour_attribute", When::Always),
+                ("export_attribute", When::Always),
+                ("export_type_attribute", When::Always),
+                ("import_attribute", When::Always),
+                ("pp_include", When::Always),
+                ("pp_include_lib", When::Always),
+            ],
             clauses: true,
             rules: &[&[
                 define("fun_decl", Function).named(Name::Path(&["clause", "name"])),

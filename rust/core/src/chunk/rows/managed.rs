@@ -4,7 +4,7 @@ use super::super::Kind::{
     Class, Constant, Enum, Function, Impl, Interface, Macro, Method, Namespace, Property, Struct,
     Trait, Type,
 };
-use super::super::rules::{Name, Row, Syntax, When, define};
+use super::super::rules::{Name, Row, Syntax, When, declare, define};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -63,6 +63,7 @@ pub(super) const ROWS: &[Row] = &[
         extensions: &["kt", "kts"],
         interpreters: &["kotlin", "kotlinc"],
         syntax: Some(Syntax {
+            bodies: &["class_body", "enum_class_body", "function_body"],
             comments: &["line_comment", "block_comment"],
             transparent: &["class_body", "enum_class_body", "companion_object"],
             rules: &[&[
@@ -99,6 +100,10 @@ pub(super) const ROWS: &[Row] = &[
                 define("class_declaration", Class),
                 define("protocol_declaration", Interface),
                 define("function_declaration", Function),
+                declare("protocol_function_declaration", Method),
+                declare("protocol_property_declaration", Property)
+                    .named(Name::Path(&["name", "bound_identifier"])),
+                declare("associatedtype_declaration", Type),
                 define("init_declaration", Method).named(Name::Fixed("init")),
                 define("deinit_declaration", Method).named(Name::Fixed("deinit")),
                 define("subscript_declaration", Method).named(Name::Fixed("subscript")),
@@ -119,6 +124,7 @@ pub(super) const ROWS: &[Row] = &[
             comments: &["comment", "block_comment"],
             transparent: &["template_body", "enum_body", "extension_definition"],
             rules: &[&[
+                define("package_clause", Namespace).when(When::Has("body")),
                 define("trait_definition", Trait),
                 define("class_definition", Class),
                 define("object_definition", Class),
@@ -138,6 +144,11 @@ pub(super) const ROWS: &[Row] = &[
         extensions: &["dart"],
         interpreters: &["dart"],
         syntax: Some(Syntax {
+            imports: &[
+                ("part_directive", When::Always),
+                ("part_of_directive", When::Always),
+                ("library_name", When::Always),
+            ],
             comments: &["comment", "documentation_comment"],
             attributes: &["annotation"],
             wrappers: &["member_declaration"],
@@ -148,10 +159,38 @@ pub(super) const ROWS: &[Row] = &[
                 define("enum_declaration", Enum),
                 define("type_alias", Type).named(Name::Path(&["type_identifier"])),
                 define("function_declaration", Function).named(Name::Path(&["signature", "name"])),
+                define("method_declaration", Method)
+                    .when(When::Kinds(&["signature", "*"], DART_CONSTRUCTORS))
+                    .named(Name::Last(&["signature", "*"], "identifier")),
                 define("method_declaration", Method).named(Name::Path(&["signature", "*", "name"])),
+                declare("declaration", Method)
+                    .when(When::Kinds(&["*"], DART_CONSTRUCTORS))
+                    .named(Name::Last(&["*"], "identifier")),
+                declare("declaration", Method)
+                    .when(When::Kinds(&["*"], DART_SIGNATURES))
+                    .named(Name::Path(&["*", "name"])),
+                declare("declaration", Constant)
+                    .when(When::At(&["initialized_identifier_list"]))
+                    .named(Name::Path(&["initialized_identifier_list", "*", "name"])),
+                declare("declaration", Constant)
+                    .when(When::At(&["static_final_declaration_list"]))
+                    .named(Name::Path(&["static_final_declaration_list", "*", "name"])),
+                declare("external_function_declaration", Function)
+                    .named(Name::Path(&["signature", "name"])),
             ]],
             ..Syntax::new(|| tree_sitter_dart::LANGUAGE.into())
         }),
         ..Row::EMPTY
     },
 ];
+
+const DART_CONSTRUCTORS: &[&str] = &[
+    "constant_constructor_signature",
+    "constructor_signature",
+    "factory_constructor_signature",
+    "redirecting_factory_constructor_signature",
+];
+
+/// Members without a body.
+const DART_SIGNATURES: &[&str] =
+    &["function_signature", "getter_signature", "setter_signature", "operator_signature"];

@@ -13,7 +13,7 @@ pub(super) const ROWS: &[Row] = &[
         files: &["SConstruct", "SConscript", "wscript"],
         interpreters: &["python", "pypy"],
         syntax: Some(Syntax {
-            docstrings: true,
+            docstring: Some(("string", When::Always)),
             attributes: &["decorator"],
             wrappers: &["decorated_definition", "expression_statement"],
             transparent: &[
@@ -41,6 +41,7 @@ pub(super) const ROWS: &[Row] = &[
         files: &["Rakefile", "Gemfile", "Guardfile", "Podfile", "Vagrantfile", "Capfile"],
         interpreters: &["ruby", "jruby"],
         syntax: Some(Syntax {
+            imports: &[("call", When::Text(&["method"], &["require", "require_relative", "load"]))],
             transparent: &["singleton_class", "body_statement"],
             rules: &[&[
                 define("class", Class),
@@ -59,6 +60,7 @@ pub(super) const ROWS: &[Row] = &[
         files: &[".bashrc", ".bash_profile", ".profile", ".zshrc", "PKGBUILD", "APKBUILD"],
         interpreters: &["bash", "sh", "dash", "zsh", "ksh", "ash", "busybox"],
         syntax: Some(Syntax {
+            imports: &[("command", When::Text(&["name"], &["source", "."]))],
             ascii: true,
             rules: &[&[define("function_definition", Function)]],
             ..Syntax::new(|| tree_sitter_bash::LANGUAGE.into())
@@ -70,6 +72,16 @@ pub(super) const ROWS: &[Row] = &[
         files: &[".luacheckrc"],
         interpreters: &["lua", "luajit", "texlua"],
         syntax: Some(Syntax {
+            imports: &[
+                (
+                    "variable_declaration",
+                    When::Text(
+                        &["assignment_statement", "expression_list", "value", "name"],
+                        &["require"],
+                    ),
+                ),
+                ("function_call", When::Text(&["name"], &["require"])),
+            ],
             wrappers: &["variable_declaration"],
             rules: &[&[
                 define("function_declaration", Method)
@@ -94,6 +106,10 @@ pub(super) const ROWS: &[Row] = &[
         files: &["cpanfile"],
         interpreters: &["perl"],
         syntax: Some(Syntax {
+            imports: &[
+                ("use_statement", When::Always),
+                ("expression_statement", When::At(&["require_expression"])),
+            ],
             newline: true,
             separator: "::",
             comments: &["comment", "pod"],
@@ -117,6 +133,11 @@ pub(super) const ROWS: &[Row] = &[
         files: &[".Rprofile"],
         interpreters: &["Rscript", "littler"],
         syntax: Some(Syntax {
+            transparent: &["call", "arguments", "argument"],
+            imports: &[(
+                "call",
+                When::Text(&["function"], &["library", "require", "requireNamespace", "source"]),
+            )],
             rules: &[&[
                 define("binary_operator", Function)
                     .when(When::Is("rhs", &["function_definition"]))
@@ -142,7 +163,11 @@ pub(super) const ROWS: &[Row] = &[
                 define("call", Function)
                     .when(When::Text(&["function"], &["test_that", "describe", "it"]))
                     .named(Name::Path(&["arguments", "argument"])),
-                define("argument", Method).when(When::Is("value", &["function_definition"])),
+                // `add = function(job) …` in the list of a class's methods.
+                define("argument", Method).when(When::Both(&[
+                    When::Is("value", &["function_definition"]),
+                    When::Text(&["..", "..", "function"], &["list"]),
+                ])),
             ]],
             ..Syntax::new(|| tree_sitter_r::LANGUAGE.into())
         }),
@@ -154,6 +179,11 @@ pub(super) const ROWS: &[Row] = &[
         extensions: &["jl"],
         interpreters: &["julia"],
         syntax: Some(Syntax {
+            imports: &[
+                ("using_statement", When::Always),
+                ("export_statement", When::Always),
+                ("call_expression", When::Text(&["*"], &["include"])),
+            ],
             // A docstring is a string before what it tells of.
             comments: &["line_comment", "block_comment", "string_literal"],
             // `@kwdef struct …`, `@inline function …`
@@ -167,6 +197,10 @@ pub(super) const ROWS: &[Row] = &[
                 define("macro_definition", Macro).named(Name::Leaf(&["signature"])),
                 define("assignment", Function)
                     .when(When::Kinds(&["*"], &["call_expression"]))
+                    .named(Name::Path(&["*", "*"])),
+                // A member of a structure.
+                define("assignment", Constant)
+                    .when(When::Kinds(&["*"], &["typed_expression"]))
                     .named(Name::Path(&["*", "*"])),
                 define("assignment", Constant).named(Name::Path(&["*"])),
                 define("struct_definition", Struct).named(Name::Leaf(&["type_head"])),

@@ -101,6 +101,13 @@ pub(super) const ROWS: &[Row] = &[
         name: "zig",
         extensions: &["zig", "zon"],
         syntax: Some(Syntax {
+            imports: &[
+                (
+                    "variable_declaration",
+                    When::Text(&["builtin_function", "builtin_identifier"], &["@import"]),
+                ),
+                ("using_namespace_declaration", When::Always),
+            ],
             transparent: &["struct_declaration", "union_declaration", "enum_declaration"],
             rules: &[&[
                 define("function_declaration", Function),

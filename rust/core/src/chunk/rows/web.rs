@@ -4,7 +4,7 @@ use super::super::Kind;
 use super::super::Kind::{
     Class, Constant, Enum, Function, Interface, Method, Namespace, Section, Trait, Type,
 };
-use super::super::rules::{Name, Row, Rule, Syntax, When, define};
+use super::super::rules::{Name, Path, Row, Rule, Syntax, When, define};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -14,6 +14,7 @@ pub(super) const ROWS: &[Row] = &[
         files: &["Jakefile"],
         interpreters: &["node", "nodejs"],
         syntax: Some(Syntax {
+            imports: JS_IMPORTS,
             comments: JS_COMMENTS,
             attributes: JS_ATTRIBUTES,
             wrappers: JS_WRAPPERS,
@@ -27,6 +28,7 @@ pub(super) const ROWS: &[Row] = &[
         extensions: &["ts", "mts", "cts"],
         interpreters: &["deno", "ts-node", "tsx", "bun"],
         syntax: Some(Syntax {
+            imports: JS_IMPORTS,
             comments: JS_COMMENTS,
             attributes: JS_ATTRIBUTES,
             wrappers: TS_WRAPPERS,
@@ -39,6 +41,7 @@ pub(super) const ROWS: &[Row] = &[
         name: "tsx",
         extensions: &["tsx"],
         syntax: Some(Syntax {
+            imports: JS_IMPORTS,
             comments: JS_COMMENTS,
             attributes: JS_ATTRIBUTES,
             wrappers: TS_WRAPPERS,
@@ -52,6 +55,18 @@ pub(super) const ROWS: &[Row] = &[
         extensions: &["php", "phtml", "php3", "php4", "php5", "phps"],
         interpreters: &["php"],
         syntax: Some(Syntax {
+            imports: &[(
+                "expression_statement",
+                When::Kinds(
+                    &["*"],
+                    &[
+                        "require_expression",
+                        "require_once_expression",
+                        "include_expression",
+                        "include_once_expression",
+                    ],
+                ),
+            )],
             rules: &[&[
                 define("namespace_definition", Namespace).when(When::Has("body")),
                 define("namespace_definition", Namespace).rest(1),
@@ -81,6 +96,8 @@ pub(super) const ROWS: &[Row] = &[
         name: "css",
         extensions: &["css", "pcss", "postcss"],
         syntax: Some(Syntax {
+            imports: &[("charset_statement", When::Always)],
+            bodies: &["block", "keyframe_block_list"],
             separator: " ",
             rules: &[&[
                 define("rule_set", Kind::Rule).named(Name::Path(&["selectors"])),
@@ -130,6 +147,12 @@ const TS_WRAPPERS: &[&str] = &[
     "expression_statement",
     "ambient_declaration",
 ];
+
+const JS_IMPORTS: &[(&str, When)] = &[
+    ("lexical_declaration", When::Text(JS_CALLED, &["require"])),
+    ("variable_declaration", When::Text(JS_CALLED, &["require"])),
+];
+const JS_CALLED: Path = &["variable_declarator", "value", "function"];
 
 /// Values that make the name they are assigned to a function.
 const JS_FUNCTIONS: &[&str] = &["arrow_function", "function_expression", "generator_function"];
