@@ -75,8 +75,8 @@ def test_titles_and_texts_of_issues_find_the_file_of_their_fix(tmp_path: Path) -
         pytest.skip(f"{folder} is not here")
     corpus = tmp_path / "corpus"
     subprocess.run([sys.executable, folder / "fetch_corpus.py", corpus], check=True)
-    files = [folder / "queries.jsonl", folder / "qrels.tsv", corpus]
-    kept = ["--indexes", tmp_path / "indexes"]
+    files: list[str | Path] = [folder / "queries.jsonl", folder / "qrels.tsv", corpus]
+    kept: list[str | Path] = ["--indexes", tmp_path / "indexes"]
     titles = measured(*files, "--field", "text_title", *kept)
     texts = measured(*files, *kept)
     print(titles, texts)
