@@ -7,7 +7,7 @@ use tree_sitter::Node;
 
 use super::common::{DECLARED, IMPORTS};
 use super::rows::ROWS;
-use super::rules::{Defined, Path, Rule, Syntax, When};
+use super::rules::{Defined, Embedded, Path, Rule, Syntax, When};
 use crate::language::Language;
 
 /// What a node kind means to the walk.
@@ -29,6 +29,8 @@ pub(super) enum Role {
     MacroCall,
     /// Perhaps its body.
     MacroBlock,
+    /// Perhaps in another language.
+    Embedded,
     /// Perhaps a definition: index into [`Grammar::rules`].
     Definition(usize),
 }
@@ -100,6 +102,7 @@ impl Grammar {
                 None => lists.push((rule.node, vec![compiled])),
             }
         }
+        let embedded = syntax.embedded.and_then(Embedded::node);
         let role_of = |name: &str| {
             if let Some(at) = lists.iter().position(|(node, _)| *node == name) {
                 Role::Definition(at)
@@ -117,6 +120,8 @@ impl Grammar {
                 Role::MacroCall
             } else if syntax.macros.is_some_and(|[_, block]| block == name) {
                 Role::MacroBlock
+            } else if embedded == Some(name) {
+                Role::Embedded
             } else {
                 Role::Plain
             }
@@ -259,6 +264,7 @@ mod tests {
                 }
             };
             syntax.macros.iter().flatten().for_each(|name| kind(name));
+            syntax.embedded.and_then(Embedded::node).into_iter().for_each(kind);
             for rule in syntax.rules.iter().copied().flatten() {
                 kind(rule.node);
                 match rule.when {

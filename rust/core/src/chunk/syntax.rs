@@ -13,13 +13,14 @@ use super::budget::{MAX_CHUNK, MIN_OWN};
 use super::definitions::{
     Comments, Definition, Found, Scope, body, docstring, extent, signature, within_lines,
 };
+use super::embedded::{self, Inner};
 use super::emit::Emitter;
 use super::grammar::{Grammar, Role};
 use super::lines::Lines;
 use super::names::{Namespaces, macro_name};
 use super::pack::{Sort, Unit};
-use super::parse::parse;
-use super::rules::Defined;
+use super::parse::{parse, parse_part};
+use super::rules::{Defined, Embedded};
 use crate::cancel::Cancel;
 use crate::error::Result;
 
@@ -33,8 +34,14 @@ pub(super) struct Parsed {
     pub definitions: Vec<Found>,
 }
 
-/// Parses the text and takes it apart; `None` when the parser gives up.
-pub(super) fn units(lines: &Lines, grammar: &Grammar, cancel: &Cancel) -> Result<Option<Parsed>> {
+/// Parses the text and takes it apart, with at most `parts` of it that are in other languages;
+/// `None` when the parser gives up.
+pub(super) fn units(
+    lines: &Lines,
+    grammar: &Grammar,
+    parts: usize,
+    cancel: &Cancel,
+) -> Result<Option<Parsed>> {
     let tree = parse(lines, grammar, cancel);
     // It also gives up when it is told to.
     cancel.check()?;
@@ -48,8 +55,18 @@ pub(super) fn units(lines: &Lines, grammar: &Grammar, cancel: &Cancel) -> Result
         documentation: Comments::default(),
         macro_call: None,
         namespaces: Namespaces::of(lines.text),
+        base: 0,
+        hosts: Vec::new(),
+        fence: 0,
+        parts,
+        cancel,
     };
-    walk.run(&tree);
+    if parts > 0 && grammar.syntax.embedded == Some(Embedded::Markup) {
+        walk.hosts = embedded::hosts(lines.text);
+    }
+    walk.run(&tree, Frame::open(0, None));
+    // What is embedded may have been given up for that.
+    cancel.check()?;
     let Walk { scopes, emitter, definitions, .. } = walk;
     Ok(Some(Parsed { scopes, units: emitter.finish(), definitions }))
 }
@@ -69,12 +86,15 @@ struct Frame<'n> {
     heads: Vec<(u8, usize)>,
     /// Whether a head inside holds for what follows outside too.
     shared: bool,
+    /// The node itself.
+    node: Option<Node<'n>>,
 }
 
 impl<'n> Frame<'n> {
     /// The inside of a definition, to be cut.
     fn open(scope: usize, target: Option<Node<'n>>) -> Self {
-        Self { scope, target, whole: false, base: scope, heads: Vec::new(), shared: false }
+        let heads = Vec::new();
+        Self { scope, target, whole: false, base: scope, heads, shared: false, node: None }
     }
 
     /// The inside of a definition that is in a unit.
@@ -116,19 +136,30 @@ struct Walk<'a> {
     /// block follows.
     macro_call: Option<(String, Found)>,
     namespaces: Namespaces<'a>,
+    /// The scope whose name takes no part in what is directly in it: the file itself, or what
+    /// holds another language.
+    base: usize,
+    /// Where elements that hold another language begin, ascending.
+    hosts: Vec<usize>,
+    /// The line after the last fenced block.
+    fence: usize,
+    /// How many parts in other languages may still be parsed: none within one of them.
+    parts: usize,
+    cancel: &'a Cancel,
 }
 
 impl Walk<'_> {
-    fn run(&mut self, tree: &Tree) {
+    /// Takes `tree` apart, starting in `frame`.
+    fn run<'n>(&mut self, tree: &'n Tree, frame: Frame<'n>) {
         let mut cursor = tree.walk();
-        let mut frames = vec![Frame::open(0, None)];
+        let mut frames = vec![frame];
         let mut more = cursor.goto_first_child();
         while more {
             let node = cursor.node();
             let around = frames.len() - 1;
             if let Some(frame) = self.visit(node, &mut frames[around]) {
                 if cursor.goto_first_child() {
-                    frames.push(frame);
+                    frames.push(Frame { node: Some(node), ..frame });
                     continue;
                 }
                 if !frame.whole {
@@ -214,9 +245,10 @@ impl Walk<'_> {
                     return self.define_by_macro(&lines, name, found, scope);
                 }
             }
+            Role::Embedded if self.embed(node, frame.node, &lines, scope) => return None,
             _ => {}
         }
-        let transparent = self.grammar.is_transparent(role);
+        let transparent = self.grammar.is_transparent(role) || self.is_host(node);
         if self.lines.size(&lines) > MAX_CHUNK || (transparent && !code && lines.len() > 1) {
             return Some(frame.further(None));
         }
@@ -380,11 +412,59 @@ impl Walk<'_> {
             return None;
         }
         let scope = self.list(candidate, named, documented, parent);
-        if self.emitter.whole(&lines, scope, parent) {
+        if !self.is_host(candidate.inner) && self.emitter.whole(&lines, scope, parent) {
             self.hold(following, parent);
             return self.inside(candidate, scope, following);
         }
         Some(Frame::open(scope, self.target(candidate)))
+    }
+
+    /// Whether another language is in `node`, so that it is opened whatever its size.
+    fn is_host(&self, node: Node) -> bool {
+        let next = self.hosts.partition_point(|&host| host < node.start_byte());
+        self.hosts.get(next).is_some_and(|&host| host < node.end_byte())
+    }
+
+    /// Emits `node` in `lines` if it is code of another language, cut along its own syntax.
+    fn embed(
+        &mut self,
+        node: Node,
+        around: Option<Node>,
+        lines: &Range<usize>,
+        scope: usize,
+    ) -> bool {
+        let fence = self.grammar.syntax.embedded == Some(Embedded::Fences);
+        if fence && self.lines.size(lines) <= MAX_CHUNK {
+            self.documentation.code(lines);
+            // What introduces one block is seldom about the next as well.
+            let introduced = self.fence < lines.start;
+            self.emitter.introduced(lines.clone(), scope, introduced);
+            self.fence = lines.end;
+            return true;
+        }
+        let Some(rest) = self.parts.checked_sub(1) else { return false };
+        let Some(Inner { grammar, part }) = embedded::inside(node, around, self.lines.text) else {
+            return false;
+        };
+        let Some(tree) = parse_part(self.lines.text, part, grammar, self.cancel) else {
+            return false;
+        };
+        let first = part.start_point.row;
+        if fence && lines.start < first {
+            // The line that opens the block goes with what follows it.
+            self.emitter.flush(scope);
+            self.emitter.hold(lines.start..first, true, scope);
+        }
+        self.documentation.code(&(lines.start..first));
+        let outer = (self.grammar, self.base, rest);
+        (self.grammar, self.base, self.parts) = (grammar, scope, 0);
+        self.run(&tree, Frame::open(scope, None));
+        (self.grammar, self.base, self.parts) = outer;
+        self.macro_call = None;
+        self.documentation.code(lines);
+        self.emitter.rest(lines, scope);
+        self.fence = lines.end;
+        true
     }
 
     /// Keeps comments at the end of a definition for what follows it.
@@ -445,7 +525,7 @@ impl Walk<'_> {
     /// What a definition in scope `parent` is called.
     fn named(&self, candidate: Candidate, parent: usize) -> Named {
         let Defined { kind, name, absolute, .. } = candidate.defined;
-        let around = &self.scopes[if absolute { 0 } else { parent }];
+        let around = &self.scopes[if absolute || parent == self.base { 0 } else { parent }];
         let separator = self.grammar.syntax.separator;
         let name = name.read(candidate.inner, self.lines.text);
         let owner = name.rsplit_once(separator).filter(|_| separator == "::");
