@@ -10,6 +10,9 @@ use hybridx_core::chunk::{Chunk, Definition, Kind, MAX_CHUNK, MAX_LINE, chunk};
 use hybridx_core::language::Language;
 use proptest::prelude::*;
 
+#[path = "chunks/embedded.rs"]
+mod embedded;
+
 fn samples() -> BTreeMap<PathBuf, (Language, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/chunks/samples");
     let mut samples = BTreeMap::new();
@@ -99,7 +102,7 @@ fn the_readme_lists_every_grammar() {
 }
 
 /// `kind symbol` of the chunks of `text` in a file called `name`.
-fn symbols_in(name: &str, text: &str) -> Vec<String> {
+fn titles(name: &str, text: &str) -> Vec<String> {
     let chunks = chunk(text, Language::detect(name, text));
     chunks.iter().map(|it| format!("{} {}", it.kind.name(), it.symbol)).collect()
 }
@@ -110,17 +113,17 @@ fn underlined_headings_open_sections() {
     let text =
         format!("Top\n===\n\n{body}Sub\n---\n\n{body}Other\n-----\n\n{body}# Hash\n\n{body}");
     let expected = ["section Top", "section Top > Sub", "section Top > Other", "section Hash"];
-    assert_eq!(symbols_in("a.md", &text), expected);
+    assert_eq!(titles("a.md", &text), expected);
 }
 
 #[test]
 fn a_namespace_without_braces_holds_to_the_end() {
     let class = "class Shop {\n    void Open() {\n        Run();\n    }\n}\n";
     let text = format!("using System;\nnamespace Acme.Web;\n\n{class}");
-    assert!(symbols_in("a.cs", &text).contains(&"class Acme.Web.Shop".to_owned()));
+    assert!(titles("a.cs", &text).contains(&"class Acme.Web.Shop".to_owned()));
     let class = class.replace("void", "function");
     let text = format!("<?php\nnamespace Acme\\Web;\n\n{class}\nnamespace Other;\n\n{class}");
-    let found = symbols_in("a.php", &text);
+    let found = titles("a.php", &text);
     assert!(found.contains(&"class Acme\\Web.Shop".to_owned()), "{found:?}");
     assert!(found.contains(&"class Other.Shop".to_owned()), "{found:?}");
 }
@@ -143,7 +146,7 @@ fn a_function_of_a_namespace_is_no_method() {
         "using namespace far::deep;\nnamespace util {{ int f(int a); }}\n\nint util::f{body}int \
          deep::g{body}int Widget::draw{body}"
     );
-    let found = symbols_in("a.cpp", &text);
+    let found = titles("a.cpp", &text);
     assert!(found.ends_with(&[
         "function util::f".to_owned(),
         "function deep::g".to_owned(),

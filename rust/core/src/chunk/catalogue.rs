@@ -87,6 +87,9 @@ pub(super) struct Catalogue<'a> {
     pub definitions: Vec<Found>,
     comments: Comments,
     namespaces: Namespaces<'a>,
+    /// The scope whose name takes no part in what is directly in it: the file itself, or what
+    /// holds another language.
+    base: usize,
 }
 
 impl<'a> Catalogue<'a> {
@@ -98,7 +101,14 @@ impl<'a> Catalogue<'a> {
             definitions: Vec::new(),
             comments: Comments::default(),
             namespaces: Namespaces::of(lines.text),
+            base: 0,
         }
+    }
+
+    /// What follows is of `grammar`, in scope `base`; returns the base before.
+    pub fn enter(&mut self, grammar: &'a Grammar, base: usize) -> usize {
+        self.grammar = grammar;
+        std::mem::replace(&mut self.base, base)
     }
 
     /// Whether the inside of scope `scope` is statements.
@@ -129,7 +139,7 @@ impl<'a> Catalogue<'a> {
     /// What a definition in scope `parent` is called.
     pub fn named(&self, candidate: Candidate, parent: usize) -> Named {
         let Defined { kind, name, absolute, .. } = candidate.defined;
-        let around = &self.scopes[if absolute { 0 } else { parent }];
+        let around = &self.scopes[if absolute || parent == self.base { 0 } else { parent }];
         let separator = self.grammar.syntax.separator;
         let name = name.read(candidate.inner, self.lines.text);
         let owner = name.rsplit_once(separator).filter(|_| separator == "::");

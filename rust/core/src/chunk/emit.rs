@@ -125,6 +125,27 @@ impl<'a> Emitter<'a> {
         Some(fits)
     }
 
+    /// Emits code in `lines`, if `introduced` with what stands before it where both fit a chunk.
+    pub fn introduced(&mut self, lines: Range<usize>, scope: usize, introduced: bool) {
+        self.commented(lines, scope, Sort::Code);
+        let Some([before, code]) = self.units.last_chunk_mut::<2>().filter(|_| introduced) else {
+            return;
+        };
+        let loose = |unit: &Unit| unit.scope == scope && unit.sort == Sort::Code;
+        let both = before.lines.start..code.lines.end;
+        let near = before.lines.end + 1 >= code.lines.start;
+        if loose(before) && loose(code) && near && self.lines.size(&both) <= MAX_CHUNK {
+            before.lines = both;
+            self.units.pop();
+        }
+    }
+
+    /// Emits those of `lines` that nothing in them has claimed.
+    pub fn rest(&mut self, lines: &Range<usize>, scope: usize) {
+        self.flush(scope);
+        self.cover(lines.end, scope);
+    }
+
     /// Where held comments that belong to line `start` begin.
     fn comments_before(&self, start: usize) -> Option<usize> {
         let (held, sticky) = self.comments.as_ref()?;

@@ -7,7 +7,7 @@ use tree_sitter::Node;
 
 use super::common::{DECLARED, IMPORTS};
 use super::rows::ROWS;
-use super::rules::{Defined, Path, Rule, Syntax, When};
+use super::rules::{Defined, Embedded, Path, Rule, Syntax, When};
 use crate::language::Language;
 
 /// What a node kind means to the walk.
@@ -31,6 +31,8 @@ pub(super) enum Role {
     MacroCall,
     /// Perhaps its body.
     MacroBlock,
+    /// Perhaps in another language.
+    Embedded,
     /// Perhaps a definition: index into [`Grammar::rules`].
     Definition(usize),
 }
@@ -117,6 +119,7 @@ impl Grammar {
         let (always, imports): (Vec<_>, Vec<_>) =
             syntax.imports.iter().partition(|(_, when)| matches!(when, When::Always));
         let imported = |name: &str| always.iter().any(|(kind, _)| *kind == name);
+        let embedded = syntax.embedded.and_then(Embedded::node);
         let role_of = |name: &str| {
             if syntax.comments.contains(&name) {
                 Role::Comment
@@ -134,6 +137,8 @@ impl Grammar {
                 Role::MacroCall
             } else if syntax.macros.is_some_and(|[_, block]| block == name) {
                 Role::MacroBlock
+            } else if embedded == Some(name) {
+                Role::Embedded
             } else {
                 Role::Plain
             }
@@ -354,6 +359,8 @@ mod tests {
                 kind(name);
                 can_hold(*when);
             }
+            syntax.macros.iter().flatten().for_each(|name| kind(name));
+            syntax.embedded.and_then(Embedded::node).into_iter().for_each(kind);
             for rule in syntax.rules.iter().copied().flatten() {
                 kind(rule.node);
                 can_hold(rule.when);

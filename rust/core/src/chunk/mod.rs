@@ -12,6 +12,8 @@
 //!   the budget and kept apart from definitions, imports also from the rest, except for scraps
 //!   too small to stand alone.
 //! - Tables are cut into larger pieces than code.
+//! - Code of another language (scripts and styles in markup, long fenced blocks, the cells of a
+//!   notebook) is cut along its own syntax, one level deep.
 //! - The result depends on text and language only, and no text makes it panic, recurse or
 //!   parse without bound.
 
@@ -19,10 +21,12 @@ mod budget;
 mod catalogue;
 mod common;
 mod definitions;
+mod embedded;
 mod emit;
 mod grammar;
 mod lines;
 mod names;
+mod notebook;
 mod pack;
 mod parse;
 pub(crate) mod rows;
@@ -39,11 +43,13 @@ use crate::language::Language;
 pub use budget::{MAX_CHUNK, MAX_LINE};
 pub use definitions::Definition;
 use definitions::Scope;
+use embedded::MAX_PARTS;
 use lines::Lines;
+use rules::Embedded;
 use syntax::Parsed;
 
 /// Changes whenever the chunks of any text change; part of the index fingerprint.
-pub const CHUNKER_VERSION: u32 = 4;
+pub const CHUNKER_VERSION: u32 = 5;
 
 /// What a chunk is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -229,7 +235,13 @@ pub fn chunk(text: &str, language: Language) -> Vec<Chunk> {
 pub fn chunk_until(text: &str, language: Language, cancel: &Cancel) -> Result<Vec<Chunk>> {
     let lines = Lines::new(text);
     let parsed = match language.grammar() {
-        Some(grammar) => syntax::units(&lines, grammar, cancel)?,
+        Some(grammar) if grammar.syntax.embedded == Some(Embedded::Cells) => {
+            match notebook::units(&lines, cancel)? {
+                None => syntax::units(&lines, grammar, MAX_PARTS, cancel)?,
+                cells => cells,
+            }
+        }
+        Some(grammar) => syntax::units(&lines, grammar, MAX_PARTS, cancel)?,
         None => None,
     };
     let parsed = parsed.unwrap_or_else(|| Parsed {

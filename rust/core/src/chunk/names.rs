@@ -137,7 +137,7 @@ fn follow<'n>(node: Node<'n>, path: &[&str]) -> Option<Node<'n>> {
 }
 
 /// The value of attribute `name` of the tag that element `node` begins with.
-fn attribute(node: Node, name: &str, text: &str) -> String {
+pub(super) fn attribute(node: Node, name: &str, text: &str) -> String {
     let Some(tag) = node.named_child(0) else { return String::new() };
     let mut cursor = tag.walk();
     for pair in tag.named_children(&mut cursor) {

@@ -12,7 +12,7 @@ use super::syntax::Parsed;
 use super::{Chunk, Kind};
 
 /// Names that a symbol lists at most.
-const MAX_NAMES: usize = 8;
+pub(super) const MAX_NAMES: usize = 8;
 
 /// Consecutive lines that are best kept together.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tree_sitter::{ParseOptions, ParseState, Parser, Tree};
+use tree_sitter::{ParseOptions, ParseState, Parser, Range, Tree};
 
 use super::grammar::Grammar;
 use super::lines::{Lines, nesting};
@@ -41,31 +41,59 @@ thread_local! {
 /// Parses within a budget of parser work, so that the outcome depends on the text alone and not
 /// on the machine's speed.
 pub(super) fn parse(lines: &Lines, grammar: &Grammar, cancel: &Cancel) -> Option<Tree> {
-    let mut text = Cow::Borrowed(lines.text.as_bytes());
+    parse_within(lines.text, lines.len(), None, grammar, cancel)
+}
+
+/// Parses the bytes of `part` as a text of their own; the tree's places are those in all of
+/// `text`.
+pub(super) fn parse_part(
+    text: &str,
+    part: Range,
+    grammar: &Grammar,
+    cancel: &Cancel,
+) -> Option<Tree> {
+    let inner = text.get(part.start_byte..part.end_byte)?;
+    let lines = part.end_point.row.saturating_sub(part.start_point.row) + 1;
+    parse_within(inner, lines, Some(part), grammar, cancel)
+}
+
+fn parse_within(
+    text: &str,
+    lines: usize,
+    mut part: Option<Range>,
+    grammar: &Grammar,
+    cancel: &Cancel,
+) -> Option<Tree> {
     if text.len() > MAX_PARSE
-        || text.len() / lines.len() > MAX_MEAN_LINE
-        || nesting(lines.text, MAX_NESTING) > MAX_NESTING
+        || text.len() / lines > MAX_MEAN_LINE
+        || nesting(text, MAX_NESTING) > MAX_NESTING
     {
         return None;
     }
+    let mut text = Cow::Borrowed(text.as_bytes());
     if grammar.syntax.ascii && !text.is_ascii() {
         text.to_mut().iter_mut().filter(|byte| !byte.is_ascii()).for_each(|byte| *byte = b'x');
     }
     if grammar.syntax.newline && !text.ends_with(b"\n") {
         text.to_mut().push(b'\n');
+        if let Some(part) = &mut part {
+            part.end_byte += 1;
+        }
     }
     if text.len() > grammar.syntax.judged && is_hopeless(&text, grammar, cancel) {
         return None;
     }
-    run(&text, grammar, cancel)
+    run(&text, part, grammar, cancel)
 }
 
-/// Parses `text`; `None` if that takes more work than source does, or `cancel` is set.
-fn run(text: &[u8], grammar: &Grammar, cancel: &Cancel) -> Option<Tree> {
+/// Parses `text`, which may lie at `part` of another; `None` if that takes more work than source
+/// does, or `cancel` is set.
+fn run(text: &[u8], part: Option<Range>, grammar: &Grammar, cancel: &Cancel) -> Option<Tree> {
     // The parser reports every 100 operations. In 30,000 files of real source it did so at most
     // once per 28 bytes (once per 160 in the middle), and where it had met errors, in 4,500 files,
     // once per 45. Guessing around errors makes an operation many times slower.
     let budget = |bytes: usize| 1_000 + bytes / 16;
+    let start = part.map_or(0, |part| part.start_byte);
     let all = budget(text.len());
     let (mut spent, mut reached) = (0, 0);
     // It asks for text again after looking ahead to the end of the file, at most ten times in
@@ -73,7 +101,7 @@ fn run(text: &[u8], grammar: &Grammar, cancel: &Cancel) -> Option<Tree> {
     let rescans = Cell::new((1 << 20) + text.len().saturating_mul(64));
     let mut progress = |state: &ParseState| {
         spent += if state.has_error() { 3 } else { 1 };
-        reached = reached.max(state.current_byte_offset());
+        reached = reached.max(state.current_byte_offset().saturating_sub(start));
         // What is slow at its start stays slow: a large file has not all of its budget at once.
         let so_far = budget(reached).max(HEAD_START).min(all);
         if spent >= so_far || rescans.get() == 0 || cancel.is_cancelled() {
@@ -83,7 +111,7 @@ fn run(text: &[u8], grammar: &Grammar, cancel: &Cancel) -> Option<Tree> {
         }
     };
     let mut read = |at: usize, _| {
-        let rest = text.get(at..).unwrap_or_default();
+        let rest = usize::checked_sub(at, start).and_then(|at| text.get(at..)).unwrap_or_default();
         // Scanners that ask for the column (of Perl, at every token) have the text read again,
         // though no further than to where they were: it is handed out in pieces.
         let piece = &rest[..rest.len().min(PIECE)];
@@ -92,6 +120,8 @@ fn run(text: &[u8], grammar: &Grammar, cancel: &Cancel) -> Option<Tree> {
     };
     PARSER.with_borrow_mut(|parser| {
         parser.set_language(&grammar.language).ok()?;
+        // None stands for all of the text.
+        parser.set_included_ranges(part.as_slice()).ok()?;
         let options = ParseOptions::new().progress_callback(&mut progress);
         let tree = parser.parse_with_options(&mut read, None, Some(options));
         if tree.is_none() {
@@ -120,7 +150,7 @@ fn is_hopeless(text: &[u8], grammar: &Grammar, cancel: &Cancel) -> bool {
         }
     };
     PARSER.with_borrow_mut(|parser| parser.set_logger(Some(Box::new(log))));
-    let tree = run(sample, grammar, cancel);
+    let tree = run(sample, None, grammar, cancel);
     PARSER.with_borrow_mut(|parser| parser.set_logger(None));
     tree.is_none() || guesses.load(Ordering::Relaxed) > sample.len() / HOPELESS
 }

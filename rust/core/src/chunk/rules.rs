@@ -72,6 +72,8 @@ pub(crate) struct Syntax {
     /// Whether a function is written as several definitions of one name in a row: they share
     /// chunks.
     pub clauses: bool,
+    /// What is in another language in it.
+    pub embedded: Option<Embedded>,
     /// Definitions. Of several rules for one node kind the first that applies decides; where none
     /// does, the node is what the lists above say.
     pub rules: &'static [&'static [Rule]],
@@ -96,7 +98,30 @@ impl Syntax {
             judged: 256 << 10,
             macros: None,
             clauses: false,
+            embedded: None,
             rules: &[],
+        }
+    }
+}
+
+/// Where a text holds code of other languages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Embedded {
+    /// In fenced blocks, as in Markdown.
+    Fences,
+    /// In scripts and styles of markup.
+    Markup,
+    /// In the cells of a notebook.
+    Cells,
+}
+
+impl Embedded {
+    /// The kind of node that holds it; cells have none.
+    pub(super) const fn node(self) -> Option<&'static str> {
+        match self {
+            Self::Fences => Some("fenced_code_block"),
+            Self::Markup => Some("raw_text"),
+            Self::Cells => None,
         }
     }
 }

@@ -11,12 +11,13 @@ use tree_sitter::{Node, Tree};
 use super::budget::{MAX_CHUNK, MIN_OWN};
 use super::catalogue::{Candidate, Catalogue};
 use super::definitions::{Found, Scope, extent};
+use super::embedded::{self, Inner};
 use super::emit::Emitter;
 use super::grammar::{Grammar, Role};
 use super::lines::Lines;
 use super::pack::{Sort, Unit};
-use super::parse::parse;
-use super::rules::Defined;
+use super::parse::{parse, parse_part};
+use super::rules::{Defined, Embedded};
 use crate::cancel::Cancel;
 use crate::error::Result;
 
@@ -30,16 +31,34 @@ pub(super) struct Parsed {
     pub definitions: Vec<Found>,
 }
 
-/// Parses the text and takes it apart; `None` when the parser gives up.
-pub(super) fn units(lines: &Lines, grammar: &Grammar, cancel: &Cancel) -> Result<Option<Parsed>> {
+/// Parses the text and takes it apart, with at most `parts` of it that are in other languages;
+/// `None` when the parser gives up.
+pub(super) fn units(
+    lines: &Lines,
+    grammar: &Grammar,
+    parts: usize,
+    cancel: &Cancel,
+) -> Result<Option<Parsed>> {
     let tree = parse(lines, grammar, cancel);
     // It also gives up when it is told to.
     cancel.check()?;
     let Some(tree) = tree else { return Ok(None) };
-    let catalogue = Catalogue::new(lines, grammar);
-    let emitter = Emitter::new(lines);
-    let mut walk = Walk { lines, grammar, catalogue, emitter, macro_call: None };
-    walk.run(&tree);
+    let markup = parts > 0 && grammar.syntax.embedded == Some(Embedded::Markup);
+    let mut walk = Walk {
+        lines,
+        grammar,
+        catalogue: Catalogue::new(lines, grammar),
+        emitter: Emitter::new(lines),
+        macro_call: None,
+        hosts: if markup { embedded::hosts(lines.text) } else { Vec::new() },
+        fence: 0,
+        parts,
+        cancel,
+    };
+    let only = walk.only(tree.root_node());
+    walk.run(&tree, Frame::open(0, only));
+    // What is embedded may have been given up for that.
+    cancel.check()?;
     let Walk { catalogue: Catalogue { scopes, definitions, .. }, emitter, .. } = walk;
     Ok(Some(Parsed { scopes, units: emitter.finish(), definitions }))
 }
@@ -59,12 +78,15 @@ struct Frame<'n> {
     heads: Vec<(u8, usize)>,
     /// Whether a head inside holds for what follows outside too.
     shared: bool,
+    /// The node itself.
+    node: Option<Node<'n>>,
 }
 
 impl<'n> Frame<'n> {
     /// The inside of a definition, to be cut.
     fn open(scope: usize, target: Option<Node<'n>>) -> Self {
-        Self { scope, target, whole: false, base: scope, heads: Vec::new(), shared: false }
+        let heads = Vec::new();
+        Self { scope, target, whole: false, base: scope, heads, shared: false, node: None }
     }
 
     /// The inside of a definition that is in a unit.
@@ -85,19 +107,27 @@ struct Walk<'a> {
     emitter: Emitter<'a>,
     /// What the last node defines if it is a macro's call and a block follows.
     macro_call: Option<Found>,
+    /// Where elements that hold another language begin, ascending.
+    hosts: Vec<usize>,
+    /// The line after the last fenced block.
+    fence: usize,
+    /// How many parts in other languages may still be parsed: none within one of them.
+    parts: usize,
+    cancel: &'a Cancel,
 }
 
 impl Walk<'_> {
-    fn run(&mut self, tree: &Tree) {
+    /// Takes `tree` apart, starting in `frame`.
+    fn run<'n>(&mut self, tree: &'n Tree, frame: Frame<'n>) {
         let mut cursor = tree.walk();
-        let mut frames = vec![Frame::open(0, self.only(tree.root_node()))];
+        let mut frames = vec![frame];
         let mut more = cursor.goto_first_child();
         while more {
             let node = cursor.node();
             let around = frames.len() - 1;
             if let Some(frame) = self.visit(node, &mut frames[around]) {
                 if cursor.goto_first_child() {
-                    frames.push(frame);
+                    frames.push(Frame { node: Some(node), ..frame });
                     continue;
                 }
                 if !frame.whole {
@@ -194,6 +224,7 @@ impl Walk<'_> {
                     return self.define_by_macro(&lines, call, scope);
                 }
             }
+            Role::Embedded if self.embed(node, frame.node, &lines, scope) => return None,
             _ => {}
         }
         if let Some(candidate) = candidate {
@@ -207,7 +238,8 @@ impl Walk<'_> {
                 return self.declare(candidate, scope);
             }
         }
-        let opened = role == Role::Transparent && !code && lines.len() > 1;
+        let opens = role == Role::Transparent || self.is_host(node);
+        let opened = opens && !code && lines.len() > 1;
         if opened || self.lines.size(&lines) > MAX_CHUNK {
             return Some(frame.further(None));
         }
@@ -286,13 +318,62 @@ impl Walk<'_> {
             return None;
         }
         let scope = self.catalogue.add(candidate, named, before, parent);
-        if !self.emitter.whole(&lines, scope, parent) {
+        if self.is_host(candidate.inner) || !self.emitter.whole(&lines, scope, parent) {
             return Some(Frame::open(scope, candidate.target(self.grammar)));
         }
         if let Some(comments) = following {
             self.emitter.hold(self.lines.of(comments), false, parent);
         }
         self.inside(candidate, scope, following)
+    }
+
+    /// Whether another language is in `node`, so that it is opened whatever its size.
+    fn is_host(&self, node: Node) -> bool {
+        let next = self.hosts.partition_point(|&host| host < node.start_byte());
+        self.hosts.get(next).is_some_and(|&host| host < node.end_byte())
+    }
+
+    /// Emits `node` in `lines` if it is code of another language, cut along its own syntax.
+    fn embed(
+        &mut self,
+        node: Node,
+        around: Option<Node>,
+        lines: &Range<usize>,
+        scope: usize,
+    ) -> bool {
+        let fence = self.grammar.syntax.embedded == Some(Embedded::Fences);
+        if fence && self.lines.size(lines) <= MAX_CHUNK {
+            self.catalogue.code(lines);
+            // What introduces one block is seldom about the next as well.
+            let introduced = self.fence < lines.start;
+            self.emitter.introduced(lines.clone(), scope, introduced);
+            self.fence = lines.end;
+            return true;
+        }
+        let Some(rest) = self.parts.checked_sub(1) else { return false };
+        let Some(Inner { grammar, part }) = embedded::inside(node, around, self.lines.text) else {
+            return false;
+        };
+        let Some(tree) = parse_part(self.lines.text, part, grammar, self.cancel) else {
+            return false;
+        };
+        let first = part.start_point.row;
+        if fence && lines.start < first {
+            // The line that opens the block goes with what follows it.
+            self.emitter.flush(scope);
+            self.emitter.hold(lines.start..first, true, scope);
+        }
+        self.catalogue.code(&(lines.start..first));
+        let outer = (self.grammar, self.catalogue.enter(grammar, scope));
+        (self.grammar, self.parts) = (grammar, 0);
+        self.run(&tree, Frame::open(scope, None));
+        (self.grammar, self.parts) = (outer.0, rest);
+        self.catalogue.enter(outer.0, outer.1);
+        self.macro_call = None;
+        self.catalogue.code(lines);
+        self.emitter.rest(lines, scope);
+        self.fence = lines.end;
+        true
     }
 
     /// Lists a definition that is no chunk of its own.

@@ -16,7 +16,6 @@ pub(super) const ROWS: &[Row] = &[
     plain("groovy", &["gradle"], &["groovy", "gradle"], &["Jenkinsfile"]),
     plain("ini", &[], &["ini", "cfg", "conf", "properties"], &[".editorconfig", ".gitconfig"]),
     plain("jsonl", &["ndjson"], &["jsonl", "ndjson"], &[]),
-    plain("jupyter", &["notebook", "ipynb"], &["ipynb"], &[]),
     plain("kconfig", &[], &[], &["Kconfig"]),
     plain("latex", &["tex"], &["tex", "sty", "cls", "bib"], &[]),
     plain("less", &[], &["less"], &[]),

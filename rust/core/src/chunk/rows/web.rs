@@ -4,7 +4,7 @@ use super::super::Kind;
 use super::super::Kind::{
     Class, Constant, Enum, Function, Interface, Method, Namespace, Section, Trait, Type,
 };
-use super::super::rules::{Name, Path, Row, Rule, Syntax, When, define};
+use super::super::rules::{Embedded, Name, Path, Row, Rule, Syntax, When, define};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -87,6 +87,7 @@ pub(super) const ROWS: &[Row] = &[
         extensions: &["html", "htm", "xhtml", "shtml"],
         syntax: Some(Syntax {
             separator: " > ",
+            embedded: Some(Embedded::Markup),
             rules: &[MARKUP_RULES],
             ..Syntax::new(|| tree_sitter_html::LANGUAGE.into())
         }),
@@ -114,6 +115,7 @@ pub(super) const ROWS: &[Row] = &[
         extensions: &["vue"],
         syntax: Some(Syntax {
             separator: " > ",
+            embedded: Some(Embedded::Markup),
             rules: &[
                 &[define("element", Section)
                     .when(When::Text(&["start_tag", "tag_name"], &["template"]))
@@ -129,6 +131,7 @@ pub(super) const ROWS: &[Row] = &[
         extensions: &["svelte"],
         syntax: Some(Syntax {
             separator: " > ",
+            embedded: Some(Embedded::Markup),
             rules: &[MARKUP_RULES],
             ..Syntax::new(|| tree_sitter_svelte_ng::LANGUAGE.into())
         }),
