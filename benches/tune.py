@@ -107,12 +107,16 @@ def case_of(corpus: Corpus, query: Query, group: str) -> Case:
     fixed = sum(
         getattr(weights, name) * np.array(table[name]) for name in names if name not in FITTED
     )
+    factors = {**FACTORS[question.kind]}
+    if question.kind == "words":
+        factors.pop("meaning")  # that one is fitted
+    scale = np.array([factors.get(name, 1.0) for name in FITTED])
     order = np.argsort([numbers[id(chunk.file)] for chunk in candidates], kind="stable")
     sizes = np.bincount([numbers[id(chunk.file)] for chunk in candidates])
     return Case(
         group,
         question.kind == "words",
-        np.array([table[name] for name in FITTED]).T[order],
+        np.array([table[name] for name in FITTED]).T[order] * scale,
         fixed[order],
         np.concatenate([[0], np.cumsum(sizes)[:-1]]),
         [

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from typing import Any
+from textwrap import indent
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,10 @@ from hybridx.ranking.paths import ASKED_BY, mentions_in, traits_of
 from hybridx.ranking.question import MAX_NAMES, STOP_WORDS, kind_of
 from hybridx.ranking.signals import OF_CHUNK, OF_FILE
 from hybridx.ranking.weights import BASE, FACTORS
+from support import Tree, open_index, updated
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TRACE = """Traceback (most recent call last):
   File "/srv/app/net/pool.py", line 12, in take
@@ -86,6 +91,15 @@ def test_the_first_line_of_a_text_counts_more_and_stop_words_nothing() -> None:
     assert STOP_WORDS.isdisjoint(terms)
     assert terms["retries"] > 1.0
     assert terms["lost"] > terms["closed"]
+
+
+def test_a_few_words_are_also_read_as_one_name() -> None:
+    spelled = ["flash_bag", "FLASH_BAG", "FlashBag", "flashBag"]
+    assert ask("Flash bag").names == spelled
+    assert ask("where is the flash bag class").names == spelled
+    assert {"to_part", "toPart"} <= set(ask("to part").names)
+    assert ask("why is the flash bag lost between one request and the next").names == []
+    assert ask("class").names == ["class"]
 
 
 def test_quotes_and_stars() -> None:
@@ -224,6 +238,18 @@ def test_a_name_is_found_where_it_is_defined_and_not_where_it_is_used() -> None:
     used = candidate(1, body=1.0, symbol=0.6, similarity=0.9)
     defined = candidate(2, "src/b.py", body=0.5, name=1.0, similarity=0.1)
     assert order("connect_timeout", used, defined) == [2, 1]
+
+
+@pytest.mark.parametrize("name", ["flash_bag", "FlashBag", "flashBag", "FLASH_BAG"])
+def test_the_words_of_a_name_find_its_definition(tmp_path: Path, name: str) -> None:
+    used = f"flash(bag, {name}())\n" * 5
+    tree = Tree(tmp_path / "tree", {"store.py": f"def {name}(key):\n    return 2 * key\n"})
+    for number in range(4):
+        tree.write(f"bag_{number}.py", f"def bag_flash_{number}(bag):\n" + indent(used, "    "))
+    index = open_index(tree)
+    updated(index)
+    hits = index.search("flash bag", 5).hits
+    assert hits[0].path == "store.py", [hit.effects for hit in hits]
 
 
 def test_meaning_counts_more_where_there_is_no_name_of_code() -> None:

@@ -30,6 +30,14 @@ _FIRST_LINE = 3.0
 """What a term of a text's first line counts more than others."""
 
 MAX_NAMES = 64
+_NAME_WORDS = range(2, 6)
+"""How many words may be a name, written apart."""
+_BESIDE_NAMES = """
+class constant defined definition enum function implementation implemented interface method module
+struct trait type variable
+"""
+_AROUND_NAMES = frozenset(_BESIDE_NAMES.split())
+"""Words that stand beside a name in a query and are not of it."""
 _SHORT = 3
 
 _NAME = re.compile(
@@ -40,6 +48,7 @@ _OF_CODE = re.compile(
 )
 """What shows that a query holds names of code."""
 _WORD = re.compile(r"[^\W\d]\w+")
+_ANY_WORD = re.compile(r"\w+")
 _PATH = re.compile(r"(?:[\w.@+~-]*[/\\])+[\w.@+~-]+(?::\d+)*|[\w-]+\.[A-Za-z]{1,5}(?::\d+)+")
 _FILE_NAME = re.compile(
     r"[\w-]+(?:\.[\w-]+)*\.(?:c|cc|cfg|cjs|conf|cpp|cs|css|cxx|dart|erl|ex|exs|go|gradle|h|hh|hpp|"
@@ -81,7 +90,7 @@ class Question:
     prefixes: Mapping[str, float]
     """Beginnings of terms, from starred words."""
     names: list[str]
-    """Words as they are written, in case something is named so."""
+    """What something may be named: words as they are written, or all words of a few in one."""
     phrases: list[str]
     """What is quoted."""
     only_phrases: bool
@@ -175,7 +184,22 @@ def _names(text: str, kind: Kind) -> list[str]:
         name = text.strip().removesuffix("()")
         parts = re.split(r"\.|::|->|#", name)
         return list(dict.fromkeys([name, parts[-1]]))
+    if kind == "words":
+        return _joined(_ANY_WORD.findall(text.lower()))
     return list(dict.fromkeys(_WORD.findall(text)))[:MAX_NAMES]
+
+
+def _joined(words: list[str]) -> list[str]:
+    """The words as one name in each way to write it, with and without what is around a name."""
+    around = STOP_WORDS | _AROUND_NAMES
+    inner = [at for at, word in enumerate(words) if word not in around]
+    runs = [words, words[inner[0] : inner[-1] + 1] if inner else []]
+    names: list[str] = []
+    for run in runs:
+        if len(run) in _NAME_WORDS:
+            snake, pascal = "_".join(run), "".join(word.capitalize() for word in run)
+            names += [snake, snake.upper(), pascal, run[0] + pascal[len(run[0]) :]]
+    return list(dict.fromkeys(names))
 
 
 NOTHING = ask("")

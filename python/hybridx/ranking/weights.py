@@ -9,6 +9,7 @@ Functions for Hybrid Retrieval, 2023).
 
 The weights are those of a conditional logit model (the chance of a file to be the one that is
 looked for), fitted by `benches/tune.py` and judged on packages that it was not fitted on.
+What `name` counts more in some kinds of queries was set on `benches/known_items.py`.
 """
 
 from __future__ import annotations
@@ -99,13 +100,13 @@ BASE = Weights()
 
 FACTORS: Mapping[Kind, Mapping[str, float]] = {
     # It is defined where it is defined, whatever is near it in meaning.
-    "name": {"name": 6.0, "meaning": 0.4, "meanings": 0.4},
+    "name": {"name": 15.0, "meaning": 0.4, "meanings": 0.4},
     "path": {"folders": 3.0, "mention": 3.0, "stem_share": 2.0, "meaning": 0.3, "meanings": 0.3},
     "error": {},
     "text": {},
     "code": {},
-    # Who has no name for what is looked for describes it.
-    "words": {"meaning": 4.0},
+    # Who has no name for what is looked for describes it; but a few words may spell one.
+    "words": {"name": 8.0, "meaning": 4.0},
 }
 """How the kind of a query changes them."""
 
