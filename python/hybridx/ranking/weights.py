@@ -8,9 +8,8 @@ do better than sums of ranks for that reason (Bruch, Gai and Ingber, An Analysis
 Functions for Hybrid Retrieval, 2023).
 
 The weights were fitted by `benches/tune.py`, which judges them on packages that it did not fit them
-on, and rounded to the middle of the range in which little changes. Those of `symbol`, `coherence`
-and `name` were then set where the languages of `benches/known_items.py` gain and the sets that they
-were fitted to lose nothing.
+on, and rounded to the middle of the range in which little changes. What `name` counts in
+some kinds of queries was set on `benches/known_items.py`.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ class Weights:
 
     body: float = 3.0
     """Terms of the chunk."""
-    symbol: float = 2.7
+    symbol: float = 2.5
     """Terms in the names of its definitions."""
     signature: float = 0.0
     """Terms in how they are declared."""
@@ -43,7 +42,7 @@ class Weights:
     """It holds what the query quotes."""
     file: float = 1.3
     """Terms of the whole file."""
-    coherence: float = 2.1
+    coherence: float = 2.5
     """Terms of the file's next best chunks."""
     folders: float = 1.1
     """Terms of the path."""
@@ -107,7 +106,7 @@ FACTORS: Mapping[Kind, Mapping[str, float]] = {
     "text": {},
     "code": {},
     # Who has no name for what is looked for describes it; but a few words may spell one.
-    "words": {"name": 16.0, "meaning": 5.0},
+    "words": {"name": 16.0, "meaning": 4.0},
 }
 """How the kind of a query changes them."""
 
