@@ -184,6 +184,29 @@ fn what_is_cut_off_keeps_the_contract() {
     }
 }
 
+/// Each part alone is within its budget; all of them together must be too.
+#[test]
+fn many_parts_that_are_no_source_do_not_stall() {
+    let rubbish = "x,\n@a\ndef class fn ( } ] if\n";
+    for (name, open, close) in [
+        ("a.html", "<script>\n", "</script>\n"),
+        ("a.md", "```rs\n", "```\n"),
+        ("a.ipynb", "  {\n   \"cell_type\": \"code\",\n   \"source\": [\n", "   ]\n  },\n"),
+    ] {
+        for size in [1, 2_000] {
+            let inside = if name == "a.ipynb" {
+                "    \"def class fn ( } ] if\\n\",\n".repeat(size)
+            } else {
+                rubbish.repeat(size)
+            };
+            let part = format!("{open}{inside}{close}");
+            let parts = part.repeat((1 << 20) / part.len());
+            let text = format!("{{\n \"cells\": [\n{parts}");
+            assert!(!chunk(&text, Language::detect(name, "")).is_empty());
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
