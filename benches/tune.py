@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 POOL = 400
 FITTED = [
     *("body", "symbol", "signature", "doc", "name", "file", "coherence", "folders", "stem"),
-    *("stem_share", "mention", "meaning", "meanings"),
+    *("stem_share", "mention", "meaning"),
 ]
 MEANING = FITTED.index("meaning")
 STEPS = (0.0, 0.5, 0.7, 1.4, 2.0)

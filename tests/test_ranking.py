@@ -272,7 +272,6 @@ def test_what_nobody_measured_is_no_nearer_than_the_farthest_that_was_found() ->
     assert (first.similarity, second.similarity, third.similarity) == (0.9, 0.5, 0.5)
     assert (first.by_meaning, third.by_meaning) == (True, False)
     assert first.file is second.file
-    assert (first.file.meanings, third.file.meanings) == (0.0, 0.0)
 
 
 def test_weights_name_signals_and_nothing_else() -> None:

@@ -46,7 +46,7 @@ _MIN_POOL = 200
 
 _BY_WORDS = frozenset(LEXICAL) - {"spread"} | {"stem_share", "mention"}
 """Signals that words give; the others are those of meaning, and what kind of file it is."""
-_BY_MEANING = frozenset({"meaning", "meanings"})
+_BY_MEANING = frozenset({"meaning"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
 
     from hybridx._core import FoundChunk, FoundFile
 
-_NEXT_BEST = (0.5, 0.25)
-"""What the second and the third nearest chunk of a file tell of it."""
-
 
 @dataclass(slots=True)
 class File:
@@ -25,8 +22,6 @@ class File:
     folders: float = 0.0
     stem: float = 0.0
     coherence: float = 0.0
-    meanings: float = 0.0
-    """How much nearer its next best chunks are than the farthest one that was found."""
     traits: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -62,13 +57,11 @@ def candidates_of(
             each.folders,
             each.stem,
             each.coherence,
-            0.0,
             traits_of(each.path, each.origin),
         )
         for each in found[0]
     ]
     least = min(similarities.values(), default=0.0)
-    near: dict[int, list[float]] = {}
     candidates = []
     for each in found[1]:
         similarity = similarities.get(each.id)
@@ -85,12 +78,5 @@ def candidates_of(
                 least if similarity is None else similarity,
                 similarity is not None,
             )
-        )
-        if similarity is not None:
-            near.setdefault(each.file, []).append(similarity - least)
-    for file, distances in near.items():
-        best = sorted(distances, reverse=True)[1 : 1 + len(_NEXT_BEST)]
-        files[file].meanings = sum(
-            share * distance for share, distance in zip(_NEXT_BEST, best, strict=False)
         )
     return candidates

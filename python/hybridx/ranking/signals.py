@@ -52,7 +52,6 @@ def trait(name: str) -> Callable[[Question, File], float]:
 OF_FILE: Mapping[str, Callable[[Question, File], float]] = {
     "file": lambda _, file: file.body,
     "coherence": lambda _, file: file.coherence,
-    "meanings": lambda _, file: file.meanings,
     "folders": lambda _, file: file.folders,
     "stem": lambda _, file: file.stem,
     "stem_share": stem_share,

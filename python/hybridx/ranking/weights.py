@@ -32,7 +32,7 @@ class Weights:
     """Terms of the chunk."""
     symbol: float = 2.5
     """Terms in the names of its definitions."""
-    signature: float = 0.0
+    signature: float = 0.3
     """Terms in how they are declared."""
     doc: float = 0.5
     """Terms in what documents them."""
@@ -44,9 +44,9 @@ class Weights:
     """Terms of the whole file."""
     coherence: float = 2.5
     """Terms of the file's next best chunks."""
-    folders: float = 1.1
+    folders: float = 0.5
     """Terms of the path."""
-    stem: float = 0.0
+    stem: float = 0.5
     """Terms of the file's name."""
     stem_share: float = 0.8
     """How much of the file's name the query has."""
@@ -54,8 +54,6 @@ class Weights:
     """The query names the file."""
     meaning: float = 3.0
     """Likeness of meaning, as cosine similarity."""
-    meanings: float = 1.5
-    """The same of the file's next best chunks."""
     test: float = -2.0
     """The file is a test; like the others below it counts unless the query asks for such files."""
     example: float = -1.5
@@ -100,8 +98,8 @@ BASE = Weights()
 
 FACTORS: Mapping[Kind, Mapping[str, float]] = {
     # It is defined where it is defined, whatever is near it in meaning.
-    "name": {"name": 30.0, "meaning": 0.4, "meanings": 0.4},
-    "path": {"folders": 3.0, "mention": 3.0, "stem_share": 2.0, "meaning": 0.3, "meanings": 0.3},
+    "name": {"name": 30.0, "meaning": 0.4},
+    "path": {"folders": 6.0, "mention": 3.0, "stem_share": 2.0, "meaning": 0.3},
     "error": {},
     "text": {},
     "code": {},
