@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import subprocess
 import time
@@ -33,40 +32,58 @@ def hit(rank: int, start: int, end: int, **fields: Any) -> Hit:
 
 
 def piece(rank: int, start: int, end: int, **fields: Any) -> Piece:
-    """A hit in a file whose lines are all as long as `LINE`."""
-    of = hit(rank, start, end, **fields)
-    offset = (start - 1) * (len(LINE.encode()) + 1)
-    return Piece(of, offset, offset + len(of.text.encode()))
+    """A hit whose chunk is the one of its file that its first line says, by tens."""
+    return Piece(hit(rank, start, end, **fields), start // 10, start // 10)
 
 
 def test_pieces_of_one_definition_that_follow_each_other_are_one_hit() -> None:
-    pieces = [piece(1, 41, 60), piece(2, 1, 9, symbol="o"), piece(3, 21, 40), piece(4, 61, 80)]
+    pieces = [piece(1, 40, 49), piece(2, 1, 9, symbol="o"), piece(3, 30, 39), piece(4, 50, 58)]
     first, second = (each.hit for each in joined(pieces))
-    assert (first.rank, first.start_line, first.end_line, first.score) == (1, 21, 80, 1.0)
-    assert first.text == "\n".join([LINE] * 60)
+    assert (first.rank, first.start_line, first.end_line, first.score) == (1, 30, 58, 1.0)
+    assert first.best_line == 40
+    assert first.text == "\n".join([LINE] * 29)
     assert (second.rank, second.symbol) == (2, "o")
 
 
+def test_what_joins_two_pieces_makes_one_of_three() -> None:
+    [whole] = joined([piece(1, 10, 19), piece(2, 30, 39), piece(3, 20, 29)])
+    assert (whole.hit.start_line, whole.hit.end_line, whole.hit.rank) == (10, 39, 1)
+
+
 def test_empty_lines_between_pieces_are_kept() -> None:
-    upper, lower = piece(1, 1, 2), piece(2, 4, 5)
-    gap = len(LINE.encode())
-    near = dataclasses.replace(lower, offset=lower.offset - gap, end=lower.end - gap)
-    [whole] = joined([upper, near])
-    assert whole.hit.text == f"{LINE}\n{LINE}\n\n{LINE}\n{LINE}"
-    assert (whole.hit.start_line, whole.hit.end_line) == (1, 5)
+    [whole] = joined([piece(1, 10, 17), piece(2, 20, 21)])
+    assert whole.hit.text == "\n".join([*[LINE] * 8, "", "", LINE, LINE])
+    assert (whole.hit.start_line, whole.hit.end_line) == (10, 21)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_long_function_is_one_hit_whose_best_piece_is_shown(tmp_path: Path, end: str) -> None:
+    lines = ["def collect(pool):", *(f"    value_{n} = pool.take({n})" for n in range(300))]
+    lines[150:150] = ["    ", ""]
+    tree = Tree(tmp_path / "tree", {"long.py": end.join(lines) + end})
+    index = open_index(tree)
+    updated(index)
+    [found] = index.search("value_250", 5, mode="lexical")
+    assert (found.start_line, found.end_line) == (1, 303)
+    assert found.text.split("\n")[found.best_line - 1].strip().startswith("value_")
+    [cut] = index.search("value_250", 1, mode="lexical", max_tokens=400)
+    assert cut.truncated
+    assert cut.start_line == found.best_line > 1
+    assert "value_250" in found.text.split("\n", found.best_line - 1)[-1]
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        piece(2, 22, 30),
-        piece(2, 21, 30, symbol="other"),
-        piece(2, 21, 30, path="b.py"),
-        piece(2, 21, 30, kind="class"),
+        piece(2, 30, 39),
+        piece(2, 20, 29, symbol="other"),
+        piece(2, 20, 29, path="b.py"),
+        piece(2, 20, 29, kind="class"),
+        Piece(hit(2, 19, 19), 2, 2),
     ],
 )
 def test_other_hits_stay_apart(other: Piece) -> None:
-    assert joined([piece(1, 11, 20), other]) == [piece(1, 11, 20), other]
+    assert joined([piece(1, 10, 19), other]) == [piece(1, 10, 19), other]
 
 
 @given(
@@ -134,7 +151,7 @@ def test_files_changed_since_a_revision(aged: Index) -> None:
     assert found(aged, "HEAD") == {"new.py"}
     (aged.root / "é.py").write_text("common = 2\n")
     assert found(aged, "HEAD") == {"new.py", "é.py"}
-    for wrong in ("no-such-revision", "--output=x", ""):
+    for wrong in ("no-such-revision", "--output=x", "", "HEAD:old.py", "9" * 400 + "d"):
         with pytest.raises(UsageError, match="no time"):
             aged.search("common", changed_since=wrong)
 

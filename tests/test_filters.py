@@ -243,3 +243,36 @@ def test_a_starred_word_finds_what_starts_with_it(defined: Index, mode: Mode) ->
     assert {hit.path for hit in first} >= {"src/pool.py", "src/use.py", "web/pool.js"}
     if mode == "lexical":
         assert not defined.search("connectionp", ALL, mode=mode).hits
+
+
+def test_a_quotation_is_found_however_many_chunks_have_its_words(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {f"many/{n}.txt": "beta alpha\n" for n in range(2_300)}
+    files["one/a.txt"] = "alpha   BETA, once, beside so many other words that tell nothing\n"
+    index = open_index(Tree(tmp_path / "tree", files))
+    updated(index)
+    found = index.search('"alpha beta".', ALL, mode="lexical").hits
+    assert [hit.path for hit in found] == ["one/a.txt"]
+    exact = index.search('"beta, once"', ALL, mode="lexical").hits
+    assert [hit.path for hit in exact] == ["one/a.txt"]
+
+
+def test_scores_do_not_remember_what_was_deleted(tmp_path: Path) -> None:
+    text = "def connect_timeout():\n    return read_setting('timeout')\n"
+    tree = Tree(tmp_path / "tree", {"a.py": text, "b.py": "def other():\n    return 1\n"})
+    index = open_index(tree)
+    updated(index)
+    before = index.search("connect_timeout", 1, mode="lexical")[0].effects["name"]
+    for number in range(3):
+        tree.write("a.py", text + f"# {number}\n")
+        updated(index)
+    after = index.search("connect_timeout", 1, mode="lexical")[0].effects["name"]
+    assert after == before, "the only definition counts as if there were several"
+
+
+def test_a_word_that_every_chunk_has_does_not_drown_the_rest(tmp_path: Path) -> None:
+    body = "".join(f"    value_{n} = pool.take({n})\n" for n in range(600))
+    tree = Tree(tmp_path / "tree", {"a.py": f"def huge(pool):\n{body}", "b.py": "x = 1\n"})
+    index = open_index(tree)
+    updated(index)
+    hit = index.search("how is huge computed", 1)[0]
+    assert all(abs(effect) < 15 for effect in hit.effects.values()), hit.effects

@@ -485,8 +485,12 @@ class StoredChunk:
     @property
     def end_line(self) -> int: ...
     @property
-    def offset(self) -> int:
-        """Where it starts in the text of its file, in bytes."""
+    def place(self) -> int:
+        """Its place in the store.
+
+        Of chunks of one file that have neighbouring places, the first ends where the second
+        begins, but for empty lines.
+        """
 
     @property
     def text(self) -> str: ...

@@ -26,13 +26,11 @@ _LEAST_LINES = 3
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A hit, and where its text lies in the text of its file."""
+    """A hit, and which places in the store its chunks have."""
 
     hit: Hit
-    offset: int
-    """Of its first byte."""
-    end: int
-    """Of the first byte behind it."""
+    first: int
+    last: int
 
 
 def joined(pieces: Iterable[Piece]) -> list[Piece]:
@@ -40,47 +38,54 @@ def joined(pieces: Iterable[Piece]) -> list[Piece]:
 
     Hits are numbered anew.
     """
-    kept: list[Piece] = []
-    for piece in pieces:
-        whole = piece
-        while (at := _neighbour(kept, whole)) is not None:
-            whole = _union(kept.pop(at), whole)
-        kept.append(whole)
-    kept.sort(key=lambda piece: piece.hit.rank)
+    kept: dict[int, Piece] = {}
+    begins: dict[_Key, int] = {}
+    ends: dict[_Key, int] = {}
+    for number, each in enumerate(pieces):
+        piece = each
+        for other in (
+            ends.get(_key(piece, piece.first - 1)),
+            begins.get(_key(piece, piece.last + 1)),
+        ):
+            if other is not None and _follow(kept[other], piece):
+                gone = kept.pop(other)
+                del begins[_key(gone, gone.first)], ends[_key(gone, gone.last)]
+                piece = _union(gone, piece)
+        kept[number] = piece
+        begins[_key(piece, piece.first)] = ends[_key(piece, piece.last)] = number
+    ordered = sorted(kept.values(), key=lambda piece: piece.hit.rank)
     return [
         dataclasses.replace(piece, hit=dataclasses.replace(piece.hit, rank=rank))
-        for rank, piece in enumerate(kept, start=1)
+        for rank, piece in enumerate(ordered, start=1)
     ]
 
 
-def _neighbour(kept: Sequence[Piece], piece: Piece) -> int | None:
-    return next((at for at, other in enumerate(kept) if _touch(other, piece)), None)
+_Key = tuple[str, str, str, int]
 
 
-def _touch(one: Piece, other: Piece) -> bool:
-    """Whether they are pieces of one definition with nothing but empty lines between them."""
-    if (one.hit.path, one.hit.symbol, one.hit.kind) != (
-        other.hit.path,
-        other.hit.symbol,
-        other.hit.kind,
-    ):
-        return False
-    first, second = sorted((one, other), key=lambda piece: piece.offset)
-    newlines = second.hit.start_line - first.hit.end_line
-    return bool(one.hit.symbol) and newlines > 0 and second.offset - first.end == newlines
+def _key(piece: Piece, place: int) -> _Key:
+    """What two pieces of a definition have in common, and a place."""
+    return piece.hit.path, piece.hit.symbol, piece.hit.kind, place
+
+
+def _follow(one: Piece, other: Piece) -> bool:
+    """Whether neighbours are pieces of one definition, and not of one line."""
+    first, second = sorted((one.hit, other.hit), key=lambda hit: hit.start_line)
+    return bool(first.symbol) and first.end_line < second.start_line
 
 
 def _union(one: Piece, other: Piece) -> Piece:
-    first, second = sorted((one, other), key=lambda piece: piece.offset)
+    first, second = sorted((one, other), key=lambda piece: piece.first)
     better = min(one.hit, other.hit, key=lambda hit: hit.rank)
-    between = "\n" * (second.offset - first.end)
+    between = "\n" * (second.hit.start_line - first.hit.end_line)
     hit = dataclasses.replace(
         better,
         start_line=first.hit.start_line,
         end_line=second.hit.end_line,
+        best_line=better.best_line or better.start_line,
         text=f"{first.hit.text}{between}{second.hit.text}",
     )
-    return Piece(hit, first.offset, second.end)
+    return Piece(hit, first.first, second.last)
 
 
 def tokens(text: str) -> int:
@@ -111,19 +116,20 @@ def within(hits: Sequence[Hit], budget: int) -> tuple[Hit, ...]:
 
 
 def _cut(hit: Hit, budget: int) -> Hit:
-    """The first lines of a hit that fit, at least one, of which as much as fits."""
+    """The lines of a hit that fit, from the best one on; at least one, as much of it as fits."""
     lines = hit.text.split("\n")
+    start = max(hit.best_line - hit.start_line, 0)
     count, used = 0, 0
-    for line in lines:
+    for line in lines[start:]:
         used += tokens(line + "\n")
         if used > budget:
             break
         count += 1
     if count == 0:
-        text = lines[0].encode()[: max(budget, 1) * BYTES_PER_TOKEN].decode("utf-8", "ignore")
+        text = lines[start].encode()[: max(budget, 1) * BYTES_PER_TOKEN].decode("utf-8", "ignore")
         count = 1
     else:
-        text = "\n".join(lines[:count])
-    return dataclasses.replace(
-        hit, text=text, end_line=min(hit.end_line, hit.start_line + count - 1), truncated=True
-    )
+        text = "\n".join(lines[start : start + count])
+    first = hit.start_line + start
+    last = min(hit.end_line, first + count - 1)
+    return dataclasses.replace(hit, text=text, start_line=first, end_line=last, truncated=True)

@@ -231,7 +231,7 @@ class SearchEngine:
                 scores=scores,
                 effects=added,
             )
-            yield Piece(hit, chunk.offset, chunk.offset + len(chunk.text.encode()))
+            yield Piece(hit, chunk.place, chunk.place)
 
     def _embedded(self, query: str) -> NDArray[np.float32] | None:
         """The query's vector, of unit length; `None` if the model knows nothing of the query."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-_DURATION = re.compile(r"(\d+)\s*([smhdw])")
+_DURATION = re.compile(r"(\d{1,5})\s*([smhdw])")
 
 
 def changed_since(root: Path, paths: Iterable[str], when: str) -> set[str]:
@@ -60,6 +60,8 @@ def _differ_from(root: Path, revision: str) -> set[str]:
     said = f"--changed-since {revision}: no time (2d, 2026-01-31) and no revision"
     if not revision or revision.startswith("-"):
         raise UsageError(said)
+    commit = _git(root, said, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    revision = commit.decode("ascii", "replace").strip()
     changed = _git(root, said, "diff", "--name-only", "-z", "--relative", revision, "--")
     untracked = _git(root, said, "ls-files", "--others", "--exclude-standard", "-z")
     return {_core.encode_path(path) for path in (changed + untracked).split(b"\0") if path}

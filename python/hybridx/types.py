@@ -157,7 +157,8 @@ class Hit(_Value):
 
     `rank` and lines count from 1, `end_line` is included. `score` orders the hits of one search
     and means nothing beyond it; `scores` holds what it was made of: `bm25`, `vector` (cosine
-    similarity), `fused`, each only where that arm found the chunk.
+    similarity), `fused`; `bm25` is what all signals of words add, `vector` is there only where
+    that arm found the chunk.
     """
 
     rank: int
@@ -175,7 +176,9 @@ class Hit(_Value):
     effects: Mapping[str, float] = field(default_factory=dict)
     """What each signal of the ranking added to the score; they sum to it."""
     truncated: bool = False
-    """Whether `text` and `end_line` were cut to fit a budget."""
+    """Whether `text` and the lines were cut to fit a budget."""
+    best_line: int = 0
+    """Where the best of several pieces that are one hit begins; 0 if it is in one piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +193,7 @@ class SearchResult(_Value):
     """Files changed since the generation; `None` if nobody looked."""
     hits: tuple[Hit, ...]
     kind: str = "words"
-    """What the query was taken for: `name`, `path`, `error`, `text` or `words`."""
+    """What the query was taken for: `name`, `path`, `error`, `text`, `code` or `words`."""
     stages_ms: Mapping[str, float] = field(default_factory=dict)
     """Milliseconds by stage: `question`, `embed`, `vectors`, `words`, `rank`, `fetch`."""
 

@@ -85,13 +85,22 @@ def key_line(hit: Hit) -> tuple[int, str]:
     a symbol the first that is not blank.
     """
     lines = _lines(hit)
+    if hit.best_line > hit.start_line:
+        at = hit.best_line - hit.start_line
+        return next(
+            ((n, line) for n, line in enumerate(lines) if n >= at and line.strip()), (0, "")
+        )
     name = re.split(r"[.:#/\s]+", hit.symbol)[-1] if hit.symbol else ""
     if name:
         word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
         for at, line in enumerate(lines):
-            if word.search(line) and not line.lstrip().startswith(("#", "//", "/*", "*", "--")):
+            if word.search(line) and not _COMMENT.match(line):
                 return at, line
     return next(((at, line) for at, line in enumerate(lines) if line.strip()), (0, ""))
+
+
+_COMMENT = re.compile(r"\s*(?:#(?!\s*define\b)|//|/\*|\*(?:\s|/|$)|--|\"\"\"|''\')")
+"""The start of a line that speaks of a name rather than defines it."""
 
 
 def _lines(hit: Hit) -> list[str]:
@@ -103,7 +112,9 @@ def _cut(hit: Hit) -> tuple[list[str], int]:
     lines = _lines(hit)
     while lines and not lines[-1].strip():
         lines.pop()
-    return [visible(line) for line in lines[:LINES]], max(0, len(lines) - LINES)
+    start = max(min(hit.best_line - hit.start_line, len(lines) - LINES), 0)
+    shown = lines[start : start + LINES]
+    return [visible(line) for line in shown], len(lines) - len(shown)
 
 
 def _console() -> Console | None:

@@ -76,16 +76,16 @@ def mentions_in(text: str) -> Mentions:
 TRAITS: dict[str, tuple[re.Pattern[str], frozenset[str]]] = {
     "test": (
         re.compile(
-            r"(?:^|/)(?:tests?|testing|testdata|__tests__|spec|specs|e2e|fixtures|mocks?|__mocks__)/"
+            r"(?i:(?:^|/)(?:tests?|testing|testdata|__tests__|spec|specs|e2e|fixtures|mocks?|__mocks__)/)"
             r"|(?:^|/)(?:test_|conftest\.)[^/]*$|[_.-](?:tests?|spec|e2e|bench)\.[^/]*$"
             r"|[a-z](?:Test|Tests|Spec|IT)\.[^/]*$"
         ),
-        frozenset({"test", "tests", "testing", "spec", "fixture", "fixtures", "mock", "conftest"}),
+        frozenset({"test", "tests", "testing", "spec", "fixture", "fixtures", "conftest"}),
     ),
     "example": (
         re.compile(
-            r"(?:^|/)(?:examples?|demos?|samples?|tutorials?|docs_src|benchmarks?|benches|"
-            r"playground|cookbook)/|(?:^|/)(?:example|demo|bench)[_-][^/]*$"
+            r"(?i:(?:^|/)(?:examples?|demos?|samples?|tutorials?|docs_src|benchmarks?|benches|"
+            r"playground|cookbook)/)|(?:^|/)(?:example|demo|bench)[_-][^/]*$"
         ),
         frozenset(
             {
@@ -104,11 +104,11 @@ TRAITS: dict[str, tuple[re.Pattern[str], frozenset[str]]] = {
         re.compile(
             r"(?:^|/)_?(?:legacy|compat|compatibility|deprecated|old|obsolete|attic|py2)(?:/|[._-])"
         ),
-        frozenset({"legacy", "compat", "compatibility", "deprecated", "old", "obsolete"}),
+        frozenset({"legacy", "compat", "compatibility", "deprecated", "obsolete"}),
     ),
     "stub": (
         re.compile(r"\.d\.[cm]?ts$|\.pyi$|(?:^|/)package-info\.java$"),
-        frozenset({"stub", "stubs", "declaration", "declarations", "typing", "pyi"}),
+        frozenset({"stub", "stubs", "declaration", "declarations", "pyi"}),
     ),
 }
 """Kinds of files that are seldom meant: what their paths look like, and the words that ask for
@@ -120,8 +120,8 @@ ORIGINS = {"generated": "generated", "minified": "generated", "vendored": "vendo
 
 ASKED_BY: dict[str, frozenset[str]] = {
     **{name: words for name, (_, words) in TRAITS.items()},
-    "generated": frozenset({"generated", "minified", "lock", "lockfile", "protobuf", "pb2"}),
-    "vendored": frozenset({"vendor", "vendored", "external", "extern", "third"}),
+    "generated": frozenset({"generated", "minified", "lockfile", "protobuf", "pb2"}),
+    "vendored": frozenset({"vendor", "vendored", "extern"}),
 }
 """Words of a query that ask for files of a kind."""
 

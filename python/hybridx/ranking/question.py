@@ -41,13 +41,15 @@ _AROUND_NAMES = frozenset(_BESIDE_NAMES.split())
 _SHORT = 3
 
 _NAME = re.compile(
-    r"[^\W\d][\w$]*(?:(?:\.|::|->|#)~?[^\W\d][\w$]*)*(?:\(\))?|[.#$~@][^\W\d][\w$-]*"
+    r"[^\W\d][\w$]*(?:(?:\.|::|->|#|-)~?[^\W\d][\w$]*)*(?:\(\)|[!?'])?|[.#$~@][^\W\d][\w$-]*"
 )
 _OF_CODE = re.compile(
     r"[A-Za-z0-9]_[A-Za-z0-9]|[a-z][A-Z]|\w[.:]{1,2}[^\W\d]|\w\(|`|\b_\w|\b[A-Z]{2,}|--\w|[{}<>=;]"
 )
 """What shows that a query holds names of code."""
 _WORD = re.compile(r"[^\W\d]\w+")
+_OF_NAMES = re.compile(r"\w_\w|\d|[^\W\d_A-Z][A-Z]")
+"""What a word has that can only be a name."""
 _ANY_WORD = re.compile(r"\w+")
 _PATH = re.compile(r"(?:[\w.@+~-]*[/\\])+[\w.@+~-]+(?::\d+)*|[\w-]+\.[A-Za-z]{1,5}(?::\d+)+")
 _FILE_NAME = re.compile(
@@ -99,18 +101,15 @@ class Question:
     """Files that are named."""
     singulars: frozenset[str]
     """The terms without an `s` at their end."""
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing in it that could be looked for."""
-        return not (self.terms or self.prefixes or self.names)
+    asked: frozenset[str]
+    """The terms that may ask for a kind of file: of a text those of its first line."""
 
 
 def ask(text: str) -> Question:
     """Reads a query."""
     kind = kind_of(text)
     long = kind == "text"
-    quoted = [] if long else _QUOTED.findall(text)
+    quoted = [] if long else [it for it in _QUOTED.findall(text) if _terms(it)]
     starred = [] if long else _STARRED.findall(text)
     rest = text if long else _STARRED.sub(" ", _QUOTED.sub(" ", text))
     plain = _STARRED.sub(" ", text) if starred else text
@@ -121,10 +120,11 @@ def ask(text: str) -> Question:
         terms=terms,
         prefixes={term: 1.0 for word in starred for term in _terms(word)[:1]},
         names=_names(rest, kind),
-        phrases=[phrase for phrase in quoted if phrase.strip()],
-        only_phrases=bool(quoted) and not rest.strip(),
+        phrases=quoted,
+        only_phrases=bool(quoted) and not _terms(rest) and not starred,
         mentions=mentions_in(text),
         singulars=frozenset(map(singular, terms)),
+        asked=frozenset(_terms(_first_line(text)) if long else terms),
     )
 
 
@@ -171,10 +171,13 @@ def _counted(terms: Iterable[str]) -> dict[str, float]:
 
 def _terms_of_text(text: str) -> dict[str, float]:
     terms = _counted(term for term in _terms(text) if term not in STOP_WORDS)
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    for term in set(_terms(first)) - STOP_WORDS:
+    for term in set(_terms(_first_line(text))) - STOP_WORDS:
         terms[term] *= _FIRST_LINE
     return terms
+
+
+def _first_line(text: str) -> str:
+    return next((line for line in text.splitlines() if line.strip()), "")
 
 
 def _names(text: str, kind: Kind) -> list[str]:
@@ -186,7 +189,9 @@ def _names(text: str, kind: Kind) -> list[str]:
         return list(dict.fromkeys([name, parts[-1]]))
     if kind == "words":
         return _joined(_ANY_WORD.findall(text.lower()))
-    return list(dict.fromkeys(_WORD.findall(text)))[:MAX_NAMES]
+    words = [word for word in dict.fromkeys(_WORD.findall(text)) if word not in STOP_WORDS]
+    # Of many, those first that can be nothing but names.
+    return sorted(words, key=lambda word: _OF_NAMES.search(word) is None)[:MAX_NAMES]
 
 
 def _joined(words: list[str]) -> list[str]:

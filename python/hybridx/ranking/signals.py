@@ -44,7 +44,7 @@ def trait(name: str) -> Callable[[Question, File], float]:
     asked = ASKED_BY[name]
 
     def signal(question: Question, file: File) -> float:
-        return float(name in file.traits and asked.isdisjoint(question.terms))
+        return float(name in file.traits and asked.isdisjoint(question.asked))
 
     return signal
 

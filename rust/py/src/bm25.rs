@@ -79,7 +79,7 @@ pub struct StoredChunk {
     context: String,
     start_line: u32,
     end_line: u32,
-    offset: u64,
+    place: u64,
     text: String,
 }
 
@@ -227,7 +227,7 @@ impl Bm25Searcher {
             context: chunk.context,
             start_line: chunk.start_line,
             end_line: chunk.end_line,
-            offset: chunk.offset,
+            place: chunk.place,
             text: chunk.text,
         };
         Ok(chunks.into_iter().map(wrap).collect())

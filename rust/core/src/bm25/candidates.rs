@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use rustc_hash::{FxHashMap, FxHashSet};
+use tantivy::columnar::Column;
 use tantivy::{DocAddress, DocId, TantivyDocument};
 
 use crate::error::Result;
@@ -14,7 +15,7 @@ use super::question::{Found, FoundChunk, FoundFile, Question, Weights};
 use super::search::Searcher;
 
 /// How many candidates are read at most to find those that hold the phrases.
-const MAX_READ: usize = 2_000;
+const MAX_READ: usize = 20_000;
 
 /// How much the second and the third best chunk of a file tell of it.
 const COHERENCE: [f32; 2] = [0.5, 0.25];
@@ -37,7 +38,7 @@ pub(super) fn find(
     filter: &Filter,
     also: &[u64],
 ) -> Result<Found> {
-    let evidence = collect(searcher, question)?;
+    let (evidence, terms) = collect(searcher, question)?;
     let mut allowed = Vec::with_capacity(evidence.len());
     for each in &evidence {
         allowed.push(filter.allowed(each.segment, each.files, &searcher.fields)?);
@@ -52,9 +53,17 @@ pub(super) fn find(
             scoring.candidates_of(at, file, |doc| lets_through(at, doc), &mut candidates);
         }
     }
-    candidates.sort_unstable_by(|a, b| {
-        b.score.total_cmp(&a.score).then_with(|| (a.segment, a.doc).cmp(&(b.segment, b.doc)))
-    });
+    if question.only_phrases {
+        // A text that holds the phrases has all of their terms.
+        candidates.retain(|it| evidence[it.segment].had(it.doc) >= terms);
+    }
+    let mut ids = Vec::with_capacity(evidence.len());
+    for each in &evidence {
+        ids.push(each.segment.fast_fields().u64("id")?);
+    }
+    // Segments and documents are numbered by chance: equal scores are not to depend on it.
+    let id = |it: &Candidate| ids[it.segment].first(it.doc);
+    candidates.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then_with(|| id(a).cmp(&id(b))));
     if question.phrases.is_empty() {
         candidates.truncate(pool);
     } else {
@@ -71,7 +80,7 @@ pub(super) fn find(
             }
         }
     }
-    scoring.found(&candidates)
+    scoring.found(&candidates, &ids)
 }
 
 /// Reads the best candidates and finds out which hold the phrases.
@@ -184,7 +193,7 @@ impl Scoring<'_> {
             + weights.stem * evidence.of_path(OfPath::Stem, file)
     }
 
-    fn found(&self, candidates: &[Candidate]) -> Result<Found> {
+    fn found(&self, candidates: &[Candidate], ids: &[Column<u64>]) -> Result<Found> {
         let mut found = Found::default();
         let mut places: FxHashMap<(usize, u32), usize> = FxHashMap::default();
         for (at, each) in self.evidence.iter().enumerate() {
@@ -206,10 +215,6 @@ impl Scoring<'_> {
                     coherence: self.coherence_of(at, each.run(*ord)),
                 });
             }
-        }
-        let mut ids = Vec::with_capacity(self.evidence.len());
-        for each in self.evidence {
-            ids.push(each.segment.fast_fields().u64("id")?);
         }
         for candidate in candidates {
             let each = &self.evidence[candidate.segment];

@@ -29,6 +29,9 @@ const MAX_TERMS: usize = 48;
 /// terms of a long question.
 const FULL_TERMS: usize = 16;
 
+/// A question of words that nearly every chunk has is worth little, whatever fields they are rare in.
+const LEAST_UNIT: f32 = 3.0;
+
 /// Terms that one prefix stands for at most, the most frequent ones.
 const MAX_EXPANSIONS: usize = 64;
 
@@ -79,6 +82,8 @@ pub(super) struct Evidence<'a> {
     chunks: [Vec<f32>; 4],
     /// How few chunks define the name that a document defines.
     names: Vec<f32>,
+    /// How many of the terms each document has.
+    had: Vec<u16>,
     /// BM25 of the text of every file.
     texts: Vec<f32>,
     /// BM25 of each field of every path.
@@ -99,11 +104,11 @@ fn rarity(documents: u64, with_term: u64) -> f32 {
     (1.0 + ((documents - with_term) as f32 + 0.5) / (with_term as f32 + 0.5)).ln()
 }
 
-/// Collects the evidence for `question` in every segment.
+/// Collects the evidence for `question` in every segment. Also tells how many terms were looked up.
 pub(super) fn collect<'a>(
     searcher: &'a Searcher,
     question: &Question,
-) -> Result<Vec<Evidence<'a>>> {
+) -> Result<(Vec<Evidence<'a>>, usize)> {
     let files = searcher.files()?;
     let mut all: Vec<Evidence<'a>> = searcher
         .inner
@@ -113,9 +118,7 @@ pub(super) fn collect<'a>(
         .map(|it| Evidence::new(it.0, it.1))
         .collect();
     let looked = look_up(searcher, question)?;
-    let mut worths: Vec<f32> = looked.iter().map(|term| term.weight * term.rarity).collect();
-    worths.sort_by(|a, b| b.total_cmp(a));
-    let unit: f32 = worths.iter().take(FULL_TERMS).sum();
+    let unit = unit(&looked);
     let fields = &searcher.fields;
     let chunks = Corpus::of_chunks(searcher)?;
     let of_files = FileCorpus::of(files);
@@ -149,7 +152,7 @@ pub(super) fn collect<'a>(
     for name in &question.names {
         add_name(searcher, name, &mut all)?;
     }
-    Ok(all)
+    Ok((all, looked.len()))
 }
 
 /// The terms of the question that tell most, each with all its spellings.
@@ -182,19 +185,27 @@ fn look_up(searcher: &Searcher, question: &Question) -> Result<Vec<Looked>> {
     Ok(looked)
 }
 
+/// What the terms that tell most could be worth together.
+fn unit(looked: &[Looked]) -> f32 {
+    let mut worths: Vec<f32> = looked.iter().map(|term| term.weight * term.rarity).collect();
+    worths.sort_by(|a, b| b.total_cmp(a));
+    worths.iter().take(FULL_TERMS).sum::<f32>().max(LEAST_UNIT)
+}
+
 /// Chunks that define `name` are evidence, the more the fewer there are.
 fn add_name(searcher: &Searcher, name: &str, all: &mut [Evidence]) -> Result<()> {
     let field = searcher.fields.name;
     let spellings = [name.to_owned()];
-    let with_name = searcher.doc_freq(field, &spellings)?;
+    let mut defined = Vec::new();
+    for (at, each) in all.iter().enumerate() {
+        let found = |doc, _| defined.push((at, doc));
+        for_each_posting(each.segment, field, &spellings, IndexRecordOption::Basic, found)?;
+    }
     #[allow(clippy::cast_precision_loss)] // a weight
-    let worth = 1.0 / (with_name.max(1) as f32).sqrt();
-    for each in all {
-        let Evidence { segment, names, .. } = each;
-        for_each_posting(segment, field, &spellings, IndexRecordOption::Basic, |doc, _| {
-            let value = &mut names[doc as usize];
-            *value = value.max(worth);
-        })?;
+    let worth = 1.0 / (defined.len().max(1) as f32).sqrt();
+    for (at, doc) in defined {
+        let value = &mut all[at].names[doc as usize];
+        *value = value.max(worth);
     }
     Ok(())
 }
@@ -208,6 +219,7 @@ impl<'a> Evidence<'a> {
             files,
             chunks: std::array::from_fn(|_| of_chunks()),
             names: of_chunks(),
+            had: vec![0; segment.max_doc() as usize],
             texts: of_files(),
             paths: std::array::from_fn(|_| of_files()),
         }
@@ -221,6 +233,11 @@ impl<'a> Evidence<'a> {
     /// 1 if the document alone defines a name of the question, `1 / sqrt(n)` if `n` do.
     pub fn of_name(&self, doc: DocId) -> f32 {
         self.names[doc as usize]
+    }
+
+    /// How many of the question's terms are in the document's text.
+    pub fn had(&self, doc: DocId) -> usize {
+        self.had[doc as usize].into()
     }
 
     /// BM25 of a file's text.
@@ -243,9 +260,11 @@ impl<'a> Evidence<'a> {
         of: Of,
     ) -> Result<()> {
         let norms = Norms::of(self.segment, field, &CHUNK, average)?;
-        let values = &mut self.chunks[of as usize];
+        let (values, had) = (&mut self.chunks[of as usize], &mut self.had);
+        let counted = u16::from(matches!(of, Of::Body));
         let each = |doc: DocId, tf| {
             values[doc as usize] += worth * CHUNK.score(tf, norms.of_doc(doc));
+            had[doc as usize] += counted;
         };
         for_each_posting(self.segment, field, spellings, IndexRecordOption::WithFreqs, each)
     }

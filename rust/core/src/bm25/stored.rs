@@ -47,6 +47,9 @@ pub struct StoredChunk {
     pub context: String,
     /// Its text.
     pub text: String,
+    /// Its place in the store: of chunks of one file that have neighbouring places, the first
+    /// ends where the second begins, but for empty lines.
+    pub place: u64,
 }
 
 impl StoredChunk {
@@ -71,6 +74,7 @@ impl StoredChunk {
             offset: number(fields.offset),
             context: text(fields.context),
             text: text(fields.text),
+            place: 0,
         }
     }
 
@@ -121,7 +125,8 @@ impl Searcher {
             for &id in ids {
                 let Some(address) = self.locate(id)? else { continue };
                 let document: TantivyDocument = self.inner.doc(address)?;
-                let chunk = StoredChunk::of(id, &document, &self.fields);
+                let mut chunk = StoredChunk::of(id, &document, &self.fields);
+                chunk.place = u64::from(address.segment_ord) << 32 | u64::from(address.doc_id);
                 if !chunk.is_sound(&chunk.text_digest()) {
                     return Err(self.corrupt(format!("chunk {id:x} is not what was stored")));
                 }
