@@ -9,9 +9,9 @@ COSQA     a folder with `queries.jsonl`, `qrels.tsv` and `corpus.jsonl`.
 Weights are changed one at a time as long as that raises the mean NDCG@10 of the sets, each of which
 counts alike; `word` stands for what likeness of meaning counts more in a query of words alone.
 Printed are the NDCG@10 of each set when its packages (or an eighth of its queries, where there are
-no packages) are left out in turn, the paired difference to the weights that are built in, and the
-weights fitted to everything. Weights of signals that the sets do not show (tests, examples,
-generated files: there are none) are kept.
+no packages) are left out in turn, the paired differences to the weights that are built in and to
+plain BM25 over whole files, and the weights fitted to everything. Weights of signals that the sets
+do not show (tests, examples, generated files: there are none) are kept.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from hybridx.ranking import LEXICAL, ask, candidates_of
 from hybridx.ranking.signals import OF_CHUNK, OF_FILE
 from hybridx.ranking.weights import BASE, FACTORS, weights_for
 from hybridx.search import Scope, _nearest
-from quality import Corpus, Query, paired, read_queries
+from quality import Corpus, Query, paired, read_queries, run_floor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -159,11 +159,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         indexes = (options.indexes or Path(scratch)).resolve()
         sets: dict[str, list[Case]] = {}
+        floors: dict[str, NDArray[np.float64]] = {}
         folder = options.swe_lite
         corpus = Corpus(options.corpus.resolve(), indexes)
         for name, field in (("titles", "text_title"), ("texts", "text")):
             queries = read_queries(folder / "queries.jsonl", folder / "qrels.tsv", field)
             sets[name] = [case_of(corpus, query, query.package) for query in queries]
+            floors[name] = run_floor(corpus, queries)[:, 0]
         if options.cosqa:
             folder = options.cosqa
             corpus = Corpus((folder / "corpus.jsonl").resolve(), indexes)
@@ -187,6 +189,8 @@ def main() -> None:
             f"{name:10} left out {judged.mean():.4f}  built in {before.mean():.4f}  "
             f"{paired(judged, before)}"
         )
+        if name in floors:
+            print(f"{'':10} left out - floor {paired(judged, floors[name])}")
     fitted = fit(sets, NEUTRAL)
     for at, name in enumerate(names):
         spread = np.std([weights[at] for weights in left_out.values()])

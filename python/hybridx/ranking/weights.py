@@ -101,7 +101,8 @@ FACTORS: Mapping[Kind, Mapping[str, float]] = {
     "name": {"name": 30.0, "meaning": 0.4},
     "path": {"folders": 6.0, "mention": 3.0, "stem_share": 2.0, "meaning": 0.3},
     "error": {},
-    "text": {},
+    # It names what it is about many times; its meaning as a whole is a blur.
+    "text": {"meaning": 0.3},
     "code": {},
     # Who has no name for what is looked for describes it; but a few words may spell one.
     "words": {"name": 16.0, "meaning": 4.0},
