@@ -191,7 +191,9 @@ def test_hits_are_ranked_and_whole(shared: Index) -> None:
         assert [hit.text for hit in few] == [hit.text for hit in result][:2]
 
 
-@pytest.mark.parametrize("query", ["", "   ", "?!", "\x00", "\n", "a" * 200_000, "'\"\\", "ŝ 日本"])
+@pytest.mark.parametrize(
+    "query", ["", "   ", "?!", "\x00", "\n", "a" * 200_000, "'\"\\", "ŝ 日本", "\ud800"]
+)
 def test_any_query_is_answered(shared: Index, query: str) -> None:
     for mode in MODES:
         result = shared.search(query, mode=mode)
@@ -201,8 +203,12 @@ def test_any_query_is_answered(shared: Index, query: str) -> None:
 def test_arguments_that_make_no_sense(shared: Index, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="mode"):
         shared.search("retry", mode="psychic")  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="k is 0"):
-        shared.search("retry", 0)
+    for k in (0, -1, 10_001, 2**62):
+        with pytest.raises(UsageError, match=f"k is {k}:"):
+            shared.search("retry", k)
+    for name in ("languages", "paths", "kinds"):
+        with pytest.raises(UsageError, match=f"{name} is 'python'"):
+            shared.search("retry", **{name: "python"})  # type: ignore[arg-type]
     with pytest.raises(FileNotFoundError):
         Index.open(tmp_path / "nowhere")
     (tmp_path / "file").write_text("x")

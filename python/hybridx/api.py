@@ -226,7 +226,10 @@ class Index:
 
         engine = self._search_engine()
         # Bytes that came in as an argument and are no UTF-8, or UTF-8 in a locale without it.
-        query = os.fsencode(query).decode("utf-8", "replace")
+        query = _text(query)
+        for name, values in (("languages", languages), ("paths", paths), ("kinds", kinds)):
+            if isinstance(values, str):
+                raise UsageError(f"{name} is {values!r}: give a list of them")
         only = None
         if changed_since is not None:
             from hybridx.since import changed_since as changed
@@ -552,6 +555,14 @@ def _run(work: Coroutine[Any, Any, _T], cancel: _core.CancelToken) -> _T:
             # Ctrl-C ends the wait, not the thread.
             cancel.cancel()
             raise
+
+
+def _text(query: str) -> str:
+    """A query without what is no text."""
+    try:
+        return os.fsencode(query).decode("utf-8", "replace")
+    except UnicodeEncodeError:
+        return query.encode("utf-8", "replace").decode()
 
 
 def _resolved(languages: Sequence[str]) -> list[str]:

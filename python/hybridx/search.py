@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 MAX_QUERY_CHARS = 100_000
 """A longer query is cut: what it asks for stands before that."""
 
+MAX_HITS = 10_000
+
 _POOL = 4
 """Candidates of each arm for every hit that is wanted."""
 _MIN_POOL = 200
@@ -140,8 +142,8 @@ class SearchEngine:
         start = time.perf_counter()
         if mode not in ("hybrid", "lexical", "semantic"):
             raise UsageError(f"mode is {mode!r}: choose hybrid, lexical or semantic")
-        if k < 1:
-            raise UsageError(f"k is {k}: ask for at least one hit")
+        if not 1 <= k <= MAX_HITS:
+            raise UsageError(f"k is {k}: ask for 1 to {MAX_HITS:,} hits")
         if max_tokens is not None and max_tokens < 1:
             raise UsageError(f"max_tokens is {max_tokens}: there is room for nothing")
         clock = _Clock()
