@@ -172,7 +172,11 @@ impl<'a> Catalogue<'a> {
         if let Some(start) = before.signature.filter(|start| *start < signature.start) {
             signature.start = start;
         }
-        if own {
+        // What a parser guesses may define the same twice.
+        let again = self.definitions.last().is_some_and(|Found { definition: last, .. }| {
+            (last.signature.start, &last.symbol) == (signature.start, &symbol)
+        });
+        if own && !again {
             let doc = docstring(self.lines.text, self.grammar, inner).unwrap_or(before.doc);
             self.definitions.push(Found {
                 definition: Definition {
