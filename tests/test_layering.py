@@ -21,6 +21,7 @@ PYTHON_ROOMS = [
     {"pipeline"},
     {"indexer", "search", "verify", "why"},
     {"watch", "api"},
+    {"aio"},
     {"cli", "mcp", "hook"},
     {"__init__", "__main__"},
 ]

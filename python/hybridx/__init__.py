@@ -18,7 +18,8 @@ from hybridx.errors import HybridxError
 
 if TYPE_CHECKING:
     from hybridx._core import CancelToken, Changes, MerkleTree
-    from hybridx.api import AsyncIndex, DiffReport, Index
+    from hybridx.aio import AsyncIndex
+    from hybridx.api import DiffReport, Index
     from hybridx.config import Settings
     from hybridx.types import Hit, IndexReport, Progress, SearchResult, Status, Why
 
@@ -44,7 +45,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AsyncIndex": "api",
+    "AsyncIndex": "aio",
     "CancelToken": "_core",
     "Changes": "_core",
     "DiffReport": "api",

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         Why,
     )
 
-__all__ = ["AsyncIndex", "DiffReport", "Index"]
+__all__ = ["DiffReport", "Index"]
 
 _T = TypeVar("_T")
 
@@ -434,111 +434,6 @@ class Index:
         changes = scan_tree(self._layout, self.settings).tree.diff(generation.snapshot.tree)
         alone = (changes.added, changes.modified, changes.removed)
         return sum(map(len, alone)) + len(changes.moved)
-
-
-class AsyncIndex:
-    """`Index`, awaitable: the same methods, none of which blocks the event loop."""
-
-    def __init__(self, index: Index) -> None:
-        """Use `AsyncIndex.open`."""
-        self._index = index
-        self.root = index.root
-
-    @classmethod
-    async def open(
-        cls, path: str | os.PathLike[str] = ".", *, settings: Settings | None = None
-    ) -> Self:
-        """See `Index.open`."""
-        return cls(await asyncio.to_thread(Index.open, path, settings=settings))
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._index.close()
-
-    async def update(
-        self,
-        *,
-        full: bool = False,
-        paths: Sequence[str] | None = None,
-        sequential: bool = False,
-        progress: ProgressCallback | None = None,
-        cancel: _core.CancelToken | None = None,
-    ) -> IndexReport:
-        """See `Index.update`. Cancelling the task cancels the update."""
-        token = cancel or _core.CancelToken()
-        work = asyncio.to_thread(
-            self._index.update,
-            full=full,
-            paths=paths,
-            sequential=sequential,
-            progress=progress,
-            cancel=token,
-        )
-        running = asyncio.ensure_future(work)
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            # The index stays locked until its thread has ended.
-            token.cancel()
-            await asyncio.wait([running])
-            raise
-
-    async def diff(self) -> DiffReport:
-        """See `Index.diff`."""
-        return await asyncio.to_thread(self._index.diff)
-
-    async def search(
-        self,
-        query: str,
-        k: int = 10,
-        *,
-        mode: Mode = "hybrid",
-        languages: Sequence[str] = (),
-        paths: Sequence[str] = (),
-        kinds: Sequence[str] = (),
-        changed_since: str | None = None,
-        max_tokens: int | None = None,
-        check: bool = False,
-    ) -> SearchResult:
-        """See `Index.search`."""
-        return await asyncio.to_thread(
-            self._index.search,
-            query,
-            k,
-            mode=mode,
-            languages=languages,
-            paths=paths,
-            kinds=kinds,
-            changed_since=changed_since,
-            max_tokens=max_tokens,
-            check=check,
-        )
-
-    async def status(self, *, check: bool = True) -> Status:
-        """See `Index.status`."""
-        return await asyncio.to_thread(self._index.status, check=check)
-
-    async def skipped(self) -> list[tuple[str, str, str]]:
-        """See `Index.skipped`."""
-        return await asyncio.to_thread(self._index.skipped)
-
-    async def why(self, path: str) -> Why:
-        """See `Index.why`."""
-        return await asyncio.to_thread(self._index.why, path)
-
-    async def verify(self, *, repair: bool = False) -> Verification:
-        """See `Index.verify`."""
-        return await asyncio.to_thread(self._index.verify, repair=repair)
-
-    async def clean(self, *, cancel: _core.CancelToken | None = None) -> int:
-        """See `Index.clean`."""
-        return await asyncio.to_thread(self._index.clean, cancel=cancel)
-
-    def close(self) -> None:
-        """See `Index.close`."""
-        self._index.close()
 
 
 def _run(work: Coroutine[Any, Any, _T], cancel: _core.CancelToken) -> _T:
