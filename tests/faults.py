@@ -243,6 +243,11 @@ def library() -> Path:
     return target / "release" / "libhybridx_faults.so"
 
 
+def _own() -> dict[str, str]:
+    """Variables that are another test's in the server, which was started earlier."""
+    return {name: value for name, value in os.environ.items() if name.startswith("HYBRIDX_")}
+
+
 @dataclass
 class Faults:
     """Runs the program with faults beneath it. A context manager: it owns a server process."""
@@ -302,7 +307,7 @@ class Faults:
             "log": str(here / "log"),
             "keep": str(kept) if keep else None,
             "plan": asdict(plan or Plan()),
-            "env": dict(env or {}),
+            "env": {**_own(), **(env or {})},
             "kill_after": kill_after,
             "constants": dict(constants or {}),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -116,8 +117,14 @@ class Tree:
 
 
 def open_index(tree: Tree | Path, **settings: Any) -> hybridx.Index:
-    """The index of a tree, of given settings and defaults alone."""
+    """The index of a tree, of given settings and defaults alone.
+
+    Each tree has a vector cache of its own, so that two are never equal for the cache's sake.
+    """
     root = tree.root if isinstance(tree, Tree) else tree
+    if "cache_dir" not in settings and "HYBRIDX_CACHE_DIR" in os.environ:
+        name = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
+        settings["cache_dir"] = Path(os.environ["HYBRIDX_CACHE_DIR"]) / name
     return hybridx.Index.open(root, settings=Settings(**settings))
 
 

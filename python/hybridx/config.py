@@ -108,6 +108,9 @@ class Settings:
     """Files between two commits of a long run."""
     cache_dir: Path = field(default_factory=_user_cache, metadata=_must(Path, in_project=False))
     """Where downloaded models and the vector cache live."""
+    cache_mb: int = field(default=1024, metadata=_must(int, low=0, high=2**40, in_project=False))
+    """What the vector cache of all indexes may take on disk, in MiB; 0 switches it off. What was
+    not used for longest goes first."""
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     """The sources of values that are not defaults; ask `origin`."""
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from hybridx import _core
 from hybridx.budget import Budget
 from hybridx.commit import MANIFEST_FORMAT, Generation, Manifest, Writer
+from hybridx.config import MIB
 from hybridx.layout import Epoch
 from hybridx.pipeline import EmbedStep, StoreStep, call, sequentially, side_by_side
 from hybridx.scan import scan_tree
@@ -184,21 +185,23 @@ class Update:
         if self.request.sequential:
             return await call(executor, self._write_sequentially, work)
         stream, embed, store = await call(executor, self._start, work)
-        with _closing(stream, store.writer):
+        with _closing(stream, embed, store):
             # Files may only have gone, or been skipped: then there is nothing to embed.
             if work.tally.expected:
                 await side_by_side(stream, embed, store)
-            return await call(executor, self._finish, work, store)
+            return await call(executor, self._finish, work, embed, store)
 
     def _write_sequentially(self, work: _Work) -> tuple[Manifest, _core.Snapshot]:
         with one_core():
             stream, embed, store = self._start(work)
-            with _closing(stream, store.writer):
+            with _closing(stream, embed, store):
                 sequentially(stream, embed, store)
-                return self._finish(work, store)
+                return self._finish(work, embed, store)
 
     def _start(self, work: _Work) -> tuple[_core.IngestStream, EmbedStep, StoreStep]:
         """Opens the stores and starts the core's threads."""
+        from hybridx.embed.cache import VectorCache  # loads NumPy
+
         changes, tally, jobs = work.changes, work.tally, self._jobs
         before = work.base.snapshot if work.base else _core.Snapshot()
         budget = Budget.of(self.settings.memory_limit_mb, self.model.dimension)
@@ -220,6 +223,7 @@ class Update:
         origins.update({new: old for old, new in changes.moved})
 
         def on_commit() -> None:
+            cache.flush()
             # A first build can be searched as it grows.
             if self.layout.current() is None:
                 self.layout.switch(work.epoch)
@@ -237,7 +241,13 @@ class Update:
             cancel=self.cancel,
         )
         mend = self.request.mend
-        embed = EmbedStep(self.model, settings, jobs, work.base, origins, mend, tally)
+        cache = VectorCache(
+            settings.cache_dir,
+            self.model.fingerprint,
+            self.model.dimension,
+            settings.cache_mb * MIB,
+        )
+        embed = EmbedStep(self.model, settings, jobs, work.base, origins, mend, cache, tally)
         store = StoreStep(
             writer,
             work.draft,
@@ -250,11 +260,14 @@ class Update:
         )
         return stream, embed, store
 
-    def _finish(self, work: _Work, store: StoreStep) -> tuple[Manifest, _core.Snapshot]:
+    def _finish(
+        self, work: _Work, embed: EmbedStep, store: StoreStep
+    ) -> tuple[Manifest, _core.Snapshot]:
         store.tally.tell("commit", force=True)
         if work.base and work.base.lease:
             # All of its vectors that were wanted have been read.
             work.base.lease.release()
+        embed.cache.finish()
         committed = store.commit(last=True)
         with store.tally.timed("commit"):
             store.writer.close()
@@ -356,13 +369,14 @@ class Selection:
 
 
 @contextmanager
-def _closing(stream: _core.IngestStream, writer: Writer) -> Iterator[None]:
+def _closing(stream: _core.IngestStream, embed: EmbedStep, store: StoreStep) -> Iterator[None]:
     """Leaves neither threads nor open stores behind, however the run ends."""
     try:
         yield
     finally:
         stream.close()
-        writer.abandon()
+        store.writer.abandon()
+        embed.cache.close()
 
 
 @contextmanager

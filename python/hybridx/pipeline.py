@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hybridx.budget import Budget
     from hybridx.commit import Generation, Manifest, Writer
     from hybridx.config import Settings
+    from hybridx.embed.cache import VectorCache
     from hybridx.embed.embedder import Embedder
     from hybridx.embed.model import Model
     from hybridx.store import VectorStore
@@ -59,7 +60,7 @@ class Batch:
 
 @dataclass
 class EmbedStep:
-    """Gives chunks their vectors: the ones known from the base generation, or the model's."""
+    """Gives chunks their vectors: the base generation's, the cache's, or the model's."""
 
     model: Model
     settings: Settings
@@ -69,6 +70,7 @@ class EmbedStep:
     """For files the base generation has, under which name."""
     distrusted: Collection[str]
     """Files whose stored vectors are not to be used again."""
+    cache: VectorCache
     tally: Tally
     _embedder: Embedder | None = field(default=None, init=False)
 
@@ -80,20 +82,35 @@ class EmbedStep:
         rows = pa.record_batch(source)
         stale = [self.origins[path] for path in source.paths if path in self.origins]
         known = self._known_vectors([path for path in stale if path not in self.distrusted])
+        digests: list[bytes] = rows.column("text_digest").to_pylist()
+        cached = self.cache.get({digest for digest in digests if digest not in known})
+        known.update(cached)
         vectors = np.zeros((rows.num_rows, self.model.dimension), dtype=np.float32)
         skip = np.zeros(rows.num_rows, dtype=np.bool_)
-        if known:
-            for at, digest in enumerate(rows.column("text_digest").to_pylist()):
-                vector = known.get(digest or b"")
-                if vector is not None:
-                    vectors[at], skip[at] = vector, True
+        firsts: dict[bytes, int] = {}
+        """Where each text stands for the first time that the model is to be run on."""
+        repeats: list[tuple[int, int]] = []
+        for at, digest in enumerate(digests):
+            vector = known.get(digest)
+            if vector is not None:
+                vectors[at], skip[at] = vector, True
+            elif (first := firsts.setdefault(digest, at)) != at:
+                repeats.append((at, first))
+                skip[at] = True
         batch = Batch(source, rows, vectors, stale)
-        reused = int(skip.sum())
-        if reused < rows.num_rows:
+        if firsts:
             failed = self._run_model(rows, skip, vectors)
+            for at, first in repeats:
+                vectors[at] = vectors[first]
+                if first in failed:
+                    failed[at] = failed[first]
+            fresh = {digest: at for digest, at in firsts.items() if at not in failed}
+            self.cache.put(list(fresh), vectors[list(fresh.values())])
             _leave_out(batch, failed)
-        self.tally.reused += reused
-        self.tally.embedded += rows.num_rows - reused
+        self.tally.embedded += len(firsts)
+        self.tally.reused += rows.num_rows - len(firsts)
+        if cached:
+            self.tally.cached += sum(digest in cached for digest in digests)
         return batch
 
     def _known_vectors(self, stale: Sequence[str]) -> dict[bytes, NDArray[np.float32]]:

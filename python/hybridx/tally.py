@@ -44,6 +44,8 @@ class Tally:
     added_chunks: int = 0
     embedded: int = 0
     reused: int = 0
+    cached: int = 0
+    """Those of the reused that the user's cache had."""
     bytes_read: int = 0
     files_done: int = 0
     errors: list[FileError] = field(default_factory=list)
@@ -161,6 +163,7 @@ class Tally:
                 total=after.chunks,
                 embedded=self.embedded,
                 reused_vectors=self.reused,
+                cached=self.cached,
             ),
             errors=tuple(self.errors),
             bytes_read=self.bytes_read,

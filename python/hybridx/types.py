@@ -82,7 +82,9 @@ class ChunkCounts(_Value):
     embedded: int = 0
     """Chunks the model was run on."""
     reused_vectors: int = 0
-    """Chunks whose vector was known from before."""
+    """Chunks whose vector was known from before, or from an equal chunk."""
+    cached: int = 0
+    """Chunks among those whose vector was in the user's cache."""
 
 
 @dataclass(frozen=True, slots=True)
