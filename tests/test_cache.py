@@ -322,12 +322,19 @@ def test_a_cache_that_is_cleared_under_a_process_does_it_no_harm(tmp_path: Path)
 # ---- a machine that fails ----
 
 
-def limited(folder: Path, body: str) -> subprocess.CompletedProcess[str]:
-    """Runs `body` with a cache in `folder`, in a process of its own."""
-    code = f"""
-import resource, sys
+PRELUDE = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
 from test_cache import *
+"""
+"""What a process of its own begins with."""
+
+
+def limited(folder: Path, body: str) -> subprocess.CompletedProcess[str]:
+    """Runs `body` with a cache in `folder`, in a process of its own."""
+    code = f"""{PRELUDE}
+import resource
 folder = Path(sys.argv[1])
 {body}
 print("went on")
@@ -407,10 +414,9 @@ def test_a_process_that_holds_the_file_holds_nobody_up(
 
 # ---- several processes ----
 
-BUSY = """
-import sys
-from pathlib import Path
-from test_cache import *
+BUSY = (
+    PRELUDE
+    + """
 folder, seed = Path(sys.argv[1]), int(sys.argv[2])
 chance = random.Random(seed)
 for round in range(4):
@@ -424,6 +430,7 @@ for round in range(4):
     cache.close()
 print("done")
 """
+)
 
 
 def processes(code: str, *args: str, count: int) -> list[subprocess.Popen[str]]:
@@ -457,16 +464,16 @@ def test_several_processes_at_once(tmp_path: Path, mib: float) -> None:
 
 
 def test_killed_in_the_middle_it_keeps_what_was_written(tmp_path: Path) -> None:
-    code = """
-import sys
-from pathlib import Path
-from test_cache import *
+    code = (
+        PRELUDE
+        + """
 cache = opened(Path(sys.argv[1]), dimension=64)
 for start in range(0, 100_000, 100):
     put(cache, range(start, start + 100))
     written(cache)
     print(start, flush=True)
 """
+    )
     chance = random.Random(5)
     for _ in range(4):
         [process] = processes(code, str(tmp_path), count=1)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hybridx import _core
+from hybridx.embed.lane import Lane
 from hybridx.embed.model import load_model
-from hybridx.embed.session import Session
 from hybridx.errors import TooManyErrorsError
 from support import ALL, MODES, Tree, check_whole, chunks, open_index, updated
 
@@ -25,18 +25,21 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that fails on every text with the word `poison`, as a runtime may on odd input."""
     model = load_model("bundled")
     encoder = _core.Encoder.terms(model.tokenizer, model.max_length)
-    words = {int(each) for each in encoder.encode_texts(["poison"])[0].input_ids.flatten()}
-    harmless = {int(each) for each in encoder.encode_texts(["zebra"])[0].input_ids.flatten()}
-    bad = words - harmless
-    assert bad, "the model does not know the word"
-    inner = Session.run
 
-    def run(self: Session, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Any:
+    def ids_of(word: str) -> set[int]:
+        (padded,) = _core.Encoded.pad([encoder.encode_texts([word])], 64)
+        return set(padded.input_ids.flatten().tolist())
+
+    bad = ids_of("poison") - ids_of("zebra")
+    assert bad, "the model does not know the word"
+    inner = Lane.run
+
+    def run(self: Lane, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Any:
         if bad & set(ids[mask > 0].tolist()):
             raise RuntimeError("cannot run this\nand more that nobody wants to read")
         return inner(self, ids, mask)
 
-    monkeypatch.setattr(Session, "run", run)
+    monkeypatch.setattr(Lane, "run", run)
 
 
 @pytest.mark.usefixtures("poison")

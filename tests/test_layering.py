@@ -18,6 +18,7 @@ PYTHON_ROOMS = [
     {"embed", "store", "scan", "since"},
     {"commit"},
     {"tally"},
+    {"stages"},
     {"pipeline"},
     {"indexer", "search", "verify", "why"},
     {"watch", "api"},

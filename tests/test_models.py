@@ -72,13 +72,14 @@ def make_transformer(folder: Path, pooling: str = "mean") -> NDArray[np.float32]
 
 
 def batch(texts: list[str]) -> pa.RecordBatch:
-    texts_and_terms = {name: pa.array(texts) for name in ("text", "terms")}
-    return pa.record_batch({"context": pa.array([""] * len(texts)), **texts_and_terms})
+    columns = {"context": [""] * len(texts), "text": texts, "terms": texts}
+    return pa.record_batch({name: pa.array(each, pa.string()) for name, each in columns.items()})
 
 
 def embed(embedder: Embedder, texts: list[str]) -> NDArray[np.float32]:
     vectors = np.zeros((len(texts), embedder.model.dimension), dtype=np.float32)
-    result = embedder.embed(batch(texts), np.zeros(len(texts), dtype=np.bool_), vectors)
+    encoded = embedder.encode(batch(texts), np.zeros(len(texts), dtype=np.bool_))
+    result = embedder.run([encoded], vectors)
     assert not result.failed, result.failed
     return vectors
 
@@ -132,7 +133,8 @@ def test_a_batch_that_fails_is_halved_until_the_bad_row_stands_alone(tmp_path: P
     embedder = Embedder(load_model(str(tmp_path / "m")))
     texts = ["read the file", "poison", "close it", "read", "the file poison"] * 3
     vectors = np.zeros((len(texts), WIDTH), dtype=np.float32)
-    result = embedder.embed(batch(texts), np.zeros(len(texts), dtype=np.bool_), vectors)
+    encoded = embedder.encode(batch(texts), np.zeros(len(texts), dtype=np.bool_))
+    result = embedder.run([encoded], vectors)
     bad = {at for at, text in enumerate(texts) if "poison" in text}
     assert set(result.failed) == bad
     norms = np.linalg.norm(vectors, axis=1)

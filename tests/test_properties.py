@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import shutil
 import tempfile
@@ -184,7 +185,10 @@ def test_sequential_and_side_by_side_hold_the_same(tmp_path: Path) -> None:
     first, second = updated(one), updated(two, sequential=True)
     check_same(one, two)
     assert first.merkle_root == second.merkle_root
-    assert (first.files, first.chunks) == (second.files, second.chunks)
+    assert first.files == second.files
+    # An equal text of the same run may come from the cache, or not be there yet.
+    counts = [dataclasses.replace(each.chunks, cached=0) for each in (first, second)]
+    assert counts[0] == counts[1]
 
 
 trees = st.dictionaries(paths, st.sampled_from([b"", b"1", b"2", b"3", b"4", b"5"]), max_size=8)

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from hybridx import _core
 from hybridx.cli import cli
 from hybridx.config import Settings
-from hybridx.embed.session import Session
+from hybridx.embed.lane import Lane
 from planted import Maker, Planted, pem, plant, sensitive
 from support import (
     MODES,
@@ -321,10 +321,10 @@ def test_a_failure_tells_no_secret(tree: Tree, monkeypatch: pytest.MonkeyPatch) 
     secret = maker.github()
     tree.write("a.py", f'def a():\n    return "{secret}"\n')
 
-    def run(self: Session, ids: object, mask: object) -> object:
+    def run(self: Lane, ids: object, mask: object) -> object:
         raise RuntimeError(f"cannot run {ids} of {mask}")
 
-    monkeypatch.setattr(Session, "run", run)
+    monkeypatch.setattr(Lane, "run", run)
     index = open_index(tree)
     report = index.update()
     assert report.files.failed == 1

@@ -119,14 +119,14 @@ def test_what_the_next_run_would_do(tree: Tree) -> None:
 
 
 def test_a_failed_file_is_explained(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hybridx.embed.session import Session
+    from hybridx.embed.lane import Lane
 
     tree.write("a.py", "x = 1\n")
 
     def fail(*_: object) -> None:
         raise RuntimeError("no")
 
-    monkeypatch.setattr(Session, "run", fail)
+    monkeypatch.setattr(Lane, "run", fail)
     index = open_index(tree)
     index.update()
     why = index.why("a.py")

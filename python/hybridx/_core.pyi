@@ -17,6 +17,7 @@ __all__ = [
     "CancelToken",
     "Changes",
     "Draft",
+    "Encoded",
     "Encoder",
     "Explanation",
     "FoundChunk",
@@ -390,6 +391,24 @@ def ingest(
     """
 
 @final
+class Encoded:
+    """Texts as tokens, not padded yet."""
+
+    def __len__(self) -> int:
+        """Rows of the input, those that were left out among them."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens in all rows; for a term vocabulary the different terms of each row."""
+
+    @staticmethod
+    def pad(parts: Sequence[Encoded], budget: int) -> list[Padded]:
+        """Padded batches of at most `budget` cells, of rows of like length, the widest first.
+
+        Rows are numbered through all `parts`: those of the second go on where the first one ends.
+        """
+
+@final
 class Padded:
     """One padded batch of a model's inputs, of `n` rows and `w` columns."""
 
@@ -420,15 +439,10 @@ class Encoder:
         Raises `ModelError`.
         """
 
-    def encode(
-        self, batch: object, *, skip: NDArray[np.bool_] | None = None, budget: int = 4096
-    ) -> list[Padded]:
-        """Encodes an Arrow batch of chunks, except rows marked in `skip`.
+    def encode(self, batch: object, *, skip: NDArray[np.bool_] | None = None) -> Encoded:
+        """Encodes an Arrow batch of chunks, except rows marked in `skip`."""
 
-        Rows of like length share a batch of at most `budget` cells.
-        """
-
-    def encode_texts(self, texts: Sequence[str], *, budget: int = 4096) -> list[Padded]:
+    def encode_texts(self, texts: Sequence[str]) -> Encoded:
         """Encodes free texts, such as queries."""
 
 @final

@@ -19,8 +19,9 @@ from hybridx.budget import Budget
 from hybridx.commit import MANIFEST_FORMAT, Generation, Manifest, Writer
 from hybridx.config import MIB
 from hybridx.layout import Epoch
-from hybridx.pipeline import EmbedStep, StoreStep, call, sequentially, side_by_side
+from hybridx.pipeline import TRANSFORMER_BATCH_BYTES, call, sequentially, side_by_side
 from hybridx.scan import scan_tree
+from hybridx.stages import EmbedStep, StoreStep
 from hybridx.store import STORE_VERSION
 from hybridx.tally import Tally
 
@@ -234,6 +235,7 @@ class Update:
             sorted([*changes.added, *changes.modified, *moved]),
             jobs=jobs,
             max_file_bytes=settings.max_file_bytes,
+            batch_bytes=MIB if self.model.terms else TRANSFORMER_BATCH_BYTES,
             queue=budget.queue,
             memory_bytes=budget.ingest_bytes,
             redact_secrets=settings.redact_secrets,
@@ -247,7 +249,9 @@ class Update:
             self.model.dimension,
             settings.cache_mb * MIB,
         )
-        embed = EmbedStep(self.model, settings, jobs, work.base, origins, mend, cache, tally)
+        embed = EmbedStep(
+            self.model, settings, jobs, work.base, origins, mend, cache, tally, self.cancel
+        )
         store = StoreStep(
             writer,
             work.draft,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
+import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from hybridx.types import (
     Progress,
     Secrets,
     StageSeconds,
+    TokenCounts,
 )
 
 if TYPE_CHECKING:
@@ -46,6 +48,10 @@ class Tally:
     reused: int = 0
     cached: int = 0
     """Those of the reused that the user's cache had."""
+    tokens: int = 0
+    """What the model was run on; with a static model the different terms of each chunk."""
+    cells: int = 0
+    """The same with the padding."""
     bytes_read: int = 0
     files_done: int = 0
     errors: list[FileError] = field(default_factory=list)
@@ -58,6 +64,7 @@ class Tally:
     _seconds: dict[str, float] = field(default_factory=dict)
     _start: float = field(default_factory=time.perf_counter)
     _told: float = 0.0
+    _telling: threading.Lock = field(default_factory=threading.Lock)
 
     def expect(self, kind: str, paths: Sequence[str]) -> None:
         """Says that these files are to be indexed, and as what (`added`, `modified`, `moved`)."""
@@ -100,8 +107,12 @@ class Tally:
 
     def tell(self, stage: str, *, force: bool = False) -> None:
         """Calls the progress callback, if it was not called just now."""
-        now = time.perf_counter()
-        if self.progress and (force or now - self._told >= _PROGRESS_SECONDS):
+        if self.progress is None:
+            return
+        with self._telling:
+            now = time.perf_counter()
+            if not force and now - self._told < _PROGRESS_SECONDS:
+                return
             self._told = now
             self.progress(
                 Progress(
@@ -168,6 +179,7 @@ class Tally:
             errors=tuple(self.errors),
             bytes_read=self.bytes_read,
             peak_rss_bytes=_peak_rss(),
+            tokens=TokenCounts(self.tokens, self.cells - self.tokens),
             secrets=Secrets.of(after),
             seconds=StageSeconds(**{stage: round(s, 4) for stage, s in self._seconds.items()}),
         )

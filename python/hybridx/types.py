@@ -28,6 +28,7 @@ __all__ = [
     "SearchResult",
     "StageSeconds",
     "Status",
+    "TokenCounts",
     "Verification",
     "Why",
 ]
@@ -85,6 +86,15 @@ class ChunkCounts(_Value):
     """Chunks whose vector was known from before, or from an equal chunk."""
     cached: int = 0
     """Chunks among those whose vector was in the user's cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCounts(_Value):
+    """What a run fed to the model. For a static model: the different terms of each chunk."""
+
+    embedded: int = 0
+    padding: int = 0
+    """Cells of batches that held nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +159,7 @@ class IndexReport(_Value):
     """Bytes of the files that were chunked; what the scan read to hash them is not in it."""
     peak_rss_bytes: int
     seconds: StageSeconds
+    tokens: TokenCounts = field(default_factory=TokenCounts)
     secrets: Secrets = field(default_factory=Secrets)
     """Of the whole generation, not of this run alone."""
 

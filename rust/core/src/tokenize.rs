@@ -47,6 +47,17 @@ pub struct SubwordEncoder {
 /// The tokens of one text: ids and their mask values.
 type Tokens = Vec<(u32, u32)>;
 
+/// Texts as tokens, not padded yet: what comes of several calls can share padded batches.
+#[derive(Clone, Debug, Default)]
+pub struct Encoded {
+    /// Rows of the input, those that were not encoded among them.
+    pub total: usize,
+    /// Which rows were encoded, ascending.
+    rows: Vec<usize>,
+    /// Their tokens.
+    tokens: Vec<Tokens>,
+}
+
 impl Encoder {
     /// Reads a vocabulary, one term a line, whose number from 0 is the term's id. At most
     /// `max_length` different terms of a text are kept, those it repeats most.
@@ -77,9 +88,8 @@ impl Encoder {
         Ok(Self::Subwords(Box::new(SubwordEncoder { tokenizer, prefix: prefix.to_owned() })))
     }
 
-    /// Encodes the chunks of a batch into padded batches of at most `budget` cells each, a longer
-    /// row by itself. `skip` names rows that need no encoding.
-    pub fn encode(&self, batch: &RecordBatch, skip: &[bool], budget: usize) -> Result<Vec<Padded>> {
+    /// Encodes the chunks of a batch. `skip` names rows that need no encoding.
+    pub fn encode(&self, batch: &RecordBatch, skip: &[bool]) -> Result<Encoded> {
         let wanted = |row: &usize| !skip.get(*row).copied().unwrap_or(false);
         let rows: Vec<usize> = (0..batch.num_rows()).filter(wanted).collect();
         let tokens = match self {
@@ -97,11 +107,11 @@ impl Encoder {
                 encoder.tokens(rows.iter().map(passage).collect())?
             }
         };
-        Ok(pad(&rows, &tokens, budget))
+        Ok(Encoded { total: batch.num_rows(), rows, tokens })
     }
 
     /// Encodes free texts, such as queries.
-    pub fn encode_texts(&self, texts: &[&str], budget: usize) -> Result<Vec<Padded>> {
+    pub fn encode_texts(&self, texts: &[&str]) -> Result<Encoded> {
         let tokens = match self {
             Self::Terms(encoder) => {
                 texts.iter().map(|text| encoder.tokens(&analyzer::analyze(text))).collect()
@@ -110,7 +120,15 @@ impl Encoder {
                 encoder.tokens(texts.iter().map(ToString::to_string).collect())?
             }
         };
-        Ok(pad(&(0..texts.len()).collect::<Vec<_>>(), &tokens, budget))
+        Ok(Encoded { total: texts.len(), rows: (0..texts.len()).collect(), tokens })
+    }
+}
+
+impl Encoded {
+    /// Tokens in all rows: for a term vocabulary, different terms of each row.
+    #[must_use]
+    pub fn tokens(&self) -> usize {
+        self.tokens.iter().map(Vec::len).sum()
     }
 }
 
@@ -145,27 +163,36 @@ impl SubwordEncoder {
     }
 }
 
-/// Forms batches of rows of like length, so that little of them is padding.
-fn pad(rows: &[usize], tokens: &[Tokens], budget: usize) -> Vec<Padded> {
-    let mut order: Vec<usize> = (0..rows.len()).collect();
-    order.sort_by_key(|at| tokens[*at].len());
+/// Forms batches of rows of like length, so that little of them is padding, of at most `budget`
+/// cells each; a longer row stands by itself. The widest batches come first.
+///
+/// Rows are numbered through all `parts`: those of the second go on where the first one ends.
+#[must_use]
+pub fn pad(parts: &[&Encoded], budget: usize) -> Vec<Padded> {
+    let mut order: Vec<(u32, &Tokens)> = Vec::new();
+    let mut first = 0;
+    for part in parts {
+        let rows = part.rows.iter().map(|row| u32::try_from(first + row).unwrap_or(u32::MAX));
+        order.extend(rows.zip(&part.tokens));
+        first += part.total;
+    }
+    order.sort_by_key(|(_, tokens)| tokens.len());
     let mut batches = Vec::new();
     let mut rest = &order[..];
-    while let Some(longest) = rest.last() {
+    while let Some((_, longest)) = rest.last() {
         // From the longest down: the width is known before the rows are counted.
-        let width = tokens[*longest].len().max(1);
+        let width = longest.len().max(1);
         let count = (budget / width).clamp(1, rest.len());
         let (left, taken) = rest.split_at(rest.len() - count);
         rest = left;
         let mut batch = Padded {
-            rows: Vec::with_capacity(count),
+            rows: taken.iter().map(|(row, _)| *row).collect(),
             width,
             ids: vec![0; count * width],
             mask: vec![0; count * width],
         };
-        for (line, at) in taken.iter().enumerate() {
-            batch.rows.push(u32::try_from(rows[*at]).unwrap_or(u32::MAX));
-            for (column, (id, count)) in tokens[*at].iter().enumerate() {
+        for (line, (_, tokens)) in taken.iter().enumerate() {
+            for (column, (id, count)) in tokens.iter().enumerate() {
                 batch.ids[line * width + column] = i64::from(*id);
                 batch.mask[line * width + column] = i64::from(*count);
             }
@@ -190,7 +217,8 @@ mod tests {
     #[test]
     fn repeated_terms_are_merged_and_unknown_ones_left_out() {
         let encoder = encoder("read\nfile\nread_file\n", 8);
-        let batches = encoder.encode_texts(&["read_file(file) other", ""], 100).expect("encoded");
+        let encoded = encoder.encode_texts(&["read_file(file) other", ""]).expect("encoded");
+        let batches = pad(&[&encoded], 100);
         let expected = Padded {
             rows: vec![1, 0],
             width: 3,
@@ -215,21 +243,31 @@ mod tests {
     proptest! {
         #[test]
         fn every_row_is_in_one_batch_and_batches_keep_the_budget(
-            lengths in proptest::collection::vec(0_usize..40, 0..60), budget in 1_usize..200) {
-            let tokens: Vec<Tokens> = lengths.iter().map(|n| vec![(7, 1); *n]).collect();
-            let rows: Vec<usize> = (0..lengths.len()).collect();
+            parts in proptest::collection::vec(
+                proptest::collection::vec((0_usize..40, any::<bool>()), 0..30), 0..4),
+            budget in 1_usize..200) {
+            let encoded: Vec<Encoded> = parts.iter().map(|rows| {
+                let wanted = rows.iter().enumerate().filter(|(_, (_, skip))| !skip);
+                let (rows_, tokens) = wanted.map(|(at, (n, _))| (at, vec![(7, 1); *n])).unzip();
+                Encoded { total: rows.len(), rows: rows_, tokens }
+            }).collect();
+            let all: Vec<(usize, bool)> = parts.concat();
             let mut seen = Vec::new();
-            for batch in pad(&rows, &tokens, budget) {
+            let mut widths = Vec::new();
+            for batch in pad(&encoded.iter().collect::<Vec<_>>(), budget) {
                 prop_assert!(batch.ids.len() <= budget || batch.rows.len() == 1);
+                widths.push(batch.width);
                 for (line, row) in batch.rows.iter().enumerate() {
                     let mask = &batch.mask[line * batch.width..(line + 1) * batch.width];
                     let filled = mask.iter().filter(|n| **n > 0).count();
-                    prop_assert_eq!(filled, lengths[*row as usize]);
+                    prop_assert_eq!(filled, all[*row as usize].0);
                     seen.push(*row as usize);
                 }
             }
+            prop_assert!(widths.is_sorted_by(|a, b| a >= b));
             seen.sort_unstable();
-            prop_assert_eq!(seen, rows);
+            let wanted: Vec<usize> = (0..all.len()).filter(|at| !all[*at].1).collect();
+            prop_assert_eq!(seen, wanted);
         }
     }
 }

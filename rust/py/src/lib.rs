@@ -29,7 +29,7 @@ mod _core {
     #[pymodule_export]
     use super::snapshot::{Draft, Snapshot, Totals};
     #[pymodule_export]
-    use super::tokenize::{Encoder, Padded};
+    use super::tokenize::{Encoded, Encoder, Padded};
     #[pymodule_export]
     use super::tools::{
         CancelToken, Inventory, Lease, Lock, analyze, decode_path, encode_path, kinds, language,

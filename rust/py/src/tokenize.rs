@@ -13,6 +13,10 @@ use crate::errors::Result;
 #[pyclass(frozen, module = "hybridx._core")]
 pub struct Encoder(tokenize::Encoder);
 
+/// Texts as tokens, not padded yet.
+#[pyclass(frozen, module = "hybridx._core")]
+pub struct Encoded(tokenize::Encoded);
+
 /// One padded batch.
 #[pyclass(frozen, get_all, module = "hybridx._core")]
 pub struct Padded {
@@ -49,32 +53,45 @@ impl Encoder {
         Ok(Self(py.detach(|| tokenize::Encoder::subwords(&path, max_length, prefix))?))
     }
 
-    #[pyo3(signature = (batch, *, skip = None, budget = 4096))]
+    #[pyo3(signature = (batch, *, skip = None))]
     fn encode(
         &self,
         py: Python<'_>,
         batch: PyRecordBatch,
         skip: Option<PyReadonlyArray1<'_, bool>>,
-        budget: usize,
-    ) -> PyResult<Vec<Padded>> {
+    ) -> PyResult<Encoded> {
         let batch = batch.into_inner();
         let skip = match &skip {
             Some(skip) => skip.as_slice()?.to_vec(),
             None => Vec::new(),
         };
-        let encoded = py.detach(|| self.0.encode(&batch, &skip, budget));
-        wrap(py, encoded.map_err(crate::errors::CoreError::from)?)
+        let encoded = py.detach(|| self.0.encode(&batch, &skip));
+        Ok(Encoded(encoded.map_err(crate::errors::CoreError::from)?))
     }
 
-    #[pyo3(signature = (texts, *, budget = 4096))]
-    fn encode_texts(
-        &self,
-        py: Python<'_>,
-        texts: Vec<String>,
-        budget: usize,
-    ) -> PyResult<Vec<Padded>> {
+    fn encode_texts(&self, py: Python<'_>, texts: Vec<String>) -> Result<Encoded> {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let encoded = py.detach(|| self.0.encode_texts(&texts, budget));
-        wrap(py, encoded.map_err(crate::errors::CoreError::from)?)
+        Ok(Encoded(py.detach(|| self.0.encode_texts(&texts))?))
+    }
+}
+
+#[pymethods]
+impl Encoded {
+    /// Rows of the input.
+    fn __len__(&self) -> usize {
+        self.0.total
+    }
+
+    #[getter]
+    fn tokens(&self) -> usize {
+        self.0.tokens()
+    }
+
+    /// Padded batches of the rows of all `parts`.
+    #[staticmethod]
+    fn pad(py: Python<'_>, parts: Vec<Bound<'_, Self>>, budget: usize) -> PyResult<Vec<Padded>> {
+        let parts: Vec<&tokenize::Encoded> = parts.iter().map(|part| &part.get().0).collect();
+        let batches = py.detach(|| tokenize::pad(&parts, budget));
+        wrap(py, batches)
     }
 }

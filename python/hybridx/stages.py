@@ -1,0 +1,298 @@
+"""The steps of a run that work on chunks: give them their vectors, and store both."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from hybridx import _core
+from hybridx.errors import Cancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from hybridx.budget import Budget
+    from hybridx.commit import Generation, Manifest, Writer
+    from hybridx.config import Settings
+    from hybridx.embed.cache import VectorCache
+    from hybridx.embed.embedder import Embedder
+    from hybridx.embed.model import Model
+    from hybridx.store import VectorStore
+    from hybridx.tally import Tally
+
+_FEW_FILES = 500
+"""Under memory pressure a run commits earlier, but not for fewer files than these."""
+
+COMMIT_SECONDS = 60.0
+"""A slow run (a transformer on a CPU) commits at least this often."""
+
+
+@dataclass(eq=False)
+class Batch:
+    """Chunks of some whole files with their vectors, shape `(n, dimension)`."""
+
+    source: _core.IngestBatch
+    rows: pa.RecordBatch
+    vectors: NDArray[np.float32]
+    stale: list[str]
+    """Files whose earlier chunks these replace."""
+    failed: list[tuple[str, str, str]] = field(default_factory=list)
+    """`(path, stage, message)` of files that could not be embedded; none of their chunks is in."""
+    work: Work | None = None
+    """What is left for the model to do."""
+
+    @property
+    def tokens(self) -> int:
+        """What the model is to be run on."""
+        return self.work.encoded.tokens if self.work and self.work.encoded else 0
+
+    def leave_out(self, failed: Mapping[int, str]) -> None:
+        """Takes out every chunk of a file of which one row failed: a file is whole or absent."""
+        if not failed:
+            return
+        import numpy as np
+        import pyarrow as pa
+
+        paths = self.rows.column("path").to_pylist()
+        reasons = {str(paths[row]): message for row, message in failed.items()}
+        self.failed = [(path, "embed", message) for path, message in sorted(reasons.items())]
+        keep = np.fromiter((path not in reasons for path in paths), np.bool_, len(paths))
+        self.rows = self.rows.filter(pa.array(keep))
+        self.vectors = self.vectors[keep]
+
+
+@dataclass(eq=False)
+class Work:
+    """The chunks of a batch that have no vector yet."""
+
+    digests: list[bytes]
+    """Of the texts of all rows of the batch."""
+    vectors: NDArray[np.float32]
+    """Those of all rows, shape `(n, dimension)`."""
+    firsts: list[int] = field(default_factory=list)
+    """Rows that the model is run on."""
+    encoded: _core.Encoded | None = None
+    """Their tokens."""
+    copies: list[tuple[int, Work, int]] = field(default_factory=list)
+    """Rows whose text stands elsewhere too, and where: its vector is taken from there."""
+    failed: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class EmbedStep:
+    """Gives chunks their vectors: the base generation's, the cache's, or the model's.
+
+    `prepare` and `run` may be called from two threads at once, and each from one only.
+    """
+
+    model: Model
+    settings: Settings
+    jobs: int
+    base: Generation | None
+    origins: Mapping[str, str]
+    """For files the base generation has, under which name."""
+    distrusted: Collection[str]
+    """Files whose stored vectors are not to be used again."""
+    cache: VectorCache
+    tally: Tally
+    cancel: _core.CancelToken
+    _pending: dict[bytes, tuple[Work, int]] = field(default_factory=dict, init=False)
+    """Where the texts stand that the model is about to be run on."""
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    def prepare(self, source: _core.IngestBatch) -> Batch:
+        """Gives a batch the vectors that are known and encodes the other chunks.
+
+        Raises:
+            ModelError: the model cannot be loaded.
+        """
+        import numpy as np
+        import pyarrow as pa
+
+        rows = pa.record_batch(source)
+        stale = [self.origins[path] for path in source.paths if path in self.origins]
+        vectors = np.zeros((rows.num_rows, self.model.dimension), dtype=np.float32)
+        batch = Batch(source, rows, vectors, stale)
+        digests: list[bytes] = rows.column("text_digest").to_pylist()
+        with self._lock:
+            # Before the cache is asked: what is done meanwhile is in it.
+            pending = {
+                digest: self._pending[digest] for digest in digests if digest in self._pending
+            }
+        known = self._known_vectors([path for path in stale if path not in self.distrusted])
+        cached = self.cache.get({d for d in digests if d not in known and d not in pending})
+        known.update(cached)
+        skip = np.zeros(rows.num_rows, dtype=np.bool_)
+        work = Work(digests, vectors)
+        for at, digest in enumerate(digests):
+            vector = known.get(digest)
+            if vector is not None:
+                vectors[at], skip[at] = vector, True
+            elif digest in pending:
+                work.copies.append((at, *pending[digest]))
+                skip[at] = True
+            else:
+                pending[digest] = work, at
+                work.firsts.append(at)
+        self.tally.reused += rows.num_rows - len(work.firsts)
+        if cached:
+            self.tally.cached += sum(digest in cached for digest in digests)
+        if work.firsts:
+            embedder = self._embedder
+            start = time.perf_counter()
+            work.encoded = embedder.encode(rows, skip)
+            self.tally.spent("tokenize", time.perf_counter() - start)
+            with self._lock:
+                self._pending.update({digests[at]: (work, at) for at in work.firsts})
+        if work.firsts or work.copies:
+            batch.work = work
+        return batch
+
+    def run(self, window: Sequence[Batch]) -> None:
+        """Runs the model on what `prepare` left, rows of like length together.
+
+        Batches come in the order in which they were prepared. What is embedded is in the cache
+        from then on, however the run ends.
+
+        Raises:
+            Cancelled: the token was set.
+            ModelError: the model fails on everything.
+        """
+        todo = [batch.work for batch in window if batch.work]
+        self._run_model([work for work in todo if work.firsts])
+        for batch in window:
+            work = batch.work
+            if work is None:
+                continue
+            for row, where, there in work.copies:
+                work.vectors[row] = where.vectors[there]
+                if there in where.failed:
+                    work.failed[row] = where.failed[there]
+            batch.leave_out(work.failed)
+            batch.work = None
+            work.copies.clear()
+        with self._lock:
+            for work in todo:
+                for at in work.firsts:
+                    self._pending.pop(work.digests[at], None)
+
+    @property
+    def window(self) -> int:
+        """How many tokens are worth being sorted by length together; 0 if nothing is embedded."""
+        loaded: Embedder | None = self.__dict__.get("_embedder")
+        return loaded.window if loaded else 0
+
+    def _run_model(self, todo: Sequence[Work]) -> None:
+        import numpy as np
+
+        if not todo:
+            return
+        vectors = todo[0].vectors if len(todo) == 1 else np.concatenate([w.vectors for w in todo])
+        digests = [digest for work in todo for digest in work.digests]
+
+        def on_rows(rows: NDArray[np.uint32]) -> None:
+            self.cache.put([digests[row] for row in rows.tolist()], vectors[rows])
+            self.tally.embedded += len(rows)
+            self.tally.tell("index")
+
+        start = time.perf_counter()
+        found = self._embedder.run(
+            [work.encoded for work in todo if work.encoded is not None],
+            vectors,
+            cancel=self.cancel,
+            on_rows=on_rows,
+        )
+        self.tally.spent("embed", time.perf_counter() - start)
+        self.tally.tokens += found.tokens
+        self.tally.cells += found.cells
+        first = 0
+        for work in todo:
+            after = first + len(work.digests)
+            if len(todo) > 1:
+                # In place: the batch, and the copies that others take, are of this array.
+                work.vectors[:] = vectors[first:after]
+            work.failed = {
+                row - first: message
+                for row, message in found.failed.items()
+                if first <= row < after
+            }
+            first = after
+
+    def _known_vectors(self, stale: Sequence[str]) -> dict[bytes, NDArray[np.float32]]:
+        store = self._base_store if stale else None
+        return store.vectors_of(stale) if store else {}
+
+    @cached_property
+    def _base_store(self) -> VectorStore | None:
+        return self.base.vectors() if self.base else None
+
+    @cached_property
+    def _embedder(self) -> Embedder:
+        from hybridx.embed.embedder import Embedder
+
+        settings = self.settings
+        embedder = Embedder(
+            self.model, device=settings.device, require_gpu=settings.require_gpu, jobs=self.jobs
+        )
+        self.tally.device = embedder.session.device
+        if embedder.session.note:
+            print(f"hybridx: {embedder.session.note}", file=sys.stderr)  # noqa: T201
+        return embedder
+
+
+@dataclass
+class StoreStep:
+    """Writes batches to both stores, and commits on the way."""
+
+    writer: Writer
+    draft: _core.Draft
+    last: _core.Snapshot
+    """That of the generation the writer is at."""
+    commit_files: int
+    budget: Budget
+    tally: Tally
+    cancel: _core.CancelToken
+    on_commit: Callable[[], None]
+    _committed: float = field(default_factory=time.perf_counter, init=False)
+    _files: int = field(default=0, init=False)
+
+    def __call__(self, batch: Batch) -> None:
+        """Writes one batch; commits if enough has come together."""
+        with self.tally.timed("store"):
+            self.writer.add(batch.rows, batch.vectors, batch.stale)
+            self.draft.remove(batch.stale)
+            self.draft.record(batch.source, batch.failed)
+        self.tally.stored(batch.source, batch.rows.num_rows, batch.failed)
+        self._files += len(batch.source.paths)
+        waited = time.perf_counter() - self._committed
+        tight = self._files >= _FEW_FILES and self.budget.is_tight()
+        if self._files >= self.commit_files or waited >= COMMIT_SECONDS or tight:
+            # What the stores hold in memory goes to the disk.
+            self.commit()
+
+    def commit(self, *, last: bool = False) -> tuple[Manifest, _core.Snapshot]:
+        """Makes everything so far a generation, unless it would be the one that is there.
+
+        `last` says that the run ends with it. Raises `Cancelled` rather than start one late.
+        """
+        if self.cancel.cancelled:
+            raise Cancelled("cancelled")
+        with self.tally.timed("commit"):
+            snapshot = self.draft.finish()
+            # A file that fails in every run must not make a generation of every run.
+            if self.writer.template.generation == 0 or self.writer.changed or snapshot != self.last:
+                self.last = snapshot
+                self.writer.commit(snapshot, last=last)
+            self.on_commit()
+            if not last:
+                _core.release_memory()
+        self._committed, self._files = time.perf_counter(), 0
+        return self.writer.template, self.last
