@@ -46,7 +46,7 @@ class Bench:
         """One `hybridx index` with the index below `parent`: its report and what it cost."""
         where = self.work / parent
         command = [sys.executable, "-m", "hybridx", "index", str(self.tree), "--json", "--quiet"]
-        run = measured.run([*command, *options], {"HYBRIDX_INDEX_DIR": str(where)})
+        run = measured.run([*command, *options], places(where))
         report = json.loads(run.output)
         return {
             "seconds": run.seconds,
@@ -77,7 +77,7 @@ class Bench:
     def modules(self, parent: str) -> list[str]:
         """The heavy modules that an index run without changes imports."""
         command = [sys.executable, "-c", PROBE, "index", str(self.tree), "--quiet"]
-        environment = {**os.environ, "HYBRIDX_INDEX_DIR": str(self.work / parent)}
+        environment = {**os.environ, **places(self.work / parent)}
         done = subprocess.run(command, env=environment, capture_output=True, check=True, text=True)
         return done.stderr.split()
 
@@ -101,6 +101,11 @@ class Bench:
         context = multiprocessing.get_context("spawn")
         with context.Pool(1) as pool:
             return pool.apply(stored_ids, (self.tree, self.work / parent))
+
+
+def places(parent: Path) -> dict[str, str]:
+    """The environment of a run whose index is below `parent`, and no vector is known from before."""
+    return {"HYBRIDX_INDEX_DIR": str(parent), "HYBRIDX_CACHE_DIR": str(parent / "cache")}
 
 
 def stored_ids(tree: Path, parent: Path) -> tuple[list[int], list[int]]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -77,7 +78,12 @@ def index(root: Path, more: list[str]) -> dict[str, Any]:
     """Indexes `root` in a fresh process and watches its memory."""
     shutil.rmtree(root / ".hybridx", ignore_errors=True)
     command = [sys.executable, "-m", "hybridx", "index", "--json", "--quiet", *more, str(root)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    with (
+        tempfile.TemporaryDirectory() as cache,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, env={**os.environ, "HYBRIDX_CACHE_DIR": cache}
+        ) as process,
+    ):
         anonymous = 0
         while process.poll() is None:
             anonymous = max(anonymous, rss_anon(process.pid))

@@ -39,7 +39,7 @@ def main() -> None:
 
 def soak(root: Path, updates: int, chance: random.Random) -> dict[str, Any]:
     """Updates the index of `root` after each of `updates` small changes."""
-    index = Index.open(root)
+    index = Index.open(root, cache_dir=root.with_name("cache"))
     index.update()
     editor = Editor(root, chance)
     took: list[float] = []
