@@ -105,7 +105,8 @@ class EmbedStep:
                 if first in failed:
                     failed[at] = failed[first]
             fresh = {digest: at for digest, at in firsts.items() if at not in failed}
-            self.cache.put(list(fresh), vectors[list(fresh.values())])
+            all_fresh = len(fresh) == len(vectors)
+            self.cache.put(list(fresh), vectors if all_fresh else vectors[list(fresh.values())])
             _leave_out(batch, failed)
         self.tally.embedded += len(firsts)
         self.tally.reused += rows.num_rows - len(firsts)
