@@ -104,7 +104,7 @@ class Bench:
 
 
 def places(parent: Path) -> dict[str, str]:
-    """The environment of a run whose index is below `parent`, and no vector is known from before."""
+    """The environment of a run with its index below `parent`, and with no vector from before."""
     return {"HYBRIDX_INDEX_DIR": str(parent), "HYBRIDX_CACHE_DIR": str(parent / "cache")}
 
 
