@@ -29,8 +29,10 @@ MAX_TOKENS = 512
 """The most tokens of a pair, whatever the model could read: a full chunk fits, and the time a pair
 takes grows faster than its length."""
 
-BUDGET = 4096
-"""Tokens of one batch, padding included."""
+CPU_BUDGET = 1024
+"""Tokens of one batch, padding included: a few pairs. More would only be padded to the longest of
+them; 4,096 took a fifth more of the CPU's time, 8,192 a third."""
+GPU_BUDGET = 8192
 
 MAX_QUERY_CHARS = 300
 """A longer query is read up to the last whole line before that: its first lines say what it is
@@ -109,6 +111,8 @@ class Reranker:
         self.model = model
         self._encoder = _core.PairEncoder(model.tokenizer, model.max_length, padding=model.padding)
         self._session = _open(model, device, threads)
+        on_gpu = "CUDAExecutionProvider" in self._session.get_providers()
+        self._budget = GPU_BUDGET if on_gpu else CPU_BUDGET
         inputs = {each.name for each in self._session.get_inputs()}
         outputs = {each.name: each.shape for each in self._session.get_outputs()}
         for name in sorted({"input_ids", "attention_mask"} - inputs):
@@ -128,7 +132,7 @@ class Reranker:
             ModelError: the model failed.
         """
         log_odds = np.zeros(len(passages), dtype=np.float64)
-        for batch in self._encoder.encode(opening(query), passages, budget=BUDGET):
+        for batch in self._encoder.encode(opening(query), passages, budget=self._budget):
             feeds = {name: getattr(batch, name) for name in self._inputs}
             try:
                 (output,) = self._session.run([self._output], feeds)
