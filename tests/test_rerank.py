@@ -382,10 +382,10 @@ def test_a_graph_that_fails_on_a_pair_is_one_clear_line(tmp_path: Path) -> None:
 
 
 def test_on_the_command_line(animals: hybridx.Index, model: Path) -> None:
-    search = ("search", "fox hen", animals.root, "-k", "10")
+    search = ("search", "fox hen", animals.root, "-k", "10", "--mode", "lexical")
     before = json_of(run_cli(*search, "--json"))["hits"]
     by_flag = json_of(run_cli(*search, "--json", "--rerank", model))["hits"]
-    best = searched(animals, "fox hen", rerank=str(model)).hits[:10]
+    best = searched(animals, "fox hen", mode="lexical", rerank=str(model)).hits[:10]
     assert [hit["path"] for hit in by_flag] == [hit.path for hit in best]
     assert by_flag != before
     by_variable = run_cli(*search, "--json", env={"HYBRIDX_RERANK": str(model)})
@@ -395,11 +395,9 @@ def test_on_the_command_line(animals: hybridx.Index, model: Path) -> None:
     assert ["rerank" in hit["scores"] for hit in hits] == [True] * 3 + [False] * 7
     off = run_cli(*search, "--json", "--rerank", "none", env=few)
     assert json_of(off)["hits"] == before
-    lexical = run_cli(
-        *search, "--mode", "lexical", "--explain", "--rerank", model.name, cwd=model.parent
-    )
-    assert lexical.returncode == 0, lexical.stderr
-    said = lexical.stdout.decode()
+    explained = run_cli(*search, "--explain", "--rerank", model.name, cwd=model.parent)
+    assert explained.returncode == 0, explained.stderr
+    said = explained.stdout.decode()
     assert re.search(r"^query: \S+   ms: .*\brank \S+  rerank [\d.]+  fetch", said), said
     assert re.search(r"^    fused \S+ .* rerank [01]", said, re.MULTILINE), said
     assert re.search(r"^    = .*\brerank [+-]\d", said, re.MULTILINE), said
