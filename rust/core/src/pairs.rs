@@ -136,7 +136,7 @@ mod tests {
     fn encoder(max_length: usize) -> Result<PairEncoder> {
         let words: Vec<String> = (0..50).map(|n| format!("\"w{n}\": {}", n + 10)).collect();
         let json = format!(
-            r###"{{"version": "1.0", "truncation": null, "padding": {{"strategy": {{"Fixed": 9}},
+            r#"{{"version": "1.0", "truncation": null, "padding": {{"strategy": {{"Fixed": 9}},
             "direction": "Right", "pad_to_multiple_of": null, "pad_id": 0, "pad_type_id": 0,
             "pad_token": "[PAD]"}}, "added_tokens": [],
             "normalizer": null, "pre_tokenizer": {{"type": "Whitespace"}}, "decoder": null,
@@ -153,7 +153,7 @@ mod tests {
                 "[CLS]": {{"id": "[CLS]", "ids": [2], "tokens": ["[CLS]"]}},
                 "[SEP]": {{"id": "[SEP]", "ids": [3], "tokens": ["[SEP]"]}}}}}},
             "model": {{"type": "WordLevel", "unk_token": "[UNK]",
-              "vocab": {{"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, {}}}}}}}"###,
+              "vocab": {{"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, {}}}}}}}"#,
             words.join(", ")
         );
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -163,7 +163,7 @@ mod tests {
     }
 
     fn text(words: &[i64]) -> String {
-        words.iter().map(|n| format!("w{n} ")).collect()
+        words.iter().map(|n| format!("w{n}")).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
