@@ -1,7 +1,7 @@
 """Search quality on a set of queries with known answers.
 
     python benches/quality.py QUERIES QRELS CORPUS [--field text_title] [--floor] [--ablate]
-                              [--runs FOLDER] [--indexes FOLDER]
+                              [--runs FOLDER] [--indexes FOLDER] [--rerank MODEL]
 
 QUERIES  JSON lines: `id`, the query in `--field` (default: text), perhaps `package`.
 QRELS    tab-separated: query id, document id, relevance.
@@ -15,6 +15,8 @@ arm alone: the mean paired difference with a 95 % bootstrap interval and the p-v
 test. `--floor` also searches with plain BM25 over whole files (k1 1.2, b 0.75, the path as first
 line, identifiers beside their parts) and compares hybrid with it. `--ablate` takes out each signal
 of the ranking in turn and prints the same difference.
+`--rerank` searches with the cross-encoder in the folder MODEL once more and prints the difference
+that it makes.
 `--runs` writes one ranked list a mode (query id, document id, rank, score).
 """
 
@@ -35,6 +37,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hybridx import Index, _core
+from hybridx.config import Settings
+from hybridx.embed.rerank import Reranker, load_cross_encoder
 from hybridx.ranking.weights import BASE, Weights
 
 if TYPE_CHECKING:
@@ -49,6 +53,8 @@ TOP = 10
 HITS = 30
 """Hits asked for: several may be of one file."""
 MODES: tuple[Mode, ...] = ("lexical", "semantic", "hybrid")
+RERANKED = "reranked"
+"""The name of the hybrid mode with a cross-encoder on top."""
 METRICS = ("NDCG@10", "MRR@10", "Recall@10", "Hit@5")
 
 
@@ -111,11 +117,15 @@ class Corpus:
 
 
 def ranked_files(
-    corpus: Corpus, query: Query, mode: Mode, weights: Weights | None = None
+    corpus: Corpus,
+    query: Query,
+    mode: Mode,
+    weights: Weights | None = None,
+    reranker: Reranker | None = None,
 ) -> list[tuple[str, float]]:
     """Document ids, best first, each once, with their scores."""
     engine = corpus.index(query.package)._search_engine()
-    hits = engine.search(query.text, HITS, mode=mode, weights=weights).hits
+    hits = engine.search(query.text, HITS, mode=mode, weights=weights, reranker=reranker).hits
     found: dict[str, float] = {}
     for hit in hits:
         found.setdefault(corpus.document(query.package, hit.path), hit.score)
@@ -185,10 +195,14 @@ def scored(query: Query, ranked: Sequence[str]) -> list[float]:
 
 
 def run(
-    corpus: Corpus, queries: Sequence[Query], mode: Mode, weights: Weights | None = None
+    corpus: Corpus,
+    queries: Sequence[Query],
+    mode: Mode,
+    weights: Weights | None = None,
+    reranker: Reranker | None = None,
 ) -> tuple[NDArray[np.float64], list[list[tuple[str, float]]]]:
     """Metrics of each query, shape `(queries, metrics)`, and what was found."""
-    lists = [ranked_files(corpus, query, mode, weights) for query in queries]
+    lists = [ranked_files(corpus, query, mode, weights, reranker) for query in queries]
     rows = [
         scored(query, [document for document, _ in found])
         for query, found in zip(queries, lists, strict=True)
@@ -243,6 +257,13 @@ def write_run(path: Path, queries: Sequence[Query], lists: list[list[tuple[str, 
                 file.write(f"{query.id}\t{document}\t{rank}\t{score}\n")
 
 
+def reranker_of(folder: str) -> Reranker:
+    """The cross-encoder in `folder`, on all cores."""
+    settings = Settings()
+    model = load_cross_encoder(folder)
+    return Reranker(model, device=settings.device, threads=settings.threads)
+
+
 def main() -> None:
     """Reads the arguments, runs all modes, prints."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
@@ -253,6 +274,7 @@ def main() -> None:
     parser.add_argument("--floor", action="store_true")
     parser.add_argument("--ablate", action="store_true")
     parser.add_argument("--runs", type=Path)
+    parser.add_argument("--rerank", metavar="MODEL", help="the folder of a cross-encoder")
     parser.add_argument("--indexes", type=Path, help="keep the indexes in this folder")
     options = parser.parse_args()
     queries = read_queries(options.queries, options.qrels, options.field)
@@ -264,15 +286,18 @@ def main() -> None:
             corpus.index(package)
         print(f"{len(queries)} queries   {'  '.join(METRICS)}   |   mean of packages")
         results = {}
-        for mode in MODES:
+        runs: list[tuple[str, Mode, Reranker | None]] = [(mode, mode, None) for mode in MODES]
+        if options.rerank:
+            runs.append((RERANKED, "hybrid", reranker_of(options.rerank)))
+        for name, mode, reranker in runs:
             start = time.perf_counter()
-            results[mode], lists = run(corpus, queries, mode)
-            print_row(mode, queries, results[mode])
+            results[name], lists = run(corpus, queries, mode, reranker=reranker)
+            print_row(name, queries, results[name])
             seconds = time.perf_counter() - start
             print(f"{'':12} {1000 * seconds / len(queries):.1f} ms a query", file=sys.stderr)
             if options.runs:
                 options.runs.mkdir(parents=True, exist_ok=True)
-                write_run(options.runs / f"{mode}.tsv", queries, lists)
+                write_run(options.runs / f"{name}.tsv", queries, lists)
         if options.floor:
             floor = run_floor(corpus, queries)
             print_row("floor", queries, floor)
@@ -281,6 +306,8 @@ def main() -> None:
             print(f"  hybrid - floor    {paired(results['hybrid'][:, 0], floor[:, 0])}")
         for mode in ("lexical", "semantic"):
             print(f"  hybrid - {mode:8} {paired(results['hybrid'][:, 0], results[mode][:, 0])}")
+        if options.rerank:
+            print(f"  reranked - hybrid {paired(results[RERANKED][:, 0], results['hybrid'][:, 0])}")
         if options.ablate:
             ablate(corpus, queries, results["hybrid"])
 

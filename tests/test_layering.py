@@ -39,7 +39,7 @@ RUST_ROOMS = [
     {"chunk"},
     {"batch", "fields", "snapshot", "rules", "schedule"},
     {"walk"},
-    {"bm25", "tokenize", "ingest", "why"},
+    {"bm25", "tokenize", "pairs", "ingest", "why"},
 ]
 
 RUST_EXCEPTIONS = {("language", "chunk")}

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from cross_encoders import make_cross_encoder, node, overlap
+
 ROOT = Path(__file__).resolve().parent.parent
 SETS = ROOT.parent / "shared" / "eval"
 
@@ -54,15 +56,20 @@ def test_a_set_is_measured_in_every_mode(tmp_path: Path) -> None:
     (tmp_path / "queries.jsonl").write_text("\n".join(map(json.dumps, rows)))
     qrels = ["qid\tdocid\trel", *(f"{q}\t{document}\t1" for q, _, _, document in QUERIES)]
     (tmp_path / "qrels.tsv").write_text("\n".join(qrels))
+    # It likes least what has most in common with the query.
+    dislike = [*overlap(), node("Neg", ["count"], "logits")]
     printed = measured(
         *(tmp_path / name for name in ("queries.jsonl", "qrels.tsv", "corpus")),
         *("--floor", "--ablate", "--runs", tmp_path / "runs"),
+        *("--rerank", make_cross_encoder(tmp_path / "judge", dislike)),
     )
     assert printed.startswith("4 queries")
     for mode in ("lexical", "hybrid", "floor"):
         assert row(printed, mode) == [1.0] * 8, printed
     assert 0.5 < row(printed, "semantic")[0] <= 1.0
     assert "  body " in printed
+    assert row(printed, "reranked")[0] < 0.9
+    assert "  reranked - hybrid -0." in printed
     run = (tmp_path / "runs" / "hybrid.tsv").read_text().splitlines()
     assert run[0].split("\t")[:3] == ["q1", "one/src/pool.py", "1"]
 

@@ -29,6 +29,8 @@ __all__ = [
     "Lock",
     "MerkleTree",
     "Padded",
+    "PaddedPairs",
+    "PairEncoder",
     "Scan",
     "Snapshot",
     "StatCache",
@@ -444,6 +446,43 @@ class Encoder:
 
     def encode_texts(self, texts: Sequence[str]) -> Encoded:
         """Encodes free texts, such as queries."""
+
+@final
+class PaddedPairs:
+    """One padded batch of a cross-encoder's inputs, of `n` pairs and `w` columns."""
+
+    @property
+    def rows(self) -> NDArray[np.uint32]:
+        """Shape `(n,)`: which passages these are."""
+
+    @property
+    def input_ids(self) -> NDArray[np.int64]:
+        """Shape `(n, w)`."""
+
+    @property
+    def attention_mask(self) -> NDArray[np.int64]:
+        """Shape `(n, w)`: 0 for padding."""
+
+    @property
+    def token_type_ids(self) -> NDArray[np.int64]:
+        """Shape `(n, w)`: which text a token is of, as the tokenizer's own template says."""
+
+@final
+class PairEncoder:
+    """Turns a query and passages into the inputs of a cross-encoder.
+
+    Reads a Hugging Face `tokenizer.json`; raises `ModelError`. A pair is cut to `max_length`
+    tokens, the longer text first; `padding` is the id that fills up shorter pairs.
+    """
+
+    def __new__(cls, path: _Path, max_length: int, *, padding: int = 0) -> PairEncoder: ...
+    def encode(
+        self, query: str, passages: Sequence[str], *, budget: int = 4096
+    ) -> list[PaddedPairs]:
+        """Encodes the query beside each passage, longest first.
+
+        Pairs of like length share a batch of at most `budget` cells.
+        """
 
 @final
 class Bm25Writer:

@@ -89,6 +89,7 @@ class AsyncIndex:
         changed_since: str | None = None,
         max_tokens: int | None = None,
         check: bool = False,
+        rerank: str | None = None,
     ) -> SearchResult:
         """See `Index.search`."""
         return await asyncio.to_thread(
@@ -102,6 +103,7 @@ class AsyncIndex:
             changed_since=changed_since,
             max_tokens=max_tokens,
             check=check,
+            rerank=rerank,
         )
 
     async def status(self, *, check: bool = True) -> Status:

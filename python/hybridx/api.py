@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from hybridx import _core
-from hybridx.config import Settings
+from hybridx.config import NO_RERANKING, Settings
 from hybridx.errors import HybridxError, NotIndexedError, UsageError
 from hybridx.layout import Layout
 from hybridx.scan import scan_tree
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from hybridx.commit import Generation, Manifest
     from hybridx.embed.model import Model
+    from hybridx.embed.rerank import Reranker
     from hybridx.indexer import Request
     from hybridx.search import SearchEngine
     from hybridx.types import (
@@ -104,6 +105,7 @@ class Index:
         )
         self._engine: SearchEngine | None = None
         self._models: dict[str, Model] = {}
+        self._rerankers: dict[str, Reranker] = {}
         self._lock = threading.Lock()
         self._pid = os.getpid()
 
@@ -139,6 +141,7 @@ class Index:
     def close(self) -> None:
         """Lets go of what searches keep open; the next search opens it again."""
         self._engine = None
+        self._rerankers = {}
 
     def update(
         self,
@@ -209,6 +212,7 @@ class Index:
         changed_since: str | None = None,
         max_tokens: int | None = None,
         check: bool = False,
+        rerank: str | None = None,
     ) -> SearchResult:
         """The best `k` chunks for `query`.
 
@@ -217,10 +221,13 @@ class Index:
         passed (`2d`), a date, or a revision that git knows. With `max_tokens` there are no more
         hits than a language model reads as about so many tokens; the last one may be cut. `check`
         scans the tree and says in `stale_files` how many files changed since it was indexed.
+        `rerank` is a folder that holds a cross-encoder, which puts the best candidates in order,
+        or `none`; where it is not given, the setting counts.
 
         Raises:
             NotIndexedError: there is no index.
             UsageError: an argument makes no sense.
+            ModelError: a model cannot be loaded, or failed.
         """
         from hybridx.search import Scope
 
@@ -236,7 +243,14 @@ class Index:
 
             only = changed(self.root, engine.generation.snapshot.paths(), changed_since)
         scope = Scope(_resolved(languages), _spelled(paths), kinds, only)
-        result = engine.search(query, k, mode=mode, scope=scope, max_tokens=max_tokens)
+        result = engine.search(
+            query,
+            k,
+            mode=mode,
+            scope=scope,
+            max_tokens=max_tokens,
+            reranker=self._reranker(self.settings.rerank if rerank is None else rerank),
+        )
         if check:
             result = dataclasses.replace(result, stale_files=self._pending(engine.generation))
         return result
@@ -429,6 +443,21 @@ class Index:
 
             self._models[name] = load_model(name)
         return self._models[name]
+
+    def _reranker(self, name: str) -> Reranker | None:
+        """The cross-encoder `name`; it is kept, whatever generation is searched."""
+        if name == NO_RERANKING:
+            return None
+        with self._lock:
+            if name not in self._rerankers:
+                from hybridx.embed.rerank import Reranker, load_cross_encoder
+
+                self._rerankers[name] = Reranker(
+                    load_cross_encoder(name),
+                    device=self.settings.device,
+                    threads=self.settings.threads,
+                )
+            return self._rerankers[name]
 
     def _pending(self, generation: Generation) -> int:
         changes = scan_tree(self._layout, self.settings).tree.diff(generation.snapshot.tree)

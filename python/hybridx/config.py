@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["Settings", "suggestion", "unknown_variables"]
 
 MIB = 1024 * 1024
+NO_RERANKING = "none"
+"""The name of no cross-encoder."""
 NO_SETTINGS = ("HYBRIDX_DEBUG",)
 """Variables of ours that are no setting."""
 
@@ -74,6 +76,11 @@ class Settings:
     """`bundled` or a folder. Where none is given, an index keeps the model it was made with."""
     device: Device = field(default="auto", metadata=_must(str, choices=("auto", "cpu", "cuda")))
     """Where the model runs; `auto` takes a GPU that works and else the CPU."""
+    rerank: str = field(default=NO_RERANKING, metadata=_must(str))
+    """A folder that holds a cross-encoder, which puts the best candidates of a search in order;
+    `none` is none."""
+    rerank_candidates: int = field(default=30, metadata=_must(int, low=1, high=1000))
+    """How many candidates it reads."""
     require_gpu: bool = field(default=False, metadata=_must(bool))
     """Fail rather than run the model on the CPU."""
     jobs: int = field(default=0, metadata=_must(int, low=0, high=1024))

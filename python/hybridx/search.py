@@ -19,6 +19,7 @@ from hybridx.ranking import (
     candidates_of,
     effects,
     rank,
+    rerank,
     weights_for,
 )
 from hybridx.types import Hit, SearchResult
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from hybridx.config import Settings
     from hybridx.embed.embedder import Embedder
     from hybridx.embed.model import Model
+    from hybridx.embed.rerank import Reranker
     from hybridx.ranking import Question, Ranked
     from hybridx.store import VectorStore
     from hybridx.types import Mode
@@ -132,12 +134,15 @@ class SearchEngine:
         scope: Scope | None = None,
         max_tokens: int | None = None,
         weights: Weights | None = None,
+        reranker: Reranker | None = None,
     ) -> SearchResult:
         """The best `k` chunks for `query` in `scope`, of about `max_tokens` at most.
 
+        With a `reranker` the first `rerank_candidates` of them are in the order it gives them.
+
         Raises:
             UsageError: `mode`, `k`, `max_tokens` or a path glob makes no sense.
-            ModelError: the model that made the vectors cannot be loaded.
+            ModelError: the model that made the vectors cannot be loaded, or `reranker` failed.
         """
         start = time.perf_counter()
         if mode not in ("hybrid", "lexical", "semantic"):
@@ -155,7 +160,11 @@ class SearchEngine:
             counted = counted.without(_BY_WORDS)
         task = _Task(question, mode, scope or Scope(), counted, max(_POOL * k, _MIN_POOL))
         clock.lap("question")
-        hits = self._joined(task, self._ranked(task, clock), k)
+        ranked = self._ranked(task, clock)
+        if reranker is not None:
+            ranked = self._reranked(task, ranked, reranker)
+            clock.lap("rerank")
+        hits = self._joined(task, ranked, k)
         if max_tokens is not None:
             hits = within(hits, max_tokens)
         clock.lap("fetch")
@@ -200,6 +209,14 @@ class SearchEngine:
         clock.lap("rank")
         return ranked
 
+    def _reranked(self, task: _Task, ranked: list[Ranked], reranker: Reranker) -> list[Ranked]:
+        from hybridx.embed.rerank import passage
+
+        first = [each.candidate.id for each in ranked[: self._settings.rerank_candidates]]
+        chunks = self.generation.searcher.fetch(first)
+        passages = [passage(chunk.path, chunk.context, chunk.text) for chunk in chunks]
+        return rerank(ranked, reranker.log_odds(task.question.text, passages).tolist())
+
     def _joined(self, task: _Task, ranked: Sequence[Ranked], k: int) -> tuple[Hit, ...]:
         """The best `k` hits, pieces of one definition being one."""
         pieces: list[Piece] = []
@@ -214,12 +231,14 @@ class SearchEngine:
         chunks = self.generation.searcher.fetch([each.candidate.id for each in ranked])
         for place, (each, chunk) in enumerate(zip(ranked, chunks, strict=True), before + 1):
             added = effects(task.question, each, task.weights)
-            scores = {"fused": each.score}
+            scores = {"fused": each.score - each.reranked}
             by_words = [value for name, value in added.items() if name in _BY_WORDS]
             if by_words:
                 scores["bm25"] = sum(by_words)
             if each.candidate.by_meaning:
                 scores["vector"] = each.candidate.similarity
+            if each.relevance is not None:
+                scores["rerank"] = each.relevance
             hit = Hit(
                 rank=place,
                 path=chunk.path,

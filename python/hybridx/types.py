@@ -170,8 +170,9 @@ class Hit(_Value):
 
     `rank` and lines count from 1, `end_line` is included. `score` orders the hits of one search
     and means nothing beyond it; `scores` holds what it was made of: `bm25`, `vector` (cosine
-    similarity), `fused`; `bm25` is what all signals of words add, `vector` is there only where
-    that arm found the chunk.
+    similarity), `fused`, `rerank` (a cross-encoder's probability that it answers the query);
+    `bm25` is what all signals of words add, `vector` is there only where that arm found the chunk,
+    `rerank` where a cross-encoder read it, and then the score is that of the place it got.
     """
 
     rank: int
@@ -208,7 +209,7 @@ class SearchResult(_Value):
     kind: str = "words"
     """What the query was taken for: `name`, `path`, `error`, `text`, `code` or `words`."""
     stages_ms: Mapping[str, float] = field(default_factory=dict)
-    """Milliseconds by stage: `question`, `embed`, `vectors`, `words`, `rank`, `fetch`."""
+    """Milliseconds by stage: `question`, `embed`, `vectors`, `words`, `rank`, `rerank`, `fetch`."""
 
     def __iter__(self) -> Any:
         return iter(self.hits)

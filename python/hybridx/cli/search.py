@@ -50,6 +50,11 @@ _MOST = 10_000
     help="Hits of about N tokens at most; the last one may be cut.",
 )
 @click.option(
+    "--rerank",
+    metavar="MODEL",
+    help="Order the best candidates by the cross-encoder in the folder MODEL; none for none.",
+)
+@click.option(
     "--format",
     "form",
     type=click.Choice(["text", "grep", "json", "jsonl"]),

@@ -7,7 +7,7 @@ for and against it, `weights` what that counts, `order` adds it up and spreads i
 from __future__ import annotations
 
 from hybridx.ranking.candidates import Candidate, File, candidates_of
-from hybridx.ranking.order import Ranked, effects, rank
+from hybridx.ranking.order import Ranked, effects, rank, rerank
 from hybridx.ranking.question import NOTHING, Question, ask
 from hybridx.ranking.weights import BASE, LEXICAL, Weights, weights_for
 
@@ -24,5 +24,6 @@ __all__ = [
     "candidates_of",
     "effects",
     "rank",
+    "rerank",
     "weights_for",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from operator import attrgetter, mul
 from typing import TYPE_CHECKING
@@ -26,6 +27,10 @@ class Ranked:
     score: float
     set_back: float = 0.0
     """How much of the score went because of better chunks of the same file."""
+    relevance: float | None = None
+    """The probability that it answers the query, where a cross-encoder read both."""
+    reranked: float = 0.0
+    """What the score gained or lost because of that."""
 
 
 def rank(question: Question, candidates: Sequence[Candidate], weights: Weights) -> list[Ranked]:
@@ -59,13 +64,37 @@ def spread(ranked: Sequence[Ranked], weight: float) -> list[Ranked]:
     return sorted(ranked, key=_order)
 
 
+def rerank(ranked: Sequence[Ranked], log_odds: Sequence[float]) -> list[Ranked]:
+    """The first `len(log_odds)` ordered by them, equal ones as before; then the rest.
+
+    Each takes the score of the place it gets, so that scores still fall from first to last.
+    """
+    first = ranked[: len(log_odds)]
+    scores = [each.score for each in first]
+    order = sorted(range(len(first)), key=lambda at: -log_odds[at])
+    for score, at in zip(scores, order, strict=True):
+        each = first[at]
+        each.relevance = _probability(log_odds[at])
+        each.reranked = score - each.score
+        each.score = score
+    return [*(first[at] for at in order), *ranked[len(first) :]]
+
+
 def effects(question: Question, ranked: Ranked, weights: Weights) -> dict[str, float]:
     """What each signal added to the score; they sum to it."""
     values = zip(OF_CHUNK, _values(ranked.candidate), strict=True)
     added = {name: getattr(weights, name) * value for name, value in values}
     added |= _of_file(question, ranked.candidate, weights)
     added["spread"] = -ranked.set_back
+    added["rerank"] = ranked.reranked
     return {name: value for name, value in added.items() if value}
+
+
+def _probability(log_odds: float) -> float:
+    if log_odds >= 0:
+        return 1 / (1 + math.exp(-log_odds))
+    odds = math.exp(log_odds)
+    return odds / (1 + odds)
 
 
 def _order(ranked: Ranked) -> tuple[float, int]:

@@ -9,6 +9,7 @@
 mod bm25;
 mod errors;
 mod ingest;
+mod pairs;
 mod scan;
 mod snapshot;
 mod tokenize;
@@ -24,6 +25,8 @@ mod _core {
     };
     #[pymodule_export]
     use super::ingest::{IngestBatch, IngestStream, ingest};
+    #[pymodule_export]
+    use super::pairs::{PaddedPairs, PairEncoder};
     #[pymodule_export]
     use super::scan::{Changes, Explanation, MerkleTree, Scan, StatCache, explain, scan};
     #[pymodule_export]
