@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hybridx import Index
+from hybridx import Index, Settings
 from hybridx.commit import Generation
 
 
@@ -39,7 +39,8 @@ def main() -> None:
 
 def soak(root: Path, updates: int, chance: random.Random) -> dict[str, Any]:
     """Updates the index of `root` after each of `updates` small changes."""
-    index = Index.open(root, cache_dir=root.with_name("cache"))
+    settings = Settings.load(root, {"cache_dir": root.with_name("cache")})
+    index = Index.open(root, settings=settings)
     index.update()
     editor = Editor(root, chance)
     took: list[float] = []

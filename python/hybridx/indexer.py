@@ -224,7 +224,6 @@ class Update:
         origins.update({new: old for old, new in changes.moved})
 
         def on_commit() -> None:
-            cache.flush()
             # A first build can be searched as it grows.
             if self.layout.current() is None:
                 self.layout.switch(work.epoch)
@@ -260,6 +259,7 @@ class Update:
             budget,
             tally,
             self.cancel,
+            cache,
             on_commit,
         )
         return stream, embed, store

@@ -260,6 +260,7 @@ class StoreStep:
     budget: Budget
     tally: Tally
     cancel: _core.CancelToken
+    cache: VectorCache
     on_commit: Callable[[], None]
     _committed: float = field(default_factory=time.perf_counter, init=False)
     _files: int = field(default=0, init=False)
@@ -286,11 +287,14 @@ class StoreStep:
         if self.cancel.cancelled:
             raise Cancelled("cancelled")
         with self.tally.timed("commit"):
+            # It is written while the stores are, and is there when they are.
+            self.cache.flush()
             snapshot = self.draft.finish()
             # A file that fails in every run must not make a generation of every run.
             if self.writer.template.generation == 0 or self.writer.changed or snapshot != self.last:
                 self.last = snapshot
                 self.writer.commit(snapshot, last=last)
+            self.cache.flush()
             self.on_commit()
             if not last:
                 _core.release_memory()

@@ -8,7 +8,6 @@ has one label, or two of which the second is the positive one.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hybridx import _core
+from hybridx.embed.session import first_line, missing_gpu, start
 from hybridx.errors import ModelError
 
 if TYPE_CHECKING:
@@ -44,8 +44,6 @@ _LABELS = (1, 2)
 _NONE = "it is no cross-encoder, which gives one score a pair, or two"
 _POSITIONS_AFTER_PADDING = frozenset({"camembert", "longformer", "mpnet", "roberta", "xlm-roberta"})
 """Models whose first position is the one after the padding's id."""
-_SILENT = 4
-"""ONNX Runtime's log level above which nothing is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +135,7 @@ class Reranker:
             try:
                 (output,) = self._session.run([self._output], feeds)
             except Exception as error:  # onnxruntime raises a dozen types of its own
-                raise self._error(_first_line(error)) from error
+                raise self._error(first_line(error)) from error
             self._check_shape(output.shape)
             scores = output.astype(np.float64)
             scores = scores[:, -1] - scores[:, 0] if scores.shape[1] > 1 else scores[:, 0]
@@ -173,24 +171,10 @@ def opening(query: str) -> str:
 
 def _open(model: CrossEncoder, device: Device, threads: int) -> Any:
     """An ONNX Runtime session."""
-    # Or it reports to its maker, and writes an id for that into the user's cache on import.
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import onnxruntime as ort
-
-    from hybridx.embed.session import _missing_gpu
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # Whatever goes wrong is raised, and said in one line.
-    options.log_severity_level = _SILENT
-    ort.set_default_logger_severity(_SILENT)
-    use_gpu = device != "cpu" and _missing_gpu(ort) is None
-    providers = (["CUDAExecutionProvider"] if use_gpu else []) + ["CPUExecutionProvider"]
     try:
-        return ort.InferenceSession(str(model.onnx), sess_options=options, providers=providers)
+        return start(model.onnx, cuda=device != "cpu" and missing_gpu() is None, threads=threads)
     except Exception as error:  # onnxruntime raises a dozen types of its own
-        raise ModelError(f"model {model.name}: {_first_line(error)}") from error
+        raise ModelError(f"model {model.name}: {first_line(error)}") from error
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -203,7 +187,3 @@ def _json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ModelError(f"{path}: not a JSON object")
     return value
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -59,8 +59,7 @@ def open_session(model: Model, *, device: Device = "auto", require_gpu: bool = F
     Raises:
         ModelError: the model cannot be loaded, or does not run on the GPU that is required.
     """
-    ort = load_onnxruntime()
-    missing = None if device == "cpu" else _missing_gpu(ort)
+    missing = None if device == "cpu" else missing_gpu()
     use_gpu = device != "cpu" and missing is None
     # Without a GPU `auto` has nothing to say; with one that does not serve it has.
     expected = use_gpu or device == "cuda"
@@ -85,11 +84,17 @@ def open_session(model: Model, *, device: Device = "auto", require_gpu: bool = F
     return Session(model, "cuda" if use_gpu else "cpu", note, inner, output)
 
 
-def start(onnx: os.PathLike[str], *, cuda: bool) -> Any:
-    """An `InferenceSession` of the graph in the file `onnx`. Raises what ONNX Runtime raises."""
+def start(onnx: os.PathLike[str], *, cuda: bool, threads: int = 1) -> Any:
+    """An `InferenceSession` of the graph in the file `onnx`; `threads` serve a run on the CPU.
+
+    Raises what ONNX Runtime raises.
+    """
     ort = load_onnxruntime()
     options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
+    if threads > 1:
+        # Threads that wait by spinning would take from others what they win.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.inter_op_num_threads = 1
     options.log_severity_level = _SILENT
     providers: list[Any] = ["CPUExecutionProvider"]
@@ -99,8 +104,9 @@ def start(onnx: os.PathLike[str], *, cuda: bool) -> Any:
     return ort.InferenceSession(os.fspath(onnx), sess_options=options, providers=providers)
 
 
-def _missing_gpu(ort: ModuleType) -> str | None:
+def missing_gpu() -> str | None:
     """What is missing for CUDA; `None` if nothing is known to be."""
+    ort = load_onnxruntime()
     if _CUDA not in ort.get_available_providers():
         return "this ONNX Runtime is built without CUDA (package onnxruntime-gpu)"
     driver = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
