@@ -117,6 +117,9 @@ class EmbedStep:
         import numpy as np
         import pyarrow as pa
 
+        if self.settings.require_gpu:
+            # It is to be there whether or not the vectors are known.
+            self._embedder  # noqa: B018 - it is loaded by being asked for
         rows = pa.record_batch(source)
         stale = [self.origins[path] for path in source.paths if path in self.origins]
         vectors = np.zeros((rows.num_rows, self.model.dimension), dtype=np.float32)

@@ -157,7 +157,8 @@ def summary(report: IndexReport) -> list[str]:
     numbers = [
         f"{chunks.added:,} added",
         f"{chunks.removed:,} removed",
-        f"{chunks.embedded:,} embedded on {visible(report.device)}",
+        f"{chunks.embedded:,} embedded"
+        + (f" on {visible(report.device)}" if chunks.embedded else ""),
         f"{plural(chunks.reused_vectors, 'vector')} reused",
     ]
     rate = ""
