@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+
 from bert_onnx import build
 from minilm import HEADS, MODEL, fetch, read_safetensors
 

@@ -287,9 +287,7 @@ def _kept(
     return wanted
 
 
-def _length(
-    config: dict[str, Any], sentence: dict[str, Any], tokenizer: dict[str, Any]
-) -> int:
+def _length(config: dict[str, Any], sentence: dict[str, Any], tokenizer: dict[str, Any]) -> int:
     limits = []
     positions = config.get("max_position_embeddings", config.get("n_positions"))
     if positions is not None:

@@ -36,10 +36,10 @@ def finish(
             f"its configuration says {model.full_dimension}"
         )
     vectors = _pooled(output, mask, model)[:, : model.dimension]
-    empty = ~mask.any(axis=1)
+    empty = np.logical_not(np.any(mask, axis=1, keepdims=True))
     if empty.any():
         # Attention over nothing may give anything.
-        vectors = np.where(empty[:, None], np.float32(0), vectors)
+        vectors = np.where(empty, np.float32(0), vectors)
     if model.normalize:
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         vectors = vectors / np.maximum(norms, np.finfo(np.float32).tiny)
@@ -58,7 +58,8 @@ def _pooled(
         case "cls":
             return output[:, 0].astype(np.float32)
         case "last":
-            return output[rows, np.maximum(mask.sum(axis=1) - 1, 0)].astype(np.float32)
+            last = np.maximum(mask.sum(axis=1) - 1, 0)
+            return np.asarray(output[rows, last], dtype=np.float32)
         case "mean":
             # One product a row, and no copy of the output, which is by far the largest thing here.
             weights = mask.astype(np.float32)
