@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 from hybridx.embed.added import HUB_NAME, KNOWN, Known
 from hybridx.embed.layouts import TOKENIZER, find_graph, is_setting, precisions, weights_of
@@ -36,7 +37,8 @@ PAUSES = (0.3, 1.0)
 """Seconds before each new attempt, after trouble that may pass."""
 _TIMEOUT = 10.0
 """Seconds without a byte."""
-_BLOCK = 1 << 20
+_STEP = 1 << 20
+"""Bytes that make an attempt worth another one."""
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _SHA256_LENGTH = 64
 
@@ -279,7 +281,7 @@ def _download(remote: Remote, part: Path, progress: Progress | None) -> None:
             if not _may_pass(error):
                 raise
             # A connection that brought us further is no failed attempt.
-            if part.exists() and part.stat().st_size >= before + _BLOCK:
+            if part.exists() and part.stat().st_size >= before + _STEP:
                 pauses = iter(PAUSES)
             pause = next(pauses, None)
             if pause is None:
@@ -317,8 +319,10 @@ def _append(
             file.seek(start)
             file.truncate()
             done = start
-            for block in response.iter_bytes(_BLOCK):
+            # As they come: what a larger block would wait for is lost when the connection breaks.
+            for block in response.iter_bytes():
                 file.write(block)
+                file.flush()
                 done += len(block)
                 if remote.size is not None and done > remote.size:
                     return  # the check says what is wrong
@@ -364,12 +368,14 @@ def _http_errors() -> tuple[type[Exception], ...]:
 @contextlib.contextmanager
 def _explained(repository: str, revision: str) -> Iterator[None]:
     """Turns what the client raises into one line."""
+    _check_endpoint()
+    # It tells the hub what runs it, and asks the hub which programs that could be.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    from huggingface_hub import errors
+    from huggingface_hub import constants, errors
     from huggingface_hub.utils import logging
 
     logging.get_logger("huggingface_hub").setLevel("ERROR")  # what goes wrong is said here
-    hub = _endpoint()
+    hub = str(constants.ENDPOINT)
     try:
         yield
     except ModelError:
@@ -404,7 +410,14 @@ def _explained(repository: str, revision: str) -> Iterator[None]:
         ) from error
 
 
-def _endpoint() -> str:
-    from huggingface_hub import constants
-
-    return str(constants.ENDPOINT)
+def _check_endpoint() -> None:
+    """Before the client is loaded, which prints what it thinks of it."""
+    given = os.environ.get("HF_ENDPOINT", "")
+    try:
+        parts = urlsplit(given)
+        wrong = bool(given) and (parts.scheme not in {"http", "https"} or not parts.hostname)
+        wrong = wrong or parts.port == 0
+    except ValueError:
+        wrong = True
+    if wrong:
+        raise ModelError(f"HF_ENDPOINT is {given!r}, which is no address of a hub")
