@@ -191,6 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self._refuses(name, token):
             return
         repository = self._find(name)
+        commit = {"main": repository.commit, **repository.branches}.get(commit, commit)
         if path not in repository.files:
             self._fail(404, "EntryNotFound")
         elif is_large(path):
