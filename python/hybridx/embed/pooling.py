@@ -40,11 +40,11 @@ def finish(
     if empty.any():
         # Attention over nothing may give anything.
         vectors = np.where(empty, np.float32(0), vectors)
+    if not np.isfinite(vectors).all():
+        raise FloatingPointError("its vector is not finite")
     if model.normalize:
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         vectors = vectors / np.maximum(norms, np.finfo(np.float32).tiny)
-    if not np.isfinite(vectors).all():
-        raise FloatingPointError("its vector is not finite")
     return np.ascontiguousarray(vectors, dtype=np.float32)
 
 
