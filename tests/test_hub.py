@@ -123,6 +123,9 @@ def test_a_model_is_added_found_used_and_removed(
         assert hashlib.sha256((added.folder / name).read_bytes()).hexdigest() == digest
     asked = {each.path for each in hub.asked}
     assert not any("pytorch" in path or "README" in path for path in asked), asked
+    its_own = (f"/api/models/{NAME}", f"/{NAME}/resolve/{commit}/", f"/content/{NAME}/")
+    assert all(path.startswith(its_own) for path in asked), asked
+    hub.asked.clear()
     shown = json_of(machine.run_apart("models", "show", NAME, "--json"))
     assert (shown["source"], shown["revision"], shown["license"]) == ("hub", commit, "apache-2.0")
 
@@ -136,6 +139,7 @@ def test_a_model_is_added_found_used_and_removed(
     assert json_of(machine.run_apart("index", str(tree), "--json"))["chunks"]["embedded"] == 0
 
     assert machine.run_apart("models", "remove", NAME).returncode == 0
+    assert hub.asked == [], "something else asks the hub"
     machine.check_nothing_added()
     again = machine.run_apart("index", str(tree), "--full")
     check_refused(again, "no model", "hybridx models add", NAME)

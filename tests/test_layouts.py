@@ -326,7 +326,8 @@ def test_pooling_truncation_and_normalisation(
     model = made(tmp_path / "m", files, dimension=kept)
     output, mask = outputs(dtype)
     vectors = finish(output, mask, model)
-    assert (vectors.dtype, vectors.shape) == (np.float32, (4, kept))
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (4, kept)
     assert vectors.flags.c_contiguous
     for row, length in enumerate((6, 1, 3)):
         tokens = output[row, :length].astype(np.float64)
