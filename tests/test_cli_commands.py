@@ -539,10 +539,20 @@ def test_models(api: type[FakeIndex], monkeypatch: pytest.MonkeyPatch) -> None:
         [terms] if settings.model == "bundled" else [terms, other]
     )
     by_name = {"bundled": terms, "/models/other": other}
-    embed.load_configured = lambda settings: SimpleNamespace(  # type: ignore[attr-defined]
-        info=by_name[settings.model]
-    )
-    embed.load_model = None  # type: ignore[attr-defined] # all that is asked for is listed
+    contract = {
+        "precision": "int8",
+        "full_dimension": 384,
+        "max_length": 256,
+        "pooling": "mean",
+        "query_prefix": "",
+        "passage_prefix": "",
+    }
+
+    def load(name: str, **choices: object) -> SimpleNamespace:
+        return SimpleNamespace(info=by_name[name], **contract)
+
+    embed.load_model = load  # type: ignore[attr-defined]
+    embed.load_configured = lambda settings: load(settings.model)  # type: ignore[attr-defined]
     added = ModuleType("hybridx.embed.added")
     added.list_added = lambda cache_dir: []  # type: ignore[attr-defined]
     added.KNOWN = {  # type: ignore[attr-defined]
@@ -563,8 +573,9 @@ def test_models(api: type[FakeIndex], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HYBRIDX_MODEL", "/models/other")
     lines = run("models", "list").stdout.splitlines()
     assert [line[0] for line in lines] == [" ", "*", " "]
-    assert json.loads(run("models", "show", "terms", "--json").stdout) == terms.to_json()
-    assert json.loads(run("models", "show", "--json").stdout) == other.to_json()
+    shown = json.loads(run("models", "show", "terms", "--json").stdout)
+    assert shown == terms.to_json() | contract
+    assert json.loads(run("models", "show", "--json").stdout) == other.to_json() | contract
     assert re.search(r"^dimension +384$", run("models", "show").stdout, re.MULTILINE)
 
 

@@ -153,6 +153,58 @@ def test_what_is_there_is_not_fetched_again(machine: Machine, hub: Hub) -> None:
     assert [each.path for each in hub.asked] == [f"/api/models/{NAME}"]
 
 
+def test_another_precision_joins_the_model(machine: Machine, hub: Hub) -> None:
+    files = hub.repositories[NAME].files
+    files["onnx/model_fp16.onnx"] = files[GRAPH]
+    assert machine.add().returncode == 0
+    first = load_model(NAME, cache_dir=machine.cache)
+    refused = machine.run("index", str(machine.cache), "--model", NAME, "--precision", "float16")
+    check_refused(refused, "not there in float16, only in float32", f"models add {NAME}")
+    hub.asked.clear()
+    result = machine.add(NAME, "--device", "cuda")
+    assert b"float16" in result.stderr, result.stderr
+    assert not any(each.path.endswith(GRAPH) for each in hub.asked)
+    (added,) = list_added(machine.cache)
+    graphs = {"float32": GRAPH, "float16": "onnx/model_fp16.onnx"}
+    for precision, graph in graphs.items():
+        model = load_model(NAME, cache_dir=machine.cache, precision=precision)
+        assert model.onnx == added.folder / graph
+        assert graph in added.origin.files
+    assert load_model(first.reference, cache_dir=machine.cache).fingerprint == first.fingerprint
+    assert b"already there" in machine.add().stderr
+    assert b"already there" in machine.add(NAME, "--precision", "float16").stderr
+    missing = machine.add(NAME, "--precision", "int8")
+    check_refused(missing, "does not have a graph in int8, only in float32 and float16")
+
+
+def test_large_weights_come_with_their_graph(machine: Machine, hub: Hub) -> None:
+    import onnx
+
+    files = hub.repositories[NAME].files
+    model = onnx.load_from_string(files[GRAPH])
+    place = machine.cache.parent / "external"
+    place.mkdir()
+    onnx.save_model(
+        model,
+        str(place / "model.onnx"),
+        save_as_external_data=True,
+        location="model.onnx_data",
+        size_threshold=0,
+    )
+    files[GRAPH] = (place / "model.onnx").read_bytes()
+    files["onnx/model.onnx_data"] = (place / "model.onnx_data").read_bytes()
+    assert machine.add().returncode == 0
+    (added,) = list_added(machine.cache)
+    assert "onnx/model.onnx_data" in added.origin.files
+    before = load_model(NAME, cache_dir=machine.cache).fingerprint
+    (added.folder / "onnx/model.onnx_data").write_bytes(b"?")
+    assert load_model(NAME, cache_dir=machine.cache).fingerprint != before
+    assert machine.run("models", "remove", NAME).returncode == 0
+    del files["onnx/model.onnx_data"]
+    check_refused(machine.add(), f"model {NAME}", "model.onnx_data")
+    machine.check_nothing_added()
+
+
 def test_a_damaged_model_is_said_and_mended(machine: Machine, hub: Hub) -> None:
     assert machine.add().returncode == 0
     (added,) = list_added(machine.cache)

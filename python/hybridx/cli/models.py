@@ -14,6 +14,7 @@ from hybridx.config import Settings
 from hybridx.errors import ModelError
 
 if TYPE_CHECKING:
+    from hybridx.embed import Model
     from hybridx.types import ModelInfo
 
 
@@ -71,7 +72,15 @@ def list_(as_json: bool) -> None:
 def show(name: str, as_json: bool) -> None:
     """Show one model: NAME, or the one that the settings choose."""
     settings = Settings.load(".", {})
-    document = _document(settings, _find(settings, name))
+    model = _find(settings, name)
+    document = _document(settings, model.info) | {
+        "precision": model.precision,
+        "full_dimension": model.full_dimension,
+        "max_length": model.max_length,
+        "pooling": model.pooling,
+        "query_prefix": model.query_prefix,
+        "passage_prefix": model.passage_prefix,
+    }
     if as_json:
         print_json(document)
         return
@@ -127,14 +136,17 @@ def remove(name: str, quiet: bool) -> None:
             click.echo(visible(said), err=True)
 
 
-def _find(settings: Settings, name: str) -> ModelInfo:
+def _find(settings: Settings, name: str) -> Model:
     """The model called `name`, as listed or as the setting has it; "" is the one set."""
     from hybridx.embed import list_models, load_configured, load_model  # heavy
 
     if not name:
-        return load_configured(settings).info
-    listed = next((each for each in list_models(settings) if each.name == name), None)
-    return listed or load_model(name, cache_dir=settings.cache_dir).info
+        return load_configured(settings)
+    for each in list_models(settings):
+        if each.name == name:
+            name = each.source if each.source == "bundled" else each.path
+            break
+    return load_model(name, cache_dir=settings.cache_dir)
 
 
 def _document(settings: Settings, model: ModelInfo) -> dict[str, Any]:
