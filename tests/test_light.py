@@ -6,7 +6,7 @@ import pytest
 
 from support import Tree, open_index, script, updated
 
-HEAVY = ("lancedb", "lance", "onnxruntime", "pyarrow")
+HEAVY = ("lancedb", "lance", "onnxruntime", "pyarrow", "huggingface_hub")
 
 CASES = {
     "import": "import hybridx",
@@ -18,6 +18,7 @@ CASES = {
     "diff": "command('diff', sys.argv[1])",
     "status": "command('status', sys.argv[1])",
     "why": "command('why', sys.argv[1] + '/src/retry.py')",
+    "models list": "command('models', 'list')",
     "lexical search": "command('search', 'retry', sys.argv[1], '--mode', 'lexical')",
 }
 

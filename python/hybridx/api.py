@@ -104,7 +104,7 @@ class Index:
             root, index_dir=settings.index_dir, index_parent=settings.index_parent
         )
         self._engine: SearchEngine | None = None
-        self._models: dict[str, Model] = {}
+        self._models: dict[tuple[object, ...], Model] = {}
         self._rerankers: dict[str, Reranker] = {}
         self._lock = threading.Lock()
         self._pid = os.getpid()
@@ -182,7 +182,7 @@ class Index:
         from hybridx.indexer import Update
 
         token = cancel or _core.CancelToken()
-        model = self._model(self._model_name())
+        model = self._wanted_model()
         update = Update(self._layout, self.settings, model, request, progress, token)
         with self._layout.explained():
             return _run(update.run(), token)
@@ -426,23 +426,30 @@ class Index:
                 self._engine = kept = engine
             return kept
 
-    def _model_name(self) -> str:
+    def _wanted_model(self) -> Model:
         """The model that is asked for; where none is, the one the index has."""
         from hybridx.commit import Generation
 
-        if self.settings.origin("model") == "default":
+        settings = self.settings
+        name, device = settings.model, settings.device
+        if settings.origin("model") == "default":
             with contextlib.suppress(HybridxError):
                 current = Generation.current(self._layout)
                 if current is not None:
-                    return _model_of(current.manifest)
-        return self.settings.model
+                    # Its precision is the index's too, wherever it runs now.
+                    name, device = _model_of(current.manifest), "cpu"
+        return self._model(
+            name, precision=settings.precision, dimension=settings.dimension, device=device
+        )
 
-    def _model(self, name: str) -> Model:
-        if name not in self._models:
+    def _model(self, name: str, **choices: Any) -> Model:
+        """The model called `name`; that of a manifest needs no `choices`."""
+        key = (name, *choices.values())
+        if key not in self._models:
             from hybridx.embed.model import load_model
 
-            self._models[name] = load_model(name)
-        return self._models[name]
+            self._models[key] = load_model(name, cache_dir=self.settings.cache_dir, **choices)
+        return self._models[key]
 
     def _reranker(self, name: str) -> Reranker | None:
         """The cross-encoder `name`; it is kept, whatever generation is searched."""

@@ -73,7 +73,15 @@ class Settings:
     """
 
     model: str = field(default="bundled", metadata=_must(str))
-    """`bundled` or a folder. Where none is given, an index keeps the model it was made with."""
+    """`bundled`, a model that was added (`hybridx models add`), or a folder. Where none is given,
+    an index keeps the model it was made with."""
+    precision: str = field(
+        default="auto", metadata=_must(str, choices=("auto", "float32", "float16", "int8"))
+    )
+    """Of a transformer's weights, where its files offer a choice; `auto` is float32, and float16
+    on the device `cuda`."""
+    dimension: int | None = field(default=None, metadata=_must(int, low=1, high=2**16))
+    """Of the vectors, where the model lets one choose; `None` is the model's own."""
     device: Device = field(default="auto", metadata=_must(str, choices=("auto", "cpu", "cuda")))
     """Where the model runs; `auto` takes a GPU that works and else the CPU."""
     rerank: str = field(default=NO_RERANKING, metadata=_must(str))

@@ -174,7 +174,7 @@ class Update:
             build=secrets.token_hex(8),
             model=self.model.name,
             model_source=self.model.source,
-            model_folder=str(self.model.folder),
+            model_folder=self.model.reference,
             model_fingerprint=self.model.fingerprint,
             dimension=self.model.dimension,
         )

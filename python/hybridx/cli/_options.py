@@ -39,6 +39,11 @@ lock_timeout_option = click.option(
     metavar="SECONDS",
     help="How long to wait while another process writes the index.",
 )
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(["auto", "float32", "float16", "int8"]),
+    help="Of a transformer's weights; auto is float32, and float16 with --device cuda.",
+)
 path_argument = click.argument("path", default=".", metavar="[PATH]")
 
 

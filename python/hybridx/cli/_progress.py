@@ -7,10 +7,10 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hybridx.cli._text import plural, size
+from hybridx.cli._text import plural, size, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from hybridx.types import Progress, ProgressCallback
 
@@ -65,6 +65,34 @@ def progress_bar(*, quiet: bool) -> Iterator[ProgressCallback | None]:
                 total=now.files_total,
                 detail=describe(now),
             )
+
+        yield show
+
+
+@contextmanager
+def download_bar(*, quiet: bool) -> Iterator[Callable[[str, int, int | None], None] | None]:
+    """The same for files that are fetched, one after the other."""
+    if not is_live(quiet):
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bars
+
+    bars = Bars(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+    )
+    with bars:
+        task = bars.add_task("", total=None)
+
+        def show(name: str, done: int, total: int | None) -> None:
+            bars.update(task, description=visible(name), completed=done, total=total)
 
         yield show
 

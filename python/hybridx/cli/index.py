@@ -14,6 +14,7 @@ from hybridx.cli._options import (
     lock_timeout_option,
     opened,
     path_argument,
+    precision_option,
 )
 from hybridx.cli._program import complain
 from hybridx.cli._progress import progress_bar
@@ -35,7 +36,11 @@ _SHOWN = 3
 @click.command()
 @path_argument
 @click.option("--full", is_flag=True, help="Build the index anew.")
-@click.option("--model", metavar="NAME", help="The embedding model: bundled, or a folder.")
+@click.option(
+    "--model", metavar="NAME", help="The embedding model: bundled, one that was added, or a folder."
+)
+@precision_option
+@click.option("--dimension", type=int, metavar="N", help="Of the vectors, if there is a choice.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where the model runs.")
 @click.option(
     "--require-gpu", is_flag=True, default=None, help="Fail rather than use the CPU for the model."

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from hybridx.embed.model import Model, list_models, load_model
+from hybridx.embed.model import Model, list_models, load_configured, load_model
 
-__all__ = ["Model", "list_models", "load_model"]
+__all__ = ["Model", "list_models", "load_configured", "load_model"]

@@ -11,6 +11,7 @@ import numpy as np
 
 from hybridx import _core
 from hybridx.embed.lane import Lane
+from hybridx.embed.pooling import finish
 from hybridx.embed.session import Session, first_line, open_session
 from hybridx.errors import Cancelled, ModelError
 
@@ -211,7 +212,7 @@ class _Work:
     def _keep(
         self, rows: NDArray[np.uint32], mask: NDArray[np.int64], vectors: NDArray[np.float32]
     ) -> None:
-        kept = finish(vectors, self._embedder.model)
+        kept = finish(vectors, mask, self._embedder.model)
         sound = np.isfinite(kept).all(axis=1)
         for row in rows[~sound]:
             self._fail(int(row), "the model gives no number for it")
@@ -231,21 +232,3 @@ class _Work:
                 raise ModelError(
                     f"model {self._embedder.model.name}: it fails on every text: {message}"
                 )
-
-
-def finish(vectors: NDArray[np.float32], model: Model) -> NDArray[np.float32]:
-    """What is kept of pooled vectors, shape `(n, d)`: their first dimensions, at unit length.
-
-    Raises:
-        ModelError: there are fewer dimensions than the model's configuration says, or more.
-    """
-    if vectors.shape[1] != model.dimension:
-        raise ModelError(
-            f"model {model.name}: its vectors have {vectors.shape[1]} dimensions, "
-            f"its configuration says {model.dimension}"
-        )
-    if not model.normalize:
-        return vectors
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = vectors / np.maximum(norms, np.finfo(np.float32).tiny)
-    return unit

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hybridx.embed.session import load_onnxruntime, start
+from hybridx.embed.pooling import Pool
+from hybridx.embed.session import load_onnxruntime
 from hybridx.errors import ModelError
 
 if TYPE_CHECKING:
@@ -58,10 +58,14 @@ class Lane:
         (output,) = (o for o in session.inner.get_outputs() if o.name == session.output)
         self._pool = None
         rank = len(output.shape or ())
-        if rank == 3 and self._model.pooling != "none":  # noqa: PLR2004 - rows, tokens, dimensions
-            graph = f"{self._model.pooling}-{self._typed(output)[0]}.onnx"
-            with resources.as_file(resources.files(__package__) / "graphs" / graph) as path:
-                self._pool = start(path, cuda=session.device == "cuda")
+        if rank == 3:  # noqa: PLR2004 - rows, tokens, dimensions
+            if self._model.pooling == "none":
+                raise ModelError(
+                    f"model {self._model.name}: its graph gives a vector for each token, "
+                    "and its configuration does not say how they make one"
+                )
+            kind, _ = self._typed(output)
+            self._pool = Pool(self._model.pooling, kind, cuda=session.device == "cuda")
         elif rank != 2:  # noqa: PLR2004 - rows, dimensions
             raise ModelError(
                 f"model {self._model.name}: its output {output.name} is no matrix of embeddings"
@@ -84,12 +88,7 @@ class Lane:
         inner.run_with_iobinding(binding)
         (output,) = binding.get_outputs()
         if self._pool is not None:
-            pooling = self._pool.io_binding()
-            pooling.bind_ortvalue_input("hidden", output)
-            pooling.bind_ortvalue_input("mask", self._staged(mask, "int64"))
-            pooling.bind_output("pooled", "cpu")
-            self._pool.run_with_iobinding(pooling)
-            (output,) = pooling.get_outputs()
+            output = self._pool.run(output, self._staged(mask, "int64"))
         vectors: NDArray[np.float32] = output.numpy().astype(np.float32, copy=False)
         return vectors
 

@@ -4,35 +4,52 @@ A folder is a model if it holds either
 
 - `hybridx.json`: a static model over the analyzer's terms. Inputs `input_ids` and
   `attention_mask`, whose values are counts; the output is a unit vector already; or
-- the files of a sentence-transformers model exported to ONNX: `tokenizer.json`, `config.json`,
-  `model.onnx` or `onnx/model.onnx`, and, where they differ from the defaults,
-  `1_Pooling/config.json`, `modules.json`, `sentence_bert_config.json` and
-  `config_sentence_transformers.json`.
+- the files of a sentence-transformers model exported to ONNX: `tokenizer.json`, `config.json`, a
+  graph (`model.onnx` or `onnx/model.onnx`, and those of other precisions), and, where they differ
+  from the defaults, `modules.json`, `1_Pooling/config.json`, `sentence_bert_config.json`,
+  `config_sentence_transformers.json` and `tokenizer_config.json` (`layouts.py`).
+
+Names of models that were added (`added.py`) stand for folders below the user's cache.
 """
 
 from __future__ import annotations
 
-import glob
+import contextlib
 import hashlib
-import json
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
+from hybridx.embed.added import explain_missing, find_added, list_added
+from hybridx.embed.digests import file_digest
+from hybridx.embed.layouts import (
+    TOKENIZER,
+    Pooling,
+    files_in,
+    find_graph,
+    precisions,
+    read_contract,
+    read_json,
+    weights_of,
+)
 from hybridx.errors import ModelError
 from hybridx.types import ModelInfo
 
 if TYPE_CHECKING:
     from hybridx.config import Settings
+    from hybridx.types import Device
 
 BUNDLED = "bundled"
 """The name of the model that ships in the wheel."""
 
 _STATIC_FORMAT = 1
 
-Pooling = Literal["none", "mean", "cls", "last"]
+_CHOICES = re.compile(
+    r"(?P<folder>.+)#(?:precision=(?P<precision>\w+))?,?(?:dimension=(?P<dimension>\d+))?"
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +64,9 @@ class Model:
     terms: bool
     """Whether the tokenizer is a vocabulary of the analyzer's terms."""
     dimension: int
+    """Of the vectors as they are kept."""
+    full_dimension: int
+    """Of what the graph gives; the first `dimension` of them are kept."""
     max_length: int
     pooling: Pooling
     normalize: bool
@@ -55,20 +75,28 @@ class Model:
     query_prefix: str = ""
     passage_prefix: str = ""
     config_files: tuple[Path, ...] = field(default=())
+    precision: str = "int8"
+    """Of the graph's weights: `float32`, `float16` or `int8`."""
+    reference: str = ""
+    """Under which `load_model` finds this very model again, whatever the settings are then."""
+    digests: Path | None = field(default=None, compare=False)
+    """The folder in which digests of large files are remembered."""
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of every file that decides what the vectors are."""
+        """A digest of every file that decides what the vectors are, and of their dimension."""
         digest = hashlib.sha256()
         # Large weights lie beside the graph, in files named after it.
-        weights = sorted(self.onnx.parent.glob(f"{glob.escape(self.onnx.name)}[_.]*"))
+        beside = [path.name for path in self.onnx.parent.iterdir()]
+        weights = [self.onnx.parent / name for name in weights_of(self.onnx.name, beside)]
         for path in (self.onnx, *weights, self.tokenizer, *self.config_files):
             try:
-                with path.open("rb") as file:
-                    content = hashlib.file_digest(file, "sha256").digest()
+                content = file_digest(path, self.digests)
             except OSError as error:
                 raise ModelError(f"model {self.name}: {error}") from error
             digest.update(path.name.encode() + b"\0" + content)
+        if self.dimension != self.full_dimension:
+            digest.update(f"dimension {self.dimension}".encode())
         return digest.hexdigest()
 
     @property
@@ -83,35 +111,108 @@ class Model:
         )
 
 
-def load_model(name: str) -> Model:
-    """Finds the model `name`: `bundled`, or a folder.
+def load_model(
+    name: str,
+    *,
+    cache_dir: Path | None = None,
+    precision: str = "auto",
+    dimension: int | None = None,
+    device: Device = "cpu",
+) -> Model:
+    """Finds the model `name`: `bundled`, one that was added, a folder, or a `Model.reference`.
+
+    Args:
+        name: a name that was added means that model, also where a folder is called the same.
+        cache_dir: the user's cache folder, with the models that were added in it.
+        precision: of the graph; `auto` is float32, and on `cuda` float16, if there is one.
+        dimension: of the vectors, if the model lets one choose; `None` is its own.
+        device: where it is to run.
 
     Raises:
         ModelError: there is no such model, or a part of it is missing or wrong.
     """
     if name == BUNDLED:
         folder = Path(str(resources.files("hybridx.embed") / "bundled"))
-        return _static(folder, "bundled")
+        return _static(folder, "bundled", dimension)
+    added = None if cache_dir is None else find_added(cache_dir, name)
+    if added is not None:
+        folder, title, source = added.folder, added.name, added.source
+        return _in_folder(folder, title, source, cache_dir, precision, dimension, device)
     folder = Path(name).expanduser()
+    chosen = None if folder.is_dir() else _CHOICES.fullmatch(name)
+    if chosen is not None:
+        folder = Path(chosen["folder"]).expanduser()
+        if precision == "auto" and chosen["precision"]:
+            precision = chosen["precision"]
+        if dimension is None and chosen["dimension"]:
+            dimension = int(chosen["dimension"])
     if not folder.is_dir():
-        raise ModelError(f"no model {name!r}: give {BUNDLED!r} or a folder that holds a model")
+        raise ModelError(explain_missing(name))
     folder = folder.resolve()
-    if (folder / "hybridx.json").exists():
-        return _static(folder, "folder")
-    return _transformer(folder)
+    known = () if cache_dir is None else list_added(cache_dir)
+    added = next((each for each in known if each.folder.resolve() == folder), None)
+    title = folder.name if added is None else added.name
+    source = "folder" if added is None else added.source
+    return _in_folder(folder, title, source, cache_dir, precision, dimension, device)
 
 
 def list_models(settings: Settings) -> list[ModelInfo]:
-    """The models that are at hand: the bundled one, and the one that is configured."""
-    names = dict.fromkeys([BUNDLED, settings.model])
-    return [load_model(name).info for name in names]
+    """The models that are at hand: the bundled one, those added, and the one configured.
+
+    What is damaged is left out.
+    """
+    names = [BUNDLED, *(str(each.folder) for each in list_added(settings.cache_dir))]
+    found = []
+    for name in names:
+        with contextlib.suppress(ModelError):
+            found.append(load_model(name, cache_dir=settings.cache_dir).info)
+    with contextlib.suppress(ModelError):
+        found.append(load_configured(settings).info)
+    return list(dict.fromkeys(found))
 
 
-def _static(folder: Path, source: str) -> Model:
-    config = _json(folder / "hybridx.json")
+def load_configured(settings: Settings) -> Model:
+    """The model that the settings choose. Raises `ModelError`."""
+    return load_model(
+        settings.model,
+        cache_dir=settings.cache_dir,
+        precision=settings.precision,
+        dimension=settings.dimension,
+        device=settings.device,
+    )
+
+
+def load_folder(
+    folder: Path, name: str, *, precision: str = "auto", device: Device = "cpu"
+) -> Model:
+    """The model in `folder`, called `name`. Raises `ModelError`."""
+    return _in_folder(folder, name, "folder", None, precision, None, device)
+
+
+def _in_folder(
+    folder: Path,
+    name: str,
+    source: str,
+    cache_dir: Path | None,
+    precision: str,
+    dimension: int | None,
+    device: Device,
+) -> Model:
+    if (folder / "hybridx.json").exists():
+        return _static(folder, source, dimension)
+    digests = None if cache_dir is None else cache_dir / "digests"
+    return _transformer(folder, name, source, digests, precision, dimension, device)
+
+
+def _static(folder: Path, source: str, dimension: int | None = None) -> Model:
+    config = read_json(folder / "hybridx.json")
     if config.get("format") != _STATIC_FORMAT or config.get("tokenizer") != "terms":
         raise ModelError(f"{folder / 'hybridx.json'}: not a model this version can read")
     try:
+        if dimension not in {None, int(config["dimension"])}:
+            raise ModelError(
+                f"model {config['name']} has vectors of {config['dimension']} dimensions only"
+            )
         return Model(
             name=str(config["name"]),
             source=source,
@@ -120,82 +221,66 @@ def _static(folder: Path, source: str) -> Model:
             tokenizer=_file(folder / str(config["vocabulary"])),
             terms=True,
             dimension=int(config["dimension"]),
+            full_dimension=int(config["dimension"]),
             max_length=int(config["max_terms"]),
             pooling="none",
             normalize=False,
             output=str(config["output"]),
             config_files=(folder / "hybridx.json",),
+            reference=BUNDLED if source == "bundled" else str(folder),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{folder / 'hybridx.json'}: missing or wrong: {error}") from error
 
 
-def _transformer(folder: Path) -> Model:
-    candidates = (folder / "model.onnx", folder / "onnx" / "model.onnx")
-    found = [path for path in candidates if path.exists()]
-    if not found:
-        raise ModelError(f"{folder}: neither model.onnx nor onnx/model.onnx is there")
-    config = _json(folder / "config.json")
-    sentence = _json_or_empty(folder / "sentence_bert_config.json")
-    pooling = _json_or_empty(folder / "1_Pooling" / "config.json")
-    prompts = _json_or_empty(folder / "config_sentence_transformers.json").get("prompts") or {}
-    modules = folder / "modules.json"
-    names = (
-        "config.json",
-        "sentence_bert_config.json",
-        "1_Pooling/config.json",
-        "config_sentence_transformers.json",
-        "modules.json",
-    )
-    try:
-        positions = int(config.get("max_position_embeddings", 512))
-        return Model(
-            name=folder.name,
-            source="folder",
-            folder=folder,
-            onnx=found[0],
-            tokenizer=_file(folder / "tokenizer.json"),
-            terms=False,
-            dimension=int(config["hidden_size"]),
-            max_length=min(int(sentence.get("max_seq_length") or positions), positions),
-            pooling=_pooling(pooling),
-            normalize=not modules.exists() or "Normalize" in modules.read_text("utf-8"),
-            output=None,
-            query_prefix=str(prompts.get("query", "")),
-            passage_prefix=str(prompts.get("document", prompts.get("passage", ""))),
-            config_files=tuple(folder / name for name in names if (folder / name).exists()),
+def _transformer(
+    folder: Path,
+    name: str,
+    source: str,
+    digests: Path | None,
+    precision: str,
+    dimension: int | None,
+    device: Device,
+) -> Model:
+    names = files_in(folder)
+    graph = find_graph(names, precision, device)
+    if graph is None:
+        there = precisions(names)
+        if not there:
+            raise ModelError(f"{folder}: neither model.onnx nor onnx/model.onnx is there")
+        raise ModelError(
+            f"model {name} is not there in {precision}, only in {' and '.join(there)}; "
+            f"if its source has it: hybridx models add {name} --precision {precision}"
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{folder}: its configuration is missing or wrong: {error}") from error
-
-
-def _pooling(config: dict[str, Any]) -> Pooling:
-    if config.get("pooling_mode_cls_token"):
-        return "cls"
-    if config.get("pooling_mode_lasttoken"):
-        return "last"
-    if config and not config.get("pooling_mode_mean_tokens"):
-        raise ModelError("its pooling is none of mean, CLS and last token")
-    return "mean"
+    tokenizer = _file(folder / TOKENIZER)
+    contract = read_contract(folder, dimension)
+    # What is not said here is the same by default: an old reference must not change its meaning.
+    choices = [] if graph[0] == "float32" else [f"precision={graph[0]}"]
+    choices += [] if dimension is None else [f"dimension={dimension}"]
+    return Model(
+        name=name,
+        source=source,
+        folder=folder,
+        onnx=folder / graph[1],
+        tokenizer=tokenizer,
+        terms=False,
+        dimension=contract.dimension,
+        full_dimension=contract.full_dimension,
+        max_length=contract.max_length,
+        pooling=contract.pooling,
+        # Also where the model does not: vectors are compared by their directions.
+        normalize=True,
+        output=None,
+        query_prefix=contract.query_prefix,
+        passage_prefix=contract.passage_prefix,
+        config_files=tuple(folder / each for each in contract.files),
+        precision=graph[0],
+        reference=str(folder) + (f"#{','.join(choices)}" if choices else ""),
+        digests=digests,
+    )
 
 
 def _file(path: Path) -> Path:
     if not path.is_file():
         raise ModelError(f"{path.parent}: {path.name} is missing")
     return path
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise ModelError(f"{path.parent} is no model: {path.name} is missing") from error
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: {error}") from error
-    if not isinstance(value, dict):
-        raise ModelError(f"{path}: not a JSON object")
-    return value
-
-
-def _json_or_empty(path: Path) -> dict[str, Any]:
-    return _json(path) if path.exists() else {}
