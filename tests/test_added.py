@@ -225,7 +225,6 @@ def test_all_precisions_of_a_folder_are_added(bert: Path, tmp_path: Path) -> Non
         load_model("tiny", cache_dir=tmp_path / "other", precision="float32")
 
 
-@pytest.mark.xfail(reason="session.py does not call pooling.finish yet", strict=True)
 def test_an_index_of_fewer_dimensions(bert: Path, tmp_path: Path) -> None:
     tree = Tree(tmp_path / "tree", {"a.py": "def read(file):\n    close(file)\n"})
     whole = open_index(tree, model=str(bert), cache_dir=tmp_path / "cache")
