@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from hybridx import _core
 from hybridx.config import NO_RERANKING, Settings
-from hybridx.errors import HybridxError, NotIndexedError, UsageError
+from hybridx.errors import HybridxError, ModelError, NotIndexedError, UsageError
 from hybridx.layout import Layout
 from hybridx.scan import scan_tree
 from hybridx.types import ModelInfo, Secrets, Status
@@ -419,7 +419,7 @@ class Index:
             generation = self._generation()
             kept = self._engine
             if kept is None or kept.generation.manifest != generation.manifest:
-                load_model = partial(self._model, _model_of(generation.manifest))
+                load_model = partial(self._model_of, generation.manifest)
                 engine = SearchEngine(generation, self.settings, load_model)
                 if kept is not None:
                     engine.take_over(kept)
@@ -431,16 +431,26 @@ class Index:
         from hybridx.commit import Generation
 
         settings = self.settings
-        name, device = settings.model, settings.device
+        choices = {"precision": settings.precision, "dimension": settings.dimension}
+        current = None
         if settings.origin("model") == "default":
             with contextlib.suppress(HybridxError):
                 current = Generation.current(self._layout)
-                if current is not None:
-                    # Its precision is the index's too, wherever it runs now.
-                    name, device = _model_of(current.manifest), "cpu"
-        return self._model(
-            name, precision=settings.precision, dimension=settings.dimension, device=device
-        )
+        if current is not None:
+            # Its precision is the index's too, wherever it runs now.
+            return self._model_of(current.manifest, **choices, device="cpu")
+        return self._model(settings.model, **choices, device=settings.device)
+
+    def _model_of(self, manifest: Manifest, **choices: Any) -> Model:
+        """The model that a generation was made with."""
+        bundled = manifest.model_source == "bundled"
+        try:
+            return self._model("bundled" if bundled else manifest.model_folder, **choices)
+        except ModelError as error:
+            raise ModelError(
+                f"the index was made with model {manifest.model}: {error}; "
+                "name another with hybridx index --model, or search with --mode lexical"
+            ) from error
 
     def _model(self, name: str, **choices: Any) -> Model:
         """The model called `name`; that of a manifest needs no `choices`."""
@@ -517,11 +527,6 @@ def _tidy(path: str) -> str:
 def _is_surrogate(character: str) -> bool:
     """Whether it stands for a byte that is no text, as Python reads file names."""
     return "\udc80" <= character <= "\udcff"
-
-
-def _model_of(manifest: Manifest) -> str:
-    """The name under which the model of a generation is loaded."""
-    return "bundled" if manifest.model_source == "bundled" else manifest.model_folder
 
 
 def _model_info(manifest: Manifest) -> ModelInfo:

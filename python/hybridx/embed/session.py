@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import io
 import os
+import re
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _SILENT = 4
 """ONNX Runtime's log level above which nothing is said."""
+
+_NUMBERS = re.compile(r"^\[ONNXRuntimeError\] : \d+ : (?:[A-Z_]+ : )?")
 
 _CUDA = "CUDAExecutionProvider"
 
@@ -123,5 +126,8 @@ def missing_gpu() -> str | None:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in one line."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    """What an error says, in one line, without ONNX Runtime's numbers."""
+    line = (str(error).splitlines() or [type(error).__name__])[0]
+    if "INVALID_PROTOBUF" in line:
+        return "its graph is damaged or cut short"
+    return _NUMBERS.sub("", line)
