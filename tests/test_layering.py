@@ -20,6 +20,7 @@ PYTHON_ROOMS = [
     {"tally"},
     {"pipeline"},
     {"indexer", "search", "verify", "why"},
+    {"upgrade"},
     {"watch", "api"},
     {"aio"},
     {"cli", "mcp", "hook"},
