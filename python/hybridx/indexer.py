@@ -112,6 +112,7 @@ class Update:
             timeout = self.settings.lock_timeout
             lock = await call(executor, self.layout.take_lock, timeout, self.cancel)
             try:
+                self.layout.create()
                 self.layout.tidy()
                 work = await self._plan(executor)
                 self.layout.begin_upgrade(Pending(work.epoch, self.model.name, name))

@@ -333,14 +333,14 @@ class Layout:
         return None if pending.epoch == self.current() else pending
 
     def begin_upgrade(self, pending: Pending) -> None:
-        """Says which epoch is going to be filled. The caller holds the lock."""
+        """Says which epoch is going to be filled. The caller holds both locks."""
         found = {"epoch": pending.epoch.folder.name, "name": pending.name, "model": pending.model}
         temporary = self.folder / f"UPGRADE.{os.getpid()}"
         _write_durably(temporary, f"{json.dumps(found)}\n".encode())
         temporary.replace(self._upgrade)
 
     def end_upgrade(self) -> None:
-        """Forgets it: it serves now, or nobody wants it any more. The caller holds the lock."""
+        """Forgets it: it serves now, or whoever holds the lock `filling` does not want it."""
         with contextlib.suppress(OSError):
             self._upgrade.unlink()
 

@@ -60,6 +60,9 @@ class Updating:
         pending = self.layout.pending()
         wanted = self.layout.epoch(fingerprint(self.model, self.settings))
         beside = self._is_beside()
+        if beside and self.serving and self.request.paths is not None and not self._is_named:
+            # As when a hook names a file: no reason to begin with hours of work.
+            return self._with_rest(await self._update(self.serving).run())
         if not beside and not (pending and self._concerns(pending.epoch.is_twin_of(wanted))):
             return self._with_rest(await self._update(self.model).run())
         self.layout.create()
@@ -80,7 +83,11 @@ class Updating:
 
     def _concerns(self, is_wanted: bool) -> bool:
         """Whether a direct update writes the epoch that is being filled, or gives it up."""
-        return is_wanted or self.settings.origin("model") in _NAMED
+        return is_wanted or self._is_named
+
+    @property
+    def _is_named(self) -> bool:
+        return self.settings.origin("model") in _NAMED
 
     def _is_beside(self) -> bool:
         """Whether the model is slow and another one serves, or none does."""

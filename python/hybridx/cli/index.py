@@ -193,7 +193,8 @@ def unfinished(report: IndexReport) -> list[str]:
     so_far = f"{visible(found.model)} has {found.coverage:.0%} of the vectors"
     if found.pid is not None:
         return [f"{so_far}; process {found.pid} is filling in the rest"]
-    return [f"{so_far}; to go on: hybridx index --model {shlex.quote(visible_path(found.path))}"]
+    place, model = (shlex.quote(visible_path(each)) for each in (report.root, found.path))
+    return [f"{so_far}; to go on: hybridx index {place} --model {model}"]
 
 
 def digest(errors: Sequence[FileError]) -> list[str]:
