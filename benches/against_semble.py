@@ -39,7 +39,8 @@ def hybridx(folder: Path) -> tuple[measured.Run, dict[str, Any]]:
     """One cold run of hybridx."""
     command = [sys.executable, "-m", "hybridx", "index", str(folder), "--json", "--quiet"]
     with tempfile.TemporaryDirectory() as index:
-        run = measured.run(command, {"HYBRIDX_INDEX_DIR": index}, tree=True)
+        places = {"HYBRIDX_INDEX_DIR": index, "HYBRIDX_CACHE_DIR": f"{index}/cache"}
+        run = measured.run(command, places, tree=True)
     return run, json.loads(run.output)
 
 

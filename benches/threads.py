@@ -60,7 +60,7 @@ def measure(folder: Path, *options: str, every: float = 0.02) -> dict[str, objec
         child = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
-            env={**os.environ, "HYBRIDX_INDEX_DIR": index},
+            env={**os.environ, "HYBRIDX_INDEX_DIR": index, "HYBRIDX_CACHE_DIR": f"{index}/cache"},
         )
         known: dict[int, tuple[str, float]] = {}
         while os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
