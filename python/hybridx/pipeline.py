@@ -87,8 +87,8 @@ class EmbedStep:
         known.update(cached)
         vectors = np.zeros((rows.num_rows, self.model.dimension), dtype=np.float32)
         skip = np.zeros(rows.num_rows, dtype=np.bool_)
+        # Where each text that the model is to be run on stands for the first time.
         firsts: dict[bytes, int] = {}
-        """Where each text stands for the first time that the model is to be run on."""
         repeats: list[tuple[int, int]] = []
         for at, digest in enumerate(digests):
             vector = known.get(digest)
