@@ -1,10 +1,11 @@
 """A whole index from the command line: cold, unchanged and with one file touched.
 
-python benches/end_to_end.py FOLDER [--runs N] [--sequential] [--json OUT]
+python benches/end_to_end.py FOLDER [--runs N] [--sequential] [--cache] [--json OUT]
 
 Works on a copy of FOLDER and keeps every index outside it. Each run is a fresh process. With
-`--sequential` cold runs of both modes alternate and their chunk ids are compared. Prints one
-JSON document; times are medians.
+`--sequential` cold runs of both modes alternate and their chunk ids are compared. Cold runs begin
+with an empty vector cache; with `--cache` runs without it and with a warm one take turns with
+them. Prints one JSON document; times are medians.
 """
 
 from __future__ import annotations
@@ -41,12 +42,17 @@ class Bench:
 
     def __init__(self, tree: Path, work: Path) -> None:
         self.tree, self.work = tree, work
+        self.cache = work / "cache"
 
-    def index(self, parent: str, *options: str) -> dict[str, Any]:
+    def index(self, parent: str, *options: str, cache_mb: int = 1024) -> dict[str, Any]:
         """One `hybridx index` with the index below `parent`: its report and what it cost."""
-        where = self.work / parent
+        environment = {
+            "HYBRIDX_INDEX_DIR": str(self.work / parent),
+            "HYBRIDX_CACHE_DIR": str(self.cache),
+            "HYBRIDX_CACHE_MB": str(cache_mb),
+        }
         command = [sys.executable, "-m", "hybridx", "index", str(self.tree), "--json", "--quiet"]
-        run = measured.run([*command, *options], places(where))
+        run = measured.run([*command, *options], environment)
         report = json.loads(run.output)
         return {
             "seconds": run.seconds,
@@ -56,12 +62,14 @@ class Bench:
             "report": report,
         }
 
-    def cold(self, parent: str, *options: str) -> dict[str, Any]:
-        """An index where there was none."""
+    def cold(self, parent: str, *options: str, cache: str = "empty") -> dict[str, Any]:
+        """An index where there was none, with a vector cache that is `empty`, `off` or `warm`."""
 
         def start() -> dict[str, Any]:
             shutil.rmtree(self.work / parent, ignore_errors=True)
-            return self.index(parent, *options)
+            if cache == "empty":
+                shutil.rmtree(self.cache, ignore_errors=True)
+            return self.index(parent, *options, cache_mb=0 if cache == "off" else 1024)
 
         return measured.quietly(start, lambda run: run["others"])
 
@@ -77,7 +85,7 @@ class Bench:
     def modules(self, parent: str) -> list[str]:
         """The heavy modules that an index run without changes imports."""
         command = [sys.executable, "-c", PROBE, "index", str(self.tree), "--quiet"]
-        environment = {**os.environ, **places(self.work / parent)}
+        environment = {**os.environ, "HYBRIDX_INDEX_DIR": str(self.work / parent)}
         done = subprocess.run(command, env=environment, capture_output=True, check=True, text=True)
         return done.stderr.split()
 
@@ -101,11 +109,6 @@ class Bench:
         context = multiprocessing.get_context("spawn")
         with context.Pool(1) as pool:
             return pool.apply(stored_ids, (self.tree, self.work / parent))
-
-
-def places(parent: Path) -> dict[str, str]:
-    """The environment of a run with its index below `parent`, and with no vector from before."""
-    return {"HYBRIDX_INDEX_DIR": str(parent), "HYBRIDX_CACHE_DIR": str(parent / "cache")}
 
 
 def stored_ids(tree: Path, parent: Path) -> tuple[list[int], list[int]]:
@@ -153,15 +156,20 @@ def tree_bytes(tree: Path) -> int:
     return sum(p.stat().st_size for p in tree.rglob("*") if p.is_file() and not p.is_symlink())
 
 
-def measure(bench: Bench, runs: int, *, sequential: bool) -> dict[str, Any]:
+def measure(bench: Bench, runs: int, *, sequential: bool, cache: bool) -> dict[str, Any]:
     """All measurements."""
     size = tree_bytes(bench.tree)
     cold, one_by_one = [], []
+    others: dict[str, list[dict[str, Any]]] = {"off": [], "warm": []} if cache else {}
     for _ in range(runs):
         cold.append(bench.cold("default"))
+        for state, done in others.items():
+            done.append(bench.cold("default", cache=state))
         if sequential:
             one_by_one.append(bench.cold("sequential", "--sequential"))
     result: dict[str, Any] = {"bytes": size, "cold": summary(cold, size)}
+    for state, done in others.items():
+        result[f"cold_cache_{state}"] = summary(done, size)
     if sequential:
         result["sequential"] = summary(one_by_one, size)
         ratio = result["sequential"]["seconds"] / result["cold"]["seconds"]
@@ -193,6 +201,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--sequential", action="store_true", help="measure that mode too")
+    parser.add_argument("--cache", action="store_true", help="also without and with a warm cache")
     parser.add_argument("--json", type=Path, metavar="OUT")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -201,7 +210,7 @@ def main() -> None:
         left_out = shutil.ignore_patterns(".git", ".hybridx")
         shutil.copytree(asked.folder, tree, symlinks=True, ignore=left_out)
         bench = Bench(tree, work)
-        result = measure(bench, asked.runs, sequential=asked.sequential)
+        result = measure(bench, asked.runs, sequential=asked.sequential, cache=asked.cache)
     text = json.dumps(result, indent=2)
     if asked.json:
         asked.json.write_text(text + "\n", encoding="utf-8")

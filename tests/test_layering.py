@@ -21,6 +21,7 @@ PYTHON_ROOMS = [
     {"stages"},
     {"pipeline"},
     {"indexer", "search", "verify", "why"},
+    {"upgrade"},
     {"watch", "api"},
     {"aio"},
     {"cli", "mcp", "hook"},

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from hybridx import _core
 from hybridx.config import NO_RERANKING, Settings
-from hybridx.errors import HybridxError, ModelError, NotIndexedError, UsageError
+from hybridx.errors import (
+    HybridxError,
+    IndexBusyError,
+    ModelError,
+    NotIndexedError,
+    UsageError,
+)
 from hybridx.layout import Layout
 from hybridx.scan import scan_tree
 from hybridx.types import ModelInfo, Secrets, Status
@@ -179,13 +185,14 @@ class Index:
         cancel: _core.CancelToken | None,
     ) -> IndexReport:
         self._check_process()
-        from hybridx.indexer import Update
+        from hybridx.upgrade import Updating
 
         token = cancel or _core.CancelToken()
         model = self._wanted_model()
-        update = Update(self._layout, self.settings, model, request, progress, token)
+        serving = None if model.terms else self._serving_model()
+        run = Updating(self._layout, self.settings, model, request, serving, progress, token)
         with self._layout.explained():
-            return _run(update.run(), token)
+            return _run(run.run(), token)
 
     def diff(self) -> DiffReport:
         """What changed since the index's generation; nothing is written.
@@ -261,6 +268,8 @@ class Index:
         Raises:
             NotIndexedError: there is no index.
         """
+        from hybridx.upgrade import unfinished
+
         generation = self._generation()
         manifest, totals = generation.manifest, generation.snapshot.totals()
         pending = self._pending(generation) if check else None
@@ -284,6 +293,7 @@ class Index:
             skipped=totals.skipped,
             failed=totals.failed,
             secrets=Secrets.of(totals),
+            upgrade=unfinished(self._layout, totals.chunks),
         )
 
     def skipped(self) -> list[tuple[str, str, str]]:
@@ -388,8 +398,15 @@ class Index:
         token = cancel or _core.CancelToken()
         lock = self._layout.take_lock(self.settings.lock_timeout, token)
         try:
+            filling = self._layout.take_filling(0.0)
+            if filling is None:
+                raise IndexBusyError(
+                    f"process {self._layout.filler()} is filling in another model's vectors for "
+                    f"{self.root}: end it first"
+                )
             size = self._layout.size()["total"]
             self._layout.remove()
+            filling.release()
         finally:
             lock.release()
         return size
@@ -440,6 +457,16 @@ class Index:
             # Its precision is the index's too, wherever it runs now.
             return self._model_of(current.manifest, **choices, device="cpu")
         return self._model(settings.model, **choices, device=settings.device)
+
+    def _serving_model(self) -> Model | None:
+        """The model of the index that is there; `None` if there is none, or it is gone."""
+        from hybridx.commit import Generation
+
+        with contextlib.suppress(HybridxError):
+            current = Generation.current(self._layout)
+            if current is not None:
+                return self._model_of(current.manifest)
+        return None
 
     def _model_of(self, manifest: Manifest, **choices: Any) -> Model:
         """The model that a generation was made with."""

@@ -18,7 +18,7 @@ from hybridx import _core
 from hybridx.budget import Budget
 from hybridx.commit import MANIFEST_FORMAT, Generation, Manifest, Writer
 from hybridx.config import MIB
-from hybridx.layout import Epoch
+from hybridx.layout import Epoch, Pending
 from hybridx.pipeline import TRANSFORMER_BATCH_BYTES, call, sequentially, side_by_side
 from hybridx.scan import scan_tree
 from hybridx.stages import EmbedStep, StoreStep
@@ -100,7 +100,47 @@ class Update:
             if lock:
                 lock.release()
 
+    async def fill(self, name: str) -> Work:
+        """Brings an epoch that does not serve to the tree; what there was to do.
+
+        The writer's lock is held only while the tree is scanned: others may write the epoch that
+        serves, since this writes another one. The caller holds the lock `filling`; `name` is what
+        the setting `model` must be to go on. Raises as `run` does.
+        """
+        _core.map_large_blocks()
+        executor = ThreadPoolExecutor(1, "hybridx-main")
+        try:
+            timeout = self.settings.lock_timeout
+            lock = await call(executor, self.layout.take_lock, timeout, self.cancel)
+            try:
+                self.layout.create()
+                self.layout.tidy()
+                work = await self._plan(executor)
+                self.layout.begin_upgrade(Pending(work.epoch, self.model.name, name))
+            finally:
+                lock.release()
+            await self._carry_out(executor, work)
+            return work
+        except asyncio.CancelledError:
+            self.cancel.cancel()
+            raise
+        finally:
+            executor.shutdown()
+
     async def _locked(self, executor: ThreadPoolExecutor) -> IndexReport:
+        work = await self._plan(executor)
+        manifest, after = await self._carry_out(executor, work)
+        self._make_current(work.epoch)
+        scan = work.scan
+        if scan.cache is not None:
+            # A cache: without it the next scan reads every file.
+            with contextlib.suppress(OSError):
+                await call(executor, scan.cache.save, self.layout.stat_cache)
+        chunks = work.before.totals().chunks
+        return work.tally.report(self.layout.root, scan, manifest, chunks, after.totals())
+
+    async def _plan(self, executor: ThreadPoolExecutor) -> Work:
+        """Scans the tree, and says what there is to do in which epoch."""
         tally = Tally(self.progress, self.settings.max_errors)
         tally.tell("scan", force=True)
         with tally.timed("scan"):
@@ -120,17 +160,15 @@ class Update:
             changes = changes.mending(self.request.mend, scan.tree)
         draft.remove(changes.removed)
         draft.skip(scan)
-        manifest, after = base.manifest if base else self._first_manifest(), before
-        if base is None or changes or draft.finish() != before:
-            work = _Work(epoch, base, manifest, changes, draft, tally)
-            manifest, after = await self._write(executor, work)
-        self._make_current(epoch)
-        if scan.cache is not None:
-            # A cache: without it the next scan reads every file.
-            with contextlib.suppress(OSError):
-                await call(executor, scan.cache.save, self.layout.stat_cache)
-        chunks = before.totals().chunks
-        return tally.report(self.layout.root, scan, manifest, chunks, after.totals())
+        manifest = base.manifest if base else self._first_manifest()
+        return Work(epoch, base, before, manifest, scan, changes, draft, tally)
+
+    async def _carry_out(
+        self, executor: ThreadPoolExecutor, work: Work
+    ) -> tuple[Manifest, _core.Snapshot]:
+        if work.base is None or work.changes or work.draft.finish() != work.before:
+            return await self._write(executor, work)
+        return work.manifest, work.before
 
     def _scan(self) -> _core.Scan:
         folder = self.layout.folder
@@ -180,7 +218,7 @@ class Update:
         )
 
     async def _write(
-        self, executor: ThreadPoolExecutor, work: _Work
+        self, executor: ThreadPoolExecutor, work: Work
     ) -> tuple[Manifest, _core.Snapshot]:
         """Brings both stores to the changes and commits."""
         if self.request.sequential:
@@ -192,19 +230,18 @@ class Update:
                 await side_by_side(stream, embed, store)
             return await call(executor, self._finish, work, embed, store)
 
-    def _write_sequentially(self, work: _Work) -> tuple[Manifest, _core.Snapshot]:
+    def _write_sequentially(self, work: Work) -> tuple[Manifest, _core.Snapshot]:
         with one_core():
             stream, embed, store = self._start(work)
             with _closing(stream, embed, store):
                 sequentially(stream, embed, store)
                 return self._finish(work, embed, store)
 
-    def _start(self, work: _Work) -> tuple[_core.IngestStream, EmbedStep, StoreStep]:
+    def _start(self, work: Work) -> tuple[_core.IngestStream, EmbedStep, StoreStep]:
         """Opens the stores and starts the core's threads."""
         from hybridx.embed.cache import VectorCache  # loads NumPy
 
-        changes, tally, jobs = work.changes, work.tally, self._jobs
-        before = work.base.snapshot if work.base else _core.Snapshot()
+        changes, tally, jobs, before = work.changes, work.tally, self._jobs, work.before
         budget = Budget.of(self.settings.memory_limit_mb, self.model.dimension)
         writer = Writer(
             work.epoch,
@@ -265,7 +302,7 @@ class Update:
         return stream, embed, store
 
     def _finish(
-        self, work: _Work, embed: EmbedStep, store: StoreStep
+        self, work: Work, embed: EmbedStep, store: StoreStep
     ) -> tuple[Manifest, _core.Snapshot]:
         store.tally.tell("commit", force=True)
         if work.base and work.base.lease:
@@ -280,6 +317,9 @@ class Update:
     def _make_current(self, epoch: Epoch) -> None:
         if self.layout.current() != epoch:
             self.layout.switch(epoch)
+            if self.layout.pending() is None:
+                # Or it serves now.
+                self.layout.end_upgrade()
 
     @property
     def _jobs(self) -> int:
@@ -287,12 +327,15 @@ class Update:
 
 
 @dataclass(frozen=True)
-class _Work:
+class Work:
     """What there is to do, and from where."""
 
     epoch: Epoch
     base: Generation | None
+    before: _core.Snapshot
+    """What the base holds; without one, nothing."""
     manifest: Manifest
+    scan: _core.Scan
     changes: Selection
     draft: _core.Draft
     tally: Tally

@@ -7,6 +7,8 @@
         lock                    the writer's lock
         stat-cache              digests by size, times and inode
         CURRENT                 the name of the epoch that readers open
+        UPGRADE                 which epoch is being filled beside it, if one is
+        filling                 the lock of who fills it
         epochs/<fingerprint>/   everything stored under one model, chunker and analyzer
             bm25/               Tantivy; the payload of its last commit is the manifest
             vectors/            LanceDB
@@ -22,6 +24,7 @@ import contextlib
 import errno
 import hashlib
 import itertools
+import json
 import os
 import re
 import shutil
@@ -47,7 +50,7 @@ _CACHEDIR_TAG = (
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
-_TORN = re.compile(r"stat-cache\.tmp\d+|CURRENT\.\d+|\.clock\d+|removed\.\d+")
+_TORN = re.compile(r"stat-cache\.tmp\d+|(CURRENT|UPGRADE)\.\d+|\.clock\d+|removed\.\d+")
 """What only the holder of the lock makes, and renames or removes before it lets go."""
 
 _TORN_EARLY = re.compile(r"(root|\.gitignore|CACHEDIR\.TAG)\.\d+-\d+")
@@ -135,6 +138,17 @@ class Epoch:
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """An epoch that is filled beside the one that serves, and is to replace it."""
+
+    epoch: Epoch
+    name: str
+    """The model's name."""
+    model: str
+    """What the setting `model` must be to go on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """The files of the index of `root`, which lies in `folder`."""
 
@@ -160,6 +174,15 @@ class Layout:
     def stat_cache(self) -> Path:
         """Digests by size, times and inode."""
         return self.folder / "stat-cache"
+
+    @property
+    def filling(self) -> Path:
+        """The lock of who fills an epoch beside the current one."""
+        return self.folder / "filling"
+
+    @property
+    def _upgrade(self) -> Path:
+        return self.folder / "UPGRADE"
 
     @property
     def _current(self) -> Path:
@@ -297,11 +320,61 @@ class Layout:
         temporary.replace(self._current)
         _sync(self.folder)
 
+    def pending(self) -> Pending | None:
+        """The epoch that is to replace the current one, if an upgrade was begun and not ended."""
+        try:
+            found = json.loads(self._upgrade.read_bytes())
+            name, values = found["epoch"], (found["name"], found["model"])
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+        if not isinstance(name, str) or not _EPOCH_NAME.fullmatch(name):
+            return None
+        pending = Pending(Epoch(self.folder / "epochs" / name), *map(str, values))
+        return None if pending.epoch == self.current() else pending
+
+    def begin_upgrade(self, pending: Pending) -> None:
+        """Says which epoch is going to be filled. The caller holds both locks."""
+        found = {"epoch": pending.epoch.folder.name, "name": pending.name, "model": pending.model}
+        temporary = self.folder / f"UPGRADE.{os.getpid()}"
+        _write_durably(temporary, f"{json.dumps(found)}\n".encode())
+        temporary.replace(self._upgrade)
+
+    def end_upgrade(self) -> None:
+        """Forgets it: it serves now, or whoever holds the lock `filling` does not want it."""
+        with contextlib.suppress(OSError):
+            self._upgrade.unlink()
+
+    def take_filling(self, timeout: float) -> _core.Lock | None:
+        """Takes the lock of who fills an epoch beside the current one; `None` if somebody has it.
+
+        Whoever waits for the writer's lock with this one in hand never keeps another waiting for
+        this one: those who hold the writer's lock do not wait for it.
+        """
+        return _core.Lock.acquire(self.filling, timeout=timeout)
+
+    def filler(self) -> int | None:
+        """The process that fills an epoch beside the current one, if there is one."""
+        holder = _core.Lock.holder(self.filling)
+        if holder is None:
+            return None
+        try:
+            import fcntl
+        except ImportError:  # not on this system: what is written there must do
+            return holder[0]
+        with contextlib.suppress(OSError), self.filling.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return holder[0]
+        return None
+
     def drop_other_epochs(self, keep: Epoch) -> None:
         """Removes what earlier fingerprints left behind, and nobody reads any more."""
+        pending = self.pending()
+        kept = {keep.folder} | ({pending.epoch.folder} if pending else set())
         with contextlib.suppress(OSError):
             for folder in (self.folder / "epochs").iterdir():
-                if folder != keep.folder:
+                if folder not in kept:
                     # What is not gone now goes another time.
                     with contextlib.suppress(OSError, HybridxError):
                         Epoch(folder).discard()

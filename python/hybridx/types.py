@@ -29,6 +29,7 @@ __all__ = [
     "StageSeconds",
     "Status",
     "TokenCounts",
+    "Upgrade",
     "Verification",
     "Why",
 ]
@@ -144,6 +145,23 @@ class Secrets(_Value):
 
 
 @dataclass(frozen=True, slots=True)
+class Upgrade(_Value):
+    """Another model's vectors, which are filled in while the index serves as it is."""
+
+    model: str
+    path: str
+    """What the setting `model` must be to go on: the model's folder, or its name."""
+    chunks: int
+    """Chunks that have that model's vector, as of the last commit."""
+    total: int
+    """Chunks of the generation that serves."""
+    coverage: float
+    """The share of them, 0 to 1."""
+    pid: int | None
+    """The process that is at it; `None` if nobody is."""
+
+
+@dataclass(frozen=True, slots=True)
 class IndexReport(_Value):
     """What an update did."""
 
@@ -162,6 +180,8 @@ class IndexReport(_Value):
     tokens: TokenCounts = field(default_factory=TokenCounts)
     secrets: Secrets = field(default_factory=Secrets)
     """Of the whole generation, not of this run alone."""
+    upgrade: Upgrade | None = None
+    """What is not finished of another model's vectors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +279,8 @@ class Status(_Value):
     failed: int = 0
     secrets: Secrets = field(default_factory=Secrets)
     """What was taken out of the indexed texts."""
+    upgrade: Upgrade | None = None
+    """What there is of another model's vectors, if they are being filled in."""
 
 
 @dataclass(frozen=True, slots=True)

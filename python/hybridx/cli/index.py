@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from itertools import groupby
 from typing import IO, TYPE_CHECKING
 
@@ -155,7 +156,7 @@ def summary(report: IndexReport) -> list[str]:
             f"{'no change' if files.failed else 'up to date'}: {plural(files.unchanged, 'file')}"
         )
         end = f"generation {report.generation} ({seconds(took)})"
-        return [f"{first}{skipped}; {end}", *digest(report.errors)]
+        return [f"{first}{skipped}; {end}", *unfinished(report), *digest(report.errors)]
     parts = [f"{count:,} {what}" for what, count in counts.items() if count]
     parts.append(f"{files.unchanged:,} unchanged")
     chunks = report.chunks
@@ -174,6 +175,7 @@ def summary(report: IndexReport) -> list[str]:
         f"{plural(chunks.total, 'chunk')}: {', '.join(numbers)}",
         f"generation {report.generation} in {seconds(took)}{rate}",
         *kept_out(report.secrets),
+        *unfinished(report),
         *digest(report.errors),
     ]
 
@@ -187,6 +189,18 @@ def kept_out(secrets: Secrets) -> list[str]:
     if secrets.sensitive:
         parts.append(f"{plural(secrets.sensitive, 'sensitive file')} skipped")
     return [f"secrets: {', '.join(parts)} (`hybridx why FILE` says more)"] if parts else []
+
+
+def unfinished(report: IndexReport) -> list[str]:
+    """What is not done of another model's vectors, in a line for people."""
+    found = report.upgrade
+    if found is None:
+        return []
+    so_far = f"{visible(found.model)} has {found.coverage:.0%} of the vectors"
+    if found.pid is not None:
+        return [f"{so_far}; process {found.pid} is filling in the rest"]
+    place, model = (shlex.quote(visible_path(each)) for each in (report.root, found.path))
+    return [f"{so_far}; to go on: hybridx index {place} --model {model}"]
 
 
 def digest(errors: Sequence[FileError]) -> list[str]:

@@ -59,6 +59,7 @@ def table(found: Status) -> list[tuple[str, ...]]:
         ("generation", f"{found.generation:,}"),
         ("merkle root", found.merkle_root),
         ("model", f"{visible(found.model.name)} ({found.model.dimension:,} dimensions)"),
+        *_upgrade(found),
         ("files", f"{found.files:,}"),
         ("chunks", f"{found.chunks:,} ({found.documents:,} documents, {vectors} vectors)"),
         ("freshness", _freshness(found)),
@@ -78,6 +79,15 @@ def table(found: Status) -> list[tuple[str, ...]]:
     if found.failed:
         rows.append(("failed", f"{found.failed:,} (each run tries them again)"))
     return rows
+
+
+def _upgrade(found: Status) -> list[tuple[str, ...]]:
+    upgrade = found.upgrade
+    if upgrade is None:
+        return []
+    by = f"by process {upgrade.pid}" if upgrade.pid is not None else "not running"
+    said = f"{upgrade.chunks:,} of {upgrade.total:,} chunks, {upgrade.coverage:.0%}, {by}"
+    return [("upgrade", f"{visible(upgrade.model)}: {said}")]
 
 
 def _freshness(found: Status) -> str:
