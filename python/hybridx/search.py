@@ -118,6 +118,11 @@ class SearchEngine:
 
         return Embedder(model, device=self._settings.device)
 
+    @property
+    def _is_by_transformer(self) -> bool:
+        """Whether a transformer made the vectors."""
+        return self._vectors is not None and not self._embedder.model.terms
+
     def take_over(self, earlier: SearchEngine) -> None:
         """Keeps what an earlier generation's engine loaded, where it is the same model's."""
         loaded = earlier.__dict__.get("_embedder")
@@ -153,13 +158,14 @@ class SearchEngine:
             raise UsageError(f"max_tokens is {max_tokens}: there is room for nothing")
         clock = _Clock()
         question = ask(query[:MAX_QUERY_CHARS])
-        counted = weights_for(question.kind, weights or BASE)
+        clock.lap("question")
+        by_transformer = mode != "lexical" and self._is_by_transformer
+        counted = weights_for(question.kind, weights or BASE, transformer=by_transformer)
         if mode == "lexical":
             counted = counted.without(_BY_MEANING)
         elif mode == "semantic":
             counted = counted.without(_BY_WORDS)
         task = _Task(question, mode, scope or Scope(), counted, max(_POOL * k, _MIN_POOL))
-        clock.lap("question")
         ranked = self._ranked(task, clock)
         if reranker is not None:
             ranked = self._reranked(task, ranked, reranker)
