@@ -167,7 +167,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     for number in range(FILES):
         tree.write(f"f{number:03}.txt", f"read the file {number} and close it\n")
     make_transformer(tmp_path / "slow")
-    slow_down(tmp_path / "slow", 18)
+    slow_down(tmp_path / "slow", 45)
     monkeypatch.setenv("HYBRIDX_COMMIT_FILES", "1")
     made = Scene(tree, tmp_path / "slow", [])
     yield made
