@@ -1,6 +1,6 @@
 """What embedding costs: an index with a model, against its bare session fed with ready batches.
 
-python benches/embedding.py TREE [MODEL ...] [--runs N] [--json OUT]
+python benches/embedding.py TREE [MODEL ...] [--device cuda] [--runs N] [--json OUT]
 
 For each MODEL (`bundled`, or a folder) indexes TREE cold, nothing remembered, and then runs
 nothing but the model over the same chunks: they are read, encoded and padded before the clock
@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,11 +28,14 @@ from hybridx import _core
 from hybridx.embed import load_model
 from hybridx.embed.embedder import Embedder
 
+if TYPE_CHECKING:
+    from hybridx.types import Device
 
-def bare(tree: Path, name: str) -> dict[str, Any]:
+
+def bare(tree: Path, name: str, device: Device) -> dict[str, Any]:
     """The rate of the session alone; in a process of its own."""
     jobs = len(os.sched_getaffinity(0))
-    embedder = Embedder(load_model(name), device="cpu", jobs=jobs)
+    embedder = Embedder(load_model(name), device=device, require_gpu=device == "cuda", jobs=jobs)
     paths = [str(path) for path in _core.MerkleTree.from_path(tree).paths()]
     parts = []
     for batch in _core.ingest(tree, paths, jobs=jobs):
@@ -50,12 +53,12 @@ def bare(tree: Path, name: str) -> dict[str, Any]:
     }
 
 
-def index(tree: Path, name: str) -> dict[str, Any]:
+def index(tree: Path, name: str, device: Device) -> dict[str, Any]:
     """A cold index with the model."""
     with tempfile.TemporaryDirectory() as scratch:
         run = measured.run(
             [sys.executable, "-m", "hybridx", "index", str(tree), "--full", "--json", "--quiet",
-             "--device", "cpu", "--model", name],
+             "--device", device, "--model", name, *(["--require-gpu"] if device == "cuda" else [])],
             {"HYBRIDX_INDEX_DIR": f"{scratch}/index", "HYBRIDX_CACHE_DIR": f"{scratch}/cache"},
         )  # fmt: skip
     report = json.loads(run.output)
@@ -72,14 +75,16 @@ def index(tree: Path, name: str) -> dict[str, Any]:
     }
 
 
-def compare(tree: Path, name: str, runs: int) -> dict[str, Any]:
+def compare(tree: Path, name: str, device: Device, runs: int) -> dict[str, Any]:
     """Both in turn, and their medians."""
     found: dict[str, list[dict[str, Any]]] = {"index": [], "bare": []}
     for _ in range(runs):
-        found["index"].append(index(tree, name))
-        alone = measured.run([sys.executable, __file__, str(tree), name, "--bare"])
+        found["index"].append(index(tree, name, device))
+        alone = measured.run(
+            [sys.executable, __file__, str(tree), name, "--bare", "--device", device]
+        )
         found["bare"].append(json.loads(alone.output))
-    result: dict[str, Any] = {"model": name}
+    result: dict[str, Any] = {"model": name, "device": device}
     for which, those in found.items():
         result[which] = {key: statistics.median(each[key] for each in those) for key in those[0]}
     rates = {
@@ -100,15 +105,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("tree", type=Path)
     parser.add_argument("models", nargs="*", default=["bundled"])
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     tree = options.tree.resolve()
     if options.bare:
-        print(json.dumps(bare(tree, options.models[0])))
+        print(json.dumps(bare(tree, options.models[0], options.device)))
         return
-    text = json.dumps([compare(tree, name, options.runs) for name in options.models], indent=2)
+    text = json.dumps(
+        [compare(tree, name, options.device, options.runs) for name in options.models], indent=2
+    )
     print(text)
     if options.json:
         options.json.write_text(text, encoding="utf-8")
