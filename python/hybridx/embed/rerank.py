@@ -7,7 +7,6 @@ has one label, or two of which the second is the positive one.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hybridx import _core
+from hybridx.embed.layouts import read_json
 from hybridx.embed.session import first_line, missing_gpu, start
 from hybridx.errors import ModelError
 
@@ -77,7 +77,7 @@ def load_cross_encoder(name: str) -> CrossEncoder:
     tokenizer = folder / "tokenizer.json"
     if not tokenizer.is_file():
         raise ModelError(f"{folder}: tokenizer.json is missing")
-    config = _json(folder / "config.json")
+    config = read_json(folder / "config.json")
     about = folder / "tokenizer_config.json"
     try:
         labels = len(config.get("id2label") or ()) or int(config.get("num_labels", 1))
@@ -85,8 +85,9 @@ def load_cross_encoder(name: str) -> CrossEncoder:
         positions = int(config.get("max_position_embeddings", MAX_TOKENS))
         if config.get("model_type") in _POSITIONS_AFTER_PADDING:
             positions -= padding + 1
+        tokenizer_config = read_json(about) if about.exists() else {}
         # Where nobody set it, this is 10 to the power of 30.
-        limit = float((_json(about) if about.exists() else {}).get("model_max_length") or positions)
+        limit = float(tokenizer_config.get("model_max_length") or positions)
     except (TypeError, ValueError) as error:
         raise ModelError(f"{folder}: its configuration is wrong: {error}") from error
     if labels not in _LABELS:
@@ -175,15 +176,3 @@ def _open(model: CrossEncoder, device: Device, threads: int) -> Any:
         return start(model.onnx, cuda=device != "cpu" and missing_gpu() is None, threads=threads)
     except Exception as error:  # onnxruntime raises a dozen types of its own
         raise ModelError(f"model {model.name}: {first_line(error)}") from error
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise ModelError(f"{path.parent}: {path.name} is missing") from error
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: {error}") from error
-    if not isinstance(value, dict):
-        raise ModelError(f"{path}: not a JSON object")
-    return value
