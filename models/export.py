@@ -5,7 +5,9 @@ scale × log(1 + count), rounded to 7 bits of the text's largest weight, so that
 terms is one integer matrix product: twice as fast as in float32 at a cosine above 0.9999, and
 without saturation on processors that add pairs of products in 16 bits.
 
-    python models/export.py WORK/distilled.npz --terms WORK/terms.txt --out FOLDER
+Rows behind those of the vocabulary are the buckets of n-grams (`ngrams.py`).
+
+    python models/export.py WORK/trained.npz --terms WORK/terms.txt --out FOLDER
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-NAME = "hybridx-static-1"
+NAME = "hybridx-static-2"
 OPSET, IR_VERSION = 18, 9
 TINY = 1e-9  # keeps a text without terms at zero
 
@@ -88,13 +90,14 @@ def build(rows: NDArray[np.int8], scales: NDArray[np.float32]) -> onnx.ModelProt
     return model
 
 
-def write(model: onnx.ModelProto, terms: str, dimension: int, out: Path) -> None:
+def write(model: onnx.ModelProto, terms: str, dimension: int, buckets: int, out: Path) -> None:
     """Write the three files; each appears whole or not at all."""
     config = {
         "format": 1,
         "name": NAME,
         "tokenizer": "terms",
         "vocabulary": "terms.txt",
+        "buckets": buckets,
         "model": "model.onnx",
         "dimension": dimension,
         "max_terms": 512,
@@ -125,9 +128,10 @@ def main() -> None:
     parameters = np.load(args.parameters)
     rows, scales = quantise(parameters["vectors"], parameters["weights"])
     terms = args.terms.read_text(encoding="utf-8")
-    if terms.count("\n") != len(rows):
+    buckets = len(rows) - terms.count("\n")
+    if buckets < 0:
         raise SystemExit("the vocabulary does not fit the parameters")
-    write(build(rows, scales), terms, rows.shape[1], args.out)
+    write(build(rows, scales), terms, rows.shape[1], buckets, args.out)
 
 
 if __name__ == "__main__":

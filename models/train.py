@@ -1,9 +1,11 @@
-"""Train the distilled model on mined pairs, contrastively, in NumPy.
+"""Train the distilled model on pairs, contrastively and after a teacher, in NumPy.
 
 A text's embedding is Σ log(1 + count) × weight × vector over its terms, at unit length. In every
-batch a question should be nearest to its own code among all codes of the batch, and the code to
-its question (softmax over cosines). Adam moves the vectors and log weights of the terms that a
-batch holds. Reads WORK/distilled.npz, terms.txt, pairs.jsonl; writes WORK/trained.npz.
+batch a question should be nearest to its own passage among all passages of the batch, and the
+passage to its question (softmax over cosines). Where the teacher has seen both, part of the target
+is how near it finds them all to each other, questions among themselves included. Adam moves the
+vectors and log weights of the terms that a batch holds. Reads WORK/distilled.npz, terms.txt,
+terms.tsv, pairs.npz, teacher.npz; writes WORK/trained.npz.
 
     python models/train.py WORK
 """
@@ -11,41 +13,55 @@ batch holds. Reads WORK/distilled.npz, terms.txt, pairs.jsonl; writes WORK/train
 from __future__ import annotations
 
 import argparse
-import json
-from collections import Counter
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from hybridx._core import analyze
+from batches import Ints, Pairs
+from pairs import DOC, MENTION, MESSAGE, NAME
 
 SEED = 20240607
-EPOCHS = 3
-BATCH = 1024
+BUCKETS = 8192
+BUCKET_WEIGHT = 0.25  # what a bucket weighs at first: a term has a dozen of them
+STEPS = 600
+BATCH = 2048
+SHARES = {DOC: 6.0, NAME: 1.0, MESSAGE: 1.0, MENTION: 1.5}
+KEEP = 0.9  # of a question's terms
 TEMPERATURE = 0.05
-RATE_VECTORS, RATE_WEIGHTS = 2e-3, 1e-2
-MAX_TERMS = 256
+TEACHER_TEMPERATURE = 0.05
+TAUGHT = 0.5  # how much of the target is the teacher's, where it has one
+RELATIONAL = 0.5  # what the likeness of questions counts
+RATE_VECTORS, RATE_WEIGHTS = 4e-3, 1e-2
+HELD_OUT_SHARE = 0.06  # of the packages
 HELD_OUT = 2048
 
 Floats = NDArray[np.float32]
 
 
-def matrix(texts: list[str], ids: dict[str, int]) -> sparse.csr_array:
-    """Texts × terms, holding log(1 + count)."""
-    indices: list[int] = []
-    values: list[int] = []
-    starts = [0]
-    for text in texts:
-        bare = (term.removeprefix("+") for term in analyze(text).split())
-        found = Counter(ids[term] for term in bare if term in ids)
-        items = list(found.items())[:MAX_TERMS]
-        indices += [term for term, _ in items]
-        values += [n for _, n in items]
-        starts.append(len(indices))
-    data = np.log1p(np.array(values, np.float32))
-    return sparse.csr_array((data, indices, starts), shape=(len(texts), len(ids)))
+@dataclass
+class Options:
+    """What can be tried without changing the program."""
+
+    steps: int = STEPS
+    keep: float = KEEP
+    rate: float = RATE_VECTORS
+    temperature: float = TEMPERATURE
+    teacher_temperature: float = TEACHER_TEMPERATURE
+    taught: float = TAUGHT
+    relational: float = RELATIONAL
+
+
+@dataclass
+class Lesson:
+    """What the teacher makes of some pairs of a batch."""
+
+    rows: Ints
+    questions: Floats
+    passages: Floats
 
 
 class Adam:
@@ -58,7 +74,7 @@ class Adam:
         self.square = np.zeros_like(parameters)
         self.steps = 0
 
-    def step(self, rows: NDArray[np.int64], gradient: Floats, rate: float) -> None:
+    def step(self, rows: Ints, gradient: Floats, rate: float) -> None:
         """Move `rows` against their gradient."""
         self.steps += 1
         mean = 0.9 * self.mean[rows] + 0.1 * gradient
@@ -76,90 +92,189 @@ def unit(x: Floats) -> tuple[Floats, Floats]:
 
 def softmax(x: Floats) -> Floats:
     """Softmax over the last axis."""
-    x = np.exp(x - x.max(1, keepdims=True))
-    out: Floats = x / x.sum(1, keepdims=True)
-    return out
+    x = x - x.max(1, keepdims=True)
+    np.exp(x, out=x)
+    x /= x.sum(1, keepdims=True)
+    return x
+
+
+def alike(x: Floats, temperature: float) -> Floats:
+    """How each row shares its likeness out among the others."""
+    scores = x @ x.T / np.float32(temperature)
+    np.fill_diagonal(scores, -100)
+    return softmax(scores)
 
 
 class Trainer:
     """The parameters and one training step."""
 
-    def __init__(self, vectors: Floats, weights: Floats) -> None:
-        """Start from distilled parameters."""
+    def __init__(self, vectors: Floats, weights: Floats, options: Options) -> None:
+        """Start from these parameters."""
+        self.options = options
         self.vectors = Adam(vectors.copy())
-        self.log_weights = Adam(np.log(weights)[:, None].copy())
+        self.log_weights = Adam(np.log(weights)[:, None].astype(np.float32))
 
     def embed(self, texts: sparse.csr_array) -> Floats:
         """Unit embeddings."""
         table = np.exp(self.log_weights.parameters) * self.vectors.parameters
         return unit(texts @ table)[0]
 
-    def step(self, questions: sparse.csr_array, codes: sparse.csr_array, rate: float) -> float:
-        """One step on a batch; `rate` scales the learning rates. Returns the loss."""
+    def step(
+        self,
+        questions: sparse.csr_array,
+        passages: sparse.csr_array,
+        same: NDArray[np.bool_],
+        lesson: Lesson | None,
+        rate: float,
+    ) -> float:
+        """One step on a batch; returns the loss.
+
+        `same` marks what is no wrong answer though it stands beside the diagonal; `rate` scales
+        the learning rates.
+        """
         half = questions.shape[0]
-        both = sparse.vstack([questions, codes], format="csr")
+        both = sparse.vstack([questions, passages], format="csr")
         rows, columns = np.unique(both.indices, return_inverse=True)
         local = sparse.csr_array((both.data, columns, both.indptr), shape=(2 * half, len(rows)))
         weights = np.exp(self.log_weights.parameters[rows])
         vectors = self.vectors.parameters[rows]
         embedded, length = unit(local @ (weights * vectors))
-        q, c = embedded[:half], embedded[half:]
-        logits = q @ c.T / np.float32(TEMPERATURE)
+        loss, toward = self._slope(embedded[:half], embedded[half:], same, lesson)
+        toward -= embedded * (toward * embedded).sum(1, keepdims=True)
+        gradient = local.T @ (toward / length)
+        pulled = (gradient * vectors).sum(1, keepdims=True) * weights
+        self.vectors.step(rows, gradient * weights, rate * self.options.rate)
+        self.log_weights.step(rows, pulled, rate * RATE_WEIGHTS)
+        return loss
+
+    def _slope(
+        self, q: Floats, p: Floats, same: NDArray[np.bool_], lesson: Lesson | None
+    ) -> tuple[float, Floats]:
+        """The loss, and its gradient by the embeddings of questions, then of passages."""
+        o = self.options
+        half = len(q)
+        logits = q @ p.T / np.float32(o.temperature)
+        logits[same] -= 100
         forward, backward = softmax(logits), softmax(logits.T)
         right = np.arange(half)
         loss = -np.log(np.maximum(forward[right, right], 1e-9)).mean()
         slope = forward + backward.T
         slope[right, right] -= 2
-        slope /= np.float32(2 * half * TEMPERATURE)
-        toward = np.concatenate([slope @ c, slope.T @ q])
-        toward -= embedded * (toward * embedded).sum(1, keepdims=True)
-        table_gradient = local.T @ (toward / length)
-        pulled = (table_gradient * vectors).sum(1, keepdims=True) * weights
-        self.vectors.step(rows, table_gradient * weights, rate * RATE_VECTORS)
-        self.log_weights.step(rows, pulled, rate * RATE_WEIGHTS)
-        return float(loss)
+        if lesson is not None and o.taught:
+            block = np.ix_(lesson.rows, lesson.rows)
+            scores = lesson.questions @ lesson.passages.T / np.float32(o.teacher_temperature)
+            mine = logits[block]
+            missed = softmax(mine) - softmax(scores)
+            missed += (softmax(mine.T) - softmax(scores.T)).T
+            slope *= np.float32(1 - o.taught)
+            slope[block] += np.float32(o.taught) * missed
+        slope /= np.float32(2 * half * o.temperature)
+        toward = np.concatenate([slope @ p, slope.T @ q])
+        if lesson is not None and o.relational:
+            mine = q[lesson.rows]
+            missed = alike(mine, o.temperature) - alike(lesson.questions, o.teacher_temperature)
+            missed *= np.float32(o.relational / (half * o.temperature))
+            toward[lesson.rows] += (missed + missed.T) @ mine
+        return float(loss), toward
 
 
-def held_out_rank(trainer: Trainer, questions: sparse.csr_array, codes: sparse.csr_array) -> float:
-    """Mean reciprocal rank of each held-out question's code among the held-out codes."""
-    scores = trainer.embed(questions) @ trainer.embed(codes).T
+def start(work: Path, pairs: Pairs) -> tuple[Floats, Floats]:
+    """Distilled vectors and weights; a bucket begins as the mean of the terms that share it."""
+    with np.load(work / "distilled.npz") as file:
+        vectors, weights = file["vectors"], file["weights"]
+    size = len(pairs.vocabulary)
+    buckets = unit(pairs.ngrams[:size, size:].T @ vectors)[0]
+    first = np.full(len(buckets), BUCKET_WEIGHT)
+    return (
+        np.concatenate([vectors, buckets]).astype(np.float32),
+        np.concatenate([weights, first]).astype(np.float32),
+    )
+
+
+def rank(trainer: Trainer, questions: sparse.csr_array, passages: sparse.csr_array) -> float:
+    """Mean reciprocal rank of each question's passage among all passages."""
+    scores = trainer.embed(questions) @ trainer.embed(passages).T
     better = (scores > scores.diagonal()[:, None]).sum(1)
     return float((1 / (1 + better)).mean())
 
 
+class Course:
+    """Which pairs are seen when."""
+
+    def __init__(self, work: Path, pairs: Pairs, rng: np.random.Generator) -> None:
+        """Hold packages out and read what the teacher said."""
+        self._pairs, self._rng = pairs, rng
+        held = rng.random(pairs.package.max() + 1) < HELD_OUT_SHARE
+        outside = held[pairs.package]
+        chance = np.zeros(len(pairs.kind))
+        for kind, share in SHARES.items():
+            members = ~outside & (pairs.kind == kind)
+            chance[members] = share / max(1, members.sum())
+        self._members = np.flatnonzero(chance)
+        self._cumulated = np.cumsum(chance[self._members]) / chance.sum()
+        self.trials = {
+            name: pairs.trial(
+                rng.permutation(np.flatnonzero(outside & (pairs.kind == kind)))[:HELD_OUT], rng
+            )
+            for name, kind in (("documentation", DOC), ("mentions", MENTION))
+        }
+        with np.load(work / "teacher.npz") as file:
+            seen = ~outside[file["pair"]]
+            self._taught = file["pair"][seen]
+            self._said = file["question"][seen], file["passage"][seen]
+        self._place = np.full(len(pairs.kind), -1)
+        self._place[self._taught] = np.arange(len(self._taught))
+
+    def draw(self) -> Ints:
+        """The pairs of a batch, half of them known to the teacher."""
+        drawn = np.searchsorted(self._cumulated, self._rng.random(BATCH // 2))
+        free = self._members[np.minimum(drawn, len(self._members) - 1)]
+        known = self._taught[self._rng.integers(0, len(self._taught), BATCH // 2)]
+        both: Ints = np.unique(np.concatenate([free, known]))
+        return both
+
+    def lesson(self, batch: Ints) -> Lesson:
+        """What the teacher says of the pairs of a batch."""
+        rows = np.flatnonzero(self._place[batch] >= 0)
+        places = self._place[batch[rows]]
+        questions, passages = (said[places].astype(np.float32) for said in self._said)
+        return Lesson(rows, questions, passages)
+
+
 def main() -> None:
     """Train and write."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("work", type=Path)
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
-    args = parser.parse_args()
-    terms = (args.work / "terms.txt").read_text(encoding="utf-8").split("\n")[:-1]
-    ids = {term: at for at, term in enumerate(terms)}
-    with (args.work / "pairs.jsonl").open(encoding="utf-8") as file:
-        pairs = [json.loads(line) for line in file]
-    questions = matrix([question for question, _ in pairs], ids)
-    codes = matrix([code for _, code in pairs], ids)
-    distilled = np.load(args.work / "distilled.npz")
-    trainer = Trainer(distilled["vectors"], distilled["weights"])
-    test = slice(0, HELD_OUT)
-    rank = held_out_rank(trainer, questions[test], codes[test])
-    print(f"{len(pairs)} pairs, held-out MRR {rank:.3f}")
+    parser.add_argument("--out", type=Path, help="instead of WORK/trained.npz")
+    for name, value in vars(Options()).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    args = vars(parser.parse_args())
+    work, out = args.pop("work"), args.pop("out")
+    options = Options(**args)
     rng = np.random.default_rng(SEED)
-    batches = (len(pairs) - HELD_OUT) // BATCH
-    for epoch in range(args.epochs):
-        order = HELD_OUT + rng.permutation(len(pairs) - HELD_OUT)
-        losses = []
-        for at in range(batches):
-            members = np.sort(order[at * BATCH : (at + 1) * BATCH])
-            done = (epoch + at / batches) / args.epochs
-            losses.append(trainer.step(questions[members], codes[members], 1 - done))
-        rank = held_out_rank(trainer, questions[test], codes[test])
-        print(
-            f"epoch {epoch + 1}: loss {np.mean(losses):.3f}, held-out MRR {rank:.3f}",
-            flush=True,
-        )
+    began = time.time()
+    pairs = Pairs(work, BUCKETS)
+    trainer = Trainer(*start(work, pairs), options)
+    course = Course(work, pairs, rng)
+    losses: list[float] = []
+    for step in range(options.steps + 1):
+        if step % max(1, options.steps // 6) == 0 or step == options.steps:
+            ranks = [f"{name} {rank(trainer, *each):.3f}" for name, each in course.trials.items()]
+            loss = f"{np.mean(losses):.3f}" if losses else "-"
+            seconds = time.time() - began
+            print(f"{step}: loss {loss}, MRR {', '.join(ranks)}, {seconds:.0f} s", flush=True)
+            losses = []
+        if step == options.steps:
+            break
+        batch = course.draw()
+        questions, passages = pairs.batch(batch, options.keep, rng)
+        told = pairs.passage[batch]
+        same = told[:, None] == told[None, :]
+        np.fill_diagonal(same, False)
+        rate = 1 - step / options.steps
+        losses.append(trainer.step(questions, passages, same, course.lesson(batch), rate))
     np.savez(
-        args.work / "trained.npz",
+        out or work / "trained.npz",
         vectors=trainer.vectors.parameters,
         weights=np.exp(trainer.log_weights.parameters[:, 0]),
     )

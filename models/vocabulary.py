@@ -2,66 +2,42 @@
 
 A term's usefulness is the sum over packages (the folders of a corpus) of log(1 + files that hold
 it), so a term that many projects share beats one that a single project repeats; a compound has to
-beat that by a factor, since its parts are there too. Writes OUT/terms.txt (sorted by code point,
-one term a line), OUT/words.txt (the same with compounds split into words) and OUT/frequencies.npy
-(each term's share of all term occurrences, for weighting).
+beat that by a factor, since its parts are there too. Reads WORK/terms.tsv; writes WORK/terms.txt
+(sorted by code point, one term a line), words.txt (the same with compounds split into words) and
+frequencies.npy (each term's share of all term occurrences, for weighting).
 
-    python models/vocabulary.py CORPUS… --out OUT
+    python models/vocabulary.py WORK
 """
 
 from __future__ import annotations
 
 import argparse
-import math
-from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from corpus import source_files
-from hybridx._core import analyze
-
-SIZE = 48_000
+SIZE = 50_000
 MIN_FILES = 4
 COMPOUND_FACTOR = 2.0
 MAX_TERM_CHARS = 40
 
 
-def split_of(compound: str, encoded: str) -> str:
-    """The words of a compound, as they follow its first occurrence in encoded terms."""
-    at = encoded.index(f"+{compound} ") + len(compound) + 2
-    letters = len(compound.replace("_", ""))
-    words = []
-    while letters > 0 and at < len(encoded):
-        end = encoded.index(" ", at)
-        words.append(encoded[at:end])
-        letters -= end - at
-        at = end + 1
-    return " ".join(words)
+class Row(NamedTuple):
+    """What is known of a term."""
+
+    term: str
+    words: str
+    """Those of a compound; empty for a plain term."""
+    occurrences: int
+    files: int
+    usefulness: float
 
 
-def count(
-    folders: list[Path],
-) -> tuple[dict[str, Counter[str]], Counter[str], dict[str, str]]:
-    """Document frequencies by package, occurrences, and the terms that are only compounds."""
-    documents: dict[str, Counter[str]] = {}
-    occurrences: Counter[str] = Counter()
-    splits: dict[str, str] = {}
-    parts: set[str] = set()
-    for path, _, text in source_files(folders):
-        encoded = analyze(text)
-        found = Counter(encoded.split())
-        terms: Counter[str] = Counter()
-        for term, times in found.items():
-            bare = term.removeprefix("+")
-            terms[bare] += times
-            if bare is term:
-                parts.add(bare)
-            elif bare not in splits:
-                splits[bare] = split_of(bare, encoded)
-        occurrences.update(terms)
-        documents.setdefault(path.split("/")[0], Counter()).update(terms.keys())
-    return documents, occurrences, {c: w for c, w in splits.items() if c not in parts}
+def read(path: Path) -> list[Row]:
+    """All terms of the corpus; a term's number is its place."""
+    rows = (line.split("\t") for line in path.read_text(encoding="utf-8").split("\n")[:-1])
+    return [Row(term, words, int(n), int(files), float(use)) for term, words, n, files, use in rows]
 
 
 def usable(term: str) -> bool:
@@ -69,39 +45,30 @@ def usable(term: str) -> bool:
     return len(term) <= MAX_TERM_CHARS and not (term[0].isdigit() and len(term) > 3)
 
 
-def choose(documents: dict[str, Counter[str]], compounds: dict[str, str], size: int) -> list[str]:
+def choose(rows: list[Row], size: int) -> list[Row]:
     """The most useful terms, sorted."""
-    usefulness: Counter[str] = Counter()
-    files: Counter[str] = Counter()
-    for counter in documents.values():
-        for term, n in counter.items():
-            files[term] += n
-            usefulness[term] += math.log1p(n)  # type: ignore[assignment]
-    for term in compounds:
-        usefulness[term] /= COMPOUND_FACTOR  # type: ignore[assignment]
-    able = [t for t in usefulness if files[t] >= MIN_FILES and usable(t)]
-    able.sort(key=lambda t: (-usefulness[t], t))
+    able = [row for row in rows if row.files >= MIN_FILES and usable(row.term)]
+    able.sort(key=lambda row: (-row.usefulness / (COMPOUND_FACTOR if row.words else 1), row.term))
     return sorted(able[:size])
 
 
 def main() -> None:
-    """Count, choose and write."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("corpus", type=Path, nargs="+")
-    parser.add_argument("--out", type=Path, required=True)
+    """Choose and write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("work", type=Path)
     parser.add_argument("--size", type=int, default=SIZE)
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    documents, occurrences, compounds = count(args.corpus)
-    terms = choose(documents, compounds, args.size)
-    total = sum(occurrences.values())
-    shares = np.array([occurrences[term] / total for term in terms], np.float64)
-    (args.out / "terms.txt").write_text("\n".join(terms) + "\n", encoding="utf-8")
-    words = [compounds.get(term, term) for term in terms]
-    (args.out / "words.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
-    np.save(args.out / "frequencies.npy", shares)
-    print(f"{len(terms)} of {len(occurrences)} terms, {sum(t in compounds for t in terms)} of them")
-    print(f"compounds; they cover {shares.sum():.1%} of {total / 1e6:.0f} M term occurrences")
+    rows = read(args.work / "terms.tsv")
+    chosen = choose(rows, args.size)
+    total = sum(row.occurrences for row in rows)
+    shares = np.array([row.occurrences / total for row in chosen], np.float64)
+    (args.work / "terms.txt").write_text("".join(f"{r.term}\n" for r in chosen), encoding="utf-8")
+    words = "".join(f"{row.words or row.term}\n" for row in chosen)
+    (args.work / "words.txt").write_text(words, encoding="utf-8")
+    np.save(args.work / "frequencies.npy", shares)
+    compounds = sum(bool(row.words) for row in chosen)
+    print(f"{len(chosen)} of {len(rows)} terms, {compounds} of them compounds;")
+    print(f"they cover {shares.sum():.1%} of {total / 1e6:.0f} M term occurrences")
 
 
 if __name__ == "__main__":

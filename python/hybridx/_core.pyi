@@ -431,8 +431,11 @@ class Encoder:
     """Turns texts into the inputs of one model."""
 
     @staticmethod
-    def terms(path: _Path, max_length: int) -> Encoder:
-        """Reads a vocabulary of the analyzer's terms, one a line. Raises `ModelError`."""
+    def terms(path: _Path, max_length: int, *, buckets: int = 0) -> Encoder:
+        """Reads a vocabulary of the analyzer's terms, one a line. Raises `ModelError`.
+
+        The n-grams of names that are not in it share `buckets` ids behind its own.
+        """
 
     @staticmethod
     def subwords(path: _Path, max_length: int, *, prefix: str = "") -> Encoder:

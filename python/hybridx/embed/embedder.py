@@ -79,7 +79,9 @@ class Embedder:
         self.model = model
         self.session: Session = open_session(model, device=device, require_gpu=require_gpu)
         if model.terms:
-            self._encoder = _core.Encoder.terms(model.tokenizer, model.max_length)
+            self._encoder = _core.Encoder.terms(
+                model.tokenizer, model.max_length, buckets=model.buckets
+            )
         else:
             self._encoder = _core.Encoder.subwords(
                 model.tokenizer, model.max_length, prefix=model.passage_prefix

@@ -72,6 +72,8 @@ class Model:
     normalize: bool
     output: str | None
     """The output's name; `None` for the first."""
+    buckets: int = 0
+    """Of a static model: ids behind the vocabulary that the n-grams of unknown names share."""
     query_prefix: str = ""
     passage_prefix: str = ""
     config_files: tuple[Path, ...] = field(default=())
@@ -226,6 +228,7 @@ def _static(folder: Path, source: str, dimension: int | None = None) -> Model:
             pooling="none",
             normalize=False,
             output=str(config["output"]),
+            buckets=int(config.get("buckets", 0)),
             config_files=(folder / "hybridx.json",),
             reference=BUNDLED if source == "bundled" else str(folder),
         )

@@ -35,7 +35,16 @@ pub enum Encoder {
 pub struct TermEncoder {
     ids: FxHashMap<Box<str>, u32>,
     max_length: usize,
+    /// How many rows of the model, behind those of the vocabulary, are shared by the n-grams of
+    /// terms that it does not know.
+    buckets: u32,
 }
+
+/// Bytes in the n-grams of an unknown term, which stands between `<` and `>`.
+const NGRAMS: [usize; 2] = [3, 4];
+
+/// Bytes of unknown terms that have n-grams: shorter ones mean nothing, longer ones are data.
+const NGRAM_TERMS: std::ops::RangeInclusive<usize> = 3..=24;
 
 /// Runs a model's own tokenizer.
 pub struct SubwordEncoder {
@@ -60,8 +69,9 @@ pub struct Encoded {
 
 impl Encoder {
     /// Reads a vocabulary, one term a line, whose number from 0 is the term's id. At most
-    /// `max_length` different terms of a text are kept, those it repeats most.
-    pub fn terms(path: &Path, max_length: usize) -> Result<Self> {
+    /// `max_length` different ids of a text are kept, those it repeats most. With `buckets`, an
+    /// unknown name has the ids of its n-grams, hashed into that many behind the vocabulary.
+    pub fn terms(path: &Path, max_length: usize, buckets: u32) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
         let mut ids = FxHashMap::default();
         for (id, term) in (0_u32..).zip(text.lines()) {
@@ -73,7 +83,7 @@ impl Encoder {
         if ids.is_empty() {
             return Err(Error::Tokenizer(format!("{} is empty", path.display())));
         }
-        Ok(Self::Terms(TermEncoder { ids, max_length }))
+        Ok(Self::Terms(TermEncoder { ids, max_length, buckets }))
     }
 
     /// Reads a Hugging Face `tokenizer.json`. Longer texts are cut to `max_length` tokens; chunks,
@@ -134,8 +144,15 @@ impl Encoded {
 
 impl TermEncoder {
     fn tokens(&self, encoded: &str) -> Tokens {
-        let mut ids: Vec<u32> =
-            analyzer::terms(encoded).filter_map(|term| self.ids.get(term.text).copied()).collect();
+        let mut ids: Vec<u32> = Vec::with_capacity(encoded.len() / 6);
+        for term in analyzer::terms(encoded) {
+            match self.ids.get(term.text) {
+                Some(id) => ids.push(*id),
+                // The parts of an unknown compound follow it.
+                None if self.buckets > 0 && !term.compound => self.ngrams(term.text, &mut ids),
+                None => {}
+            }
+        }
         ids.sort_unstable();
         let mut tokens: Tokens = Vec::with_capacity(ids.len());
         for id in ids {
@@ -145,11 +162,35 @@ impl TermEncoder {
             }
         }
         if tokens.len() > self.max_length {
-            // A text this varied (a long query) is best told by what it repeats.
+            // A text this varied (a long query) is best told by what it repeats, and by terms rather
+            // than by n-grams.
             tokens.sort_by_key(|(id, count)| (std::cmp::Reverse(*count), *id));
             tokens.truncate(self.max_length);
         }
         tokens
+    }
+}
+
+impl TermEncoder {
+    /// The ids of an unknown term's n-grams; none if it is a number. `models/ngrams.py` has the
+    /// same hash, FNV-1a of 32 bits.
+    fn ngrams(&self, term: &str, ids: &mut Vec<u32>) {
+        if !NGRAM_TERMS.contains(&term.len()) || term.starts_with(char::is_numeric) {
+            return;
+        }
+        let mut marked = [0; NGRAM_TERMS.end() + 2];
+        marked[0] = b'<';
+        marked[1..=term.len()].copy_from_slice(term.as_bytes());
+        marked[term.len() + 1] = b'>';
+        let first = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
+        for size in NGRAMS {
+            for ngram in marked[..term.len() + 2].windows(size) {
+                let hash = ngram.iter().fold(0x811c_9dc5_u32, |hash, byte| {
+                    (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+                });
+                ids.push(first + hash % self.buckets);
+            }
+        }
     }
 }
 
@@ -211,7 +252,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("terms.txt");
         std::fs::write(&path, terms).expect("written");
-        Encoder::terms(&path, max_length).expect("read")
+        Encoder::terms(&path, max_length, 0).expect("read")
     }
 
     #[test]
@@ -229,13 +270,35 @@ mod tests {
     }
 
     #[test]
+    fn unknown_names_are_known_by_their_ngrams_and_numbers_and_data_are_not() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("terms.txt");
+        std::fs::write(&path, "read\nfile\n").expect("written");
+        let Ok(Encoder::Terms(encoder)) = Encoder::terms(&path, 99, 8192) else {
+            panic!("not read");
+        };
+        let ids = |text: &str| -> Vec<u32> {
+            let tokens = encoder.tokens(&analyzer::analyze(text));
+            tokens.iter().map(|(id, _)| *id).filter(|id| *id >= 2).collect()
+        };
+        // What models/ngrams.py gives.
+        let expected =
+            [1882, 2143, 2408, 3471, 4580, 4728, 4926, 5091, 5247, 5908, 6767, 7093, 7685];
+        assert_eq!(ids("größe"), expected);
+        assert_eq!(ids("read_größe"), expected);
+        for none in ["read file", "0xdeadbeef 12345", "zq", &"q".repeat(25)] {
+            assert_eq!(ids(none), Vec::<u32>::new(), "{none}");
+        }
+    }
+
+    #[test]
     fn a_vocabulary_that_is_none_is_refused() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("terms.txt");
-        assert!(Encoder::terms(&path, 8).is_err());
+        assert!(Encoder::terms(&path, 8, 0).is_err());
         for bad in ["", "a\nb\na\n"] {
             std::fs::write(&path, bad).expect("written");
-            assert!(Encoder::terms(&path, 8).is_err());
+            assert!(Encoder::terms(&path, 8, 0).is_err());
         }
         assert!(Encoder::subwords(&path, 8, "").is_err());
     }

@@ -43,8 +43,9 @@ fn wrap(py: Python<'_>, batches: Vec<tokenize::Padded>) -> PyResult<Vec<Padded>>
 #[pymethods]
 impl Encoder {
     #[staticmethod]
-    fn terms(py: Python<'_>, path: PathBuf, max_length: usize) -> Result<Self> {
-        Ok(Self(py.detach(|| tokenize::Encoder::terms(&path, max_length))?))
+    #[pyo3(signature = (path, max_length, *, buckets = 0))]
+    fn terms(py: Python<'_>, path: PathBuf, max_length: usize, buckets: u32) -> Result<Self> {
+        Ok(Self(py.detach(|| tokenize::Encoder::terms(&path, max_length, buckets))?))
     }
 
     #[staticmethod]
