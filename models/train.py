@@ -4,8 +4,9 @@ A text's embedding is Σ log(1 + count) × weight × vector over its terms, at u
 batch a question should be nearest to its own passage among all passages of the batch, and the
 passage to its question (softmax over cosines). Where the teacher has seen both, part of the target
 is how near it finds them all to each other, questions among themselves included. Adam moves the
-vectors and log weights of the terms that a batch holds. Reads WORK/distilled.npz, terms.txt,
-terms.tsv, pairs.npz, teacher.npz; writes WORK/trained.npz.
+vectors and log weights of the terms that a batch holds. Runs of several settings (`RUNS`) start
+from the same parameters, and what they reach is averaged: that is better than the best of them.
+Reads WORK/distilled.npz, terms.txt, terms.tsv, pairs.npz, teacher.npz; writes WORK/trained.npz.
 
     python models/train.py WORK
 """
@@ -27,32 +28,46 @@ from pairs import DOC, MENTION, MESSAGE, NAME
 SEED = 20240607
 BUCKETS = 8192
 BUCKET_WEIGHT = 0.25  # what a bucket weighs at first: a term has a dozen of them
-STEPS = 600
 BATCH = 2048
 SHARES = {DOC: 6.0, NAME: 1.0, MESSAGE: 1.0, MENTION: 1.5}
-KEEP = 0.9  # of a question's terms
-TEMPERATURE = 0.05
-TEACHER_TEMPERATURE = 0.05
-TAUGHT = 0.5  # how much of the target is the teacher's, where it has one
-RELATIONAL = 0.5  # what the likeness of questions counts
-RATE_VECTORS, RATE_WEIGHTS = 4e-3, 1e-2
+RATE_WEIGHTS = 1e-2
 HELD_OUT_SHARE = 0.06  # of the packages
 HELD_OUT = 2048
 
 Floats = NDArray[np.float32]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Options:
-    """What can be tried without changing the program."""
+    """The settings of a run."""
 
-    steps: int = STEPS
-    keep: float = KEEP
-    rate: float = RATE_VECTORS
-    temperature: float = TEMPERATURE
-    teacher_temperature: float = TEACHER_TEMPERATURE
-    taught: float = TAUGHT
-    relational: float = RELATIONAL
+    steps: int = 300
+    temperature: float = 0.05
+    rate: float = 2e-3
+    """Of the vectors."""
+    keep: float = 1.0
+    """The share of a question's terms that is left in."""
+    taught: float = 0.0
+    """How much of the target is the teacher's, where it has one."""
+    relational: float = 0.0
+    """What the likeness of questions counts."""
+    teacher_temperature: float = 0.05
+
+
+RUNS = (
+    Options(),
+    Options(rate=4e-3),
+    Options(temperature=0.07),
+    Options(steps=240, rate=4e-3, keep=0.9, taught=0.5, relational=0.5),
+    Options(
+        steps=240,
+        rate=3e-3,
+        temperature=0.08,
+        taught=0.5,
+        relational=1.0,
+        teacher_temperature=0.07,
+    ),
+)
 
 
 @dataclass
@@ -201,9 +216,9 @@ def rank(trainer: Trainer, questions: sparse.csr_array, passages: sparse.csr_arr
 class Course:
     """Which pairs are seen when."""
 
-    def __init__(self, work: Path, pairs: Pairs, rng: np.random.Generator) -> None:
+    def __init__(self, work: Path, pairs: Pairs) -> None:
         """Hold packages out and read what the teacher said."""
-        self._pairs, self._rng = pairs, rng
+        rng = np.random.default_rng(SEED)
         held = rng.random(pairs.package.max() + 1) < HELD_OUT_SHARE
         outside = held[pairs.package]
         chance = np.zeros(len(pairs.kind))
@@ -225,12 +240,12 @@ class Course:
         self._place = np.full(len(pairs.kind), -1)
         self._place[self._taught] = np.arange(len(self._taught))
 
-    def draw(self) -> Ints:
-        """The pairs of a batch, half of them known to the teacher."""
-        drawn = np.searchsorted(self._cumulated, self._rng.random(BATCH // 2))
+    def draw(self, known: int, rng: np.random.Generator) -> Ints:
+        """The pairs of a batch, `known` of them chosen from those that the teacher has seen."""
+        drawn = np.searchsorted(self._cumulated, rng.random(BATCH - known))
         free = self._members[np.minimum(drawn, len(self._members) - 1)]
-        known = self._taught[self._rng.integers(0, len(self._taught), BATCH // 2)]
-        both: Ints = np.unique(np.concatenate([free, known]))
+        seen = self._taught[rng.integers(0, len(self._taught), known)]
+        both: Ints = np.unique(np.concatenate([free, seen]))
         return both
 
     def lesson(self, batch: Ints) -> Lesson:
@@ -241,43 +256,52 @@ class Course:
         return Lesson(rows, questions, passages)
 
 
+def run(trainer: Trainer, pairs: Pairs, course: Course, rng: np.random.Generator) -> None:
+    """Trains, and says how it goes."""
+    o = trainer.options
+    steps = o.steps
+    guided = bool(o.taught or o.relational)
+    began, losses = time.time(), [0.0]
+    for step in range(steps + 1):
+        if step % max(1, steps // 4) == 0 or step == steps:
+            ranks = [f"{name} {rank(trainer, *each):.3f}" for name, each in course.trials.items()]
+            seconds = time.time() - began
+            mean = np.mean(losses)
+            print(f"{step}: loss {mean:.3f}, MRR {', '.join(ranks)}, {seconds:.0f} s", flush=True)
+            losses = []
+        if step == steps:
+            return
+        batch = course.draw(BATCH // 2 if guided else 0, rng)
+        questions, passages = pairs.batch(batch, o.keep, rng)
+        told = pairs.passage[batch]
+        same = told[:, None] == told[None, :]
+        np.fill_diagonal(same, False)
+        lesson = course.lesson(batch) if guided else None
+        losses.append(trainer.step(questions, passages, same, lesson, 1 - step / steps))
+
+
 def main() -> None:
     """Train and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("work", type=Path)
-    parser.add_argument("--out", type=Path, help="instead of WORK/trained.npz")
-    for name, value in vars(Options()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
-    args = vars(parser.parse_args())
-    work, out = args.pop("work"), args.pop("out")
-    options = Options(**args)
-    rng = np.random.default_rng(SEED)
-    began = time.time()
-    pairs = Pairs(work, BUCKETS)
-    trainer = Trainer(*start(work, pairs), options)
-    course = Course(work, pairs, rng)
-    losses: list[float] = []
-    for step in range(options.steps + 1):
-        if step % max(1, options.steps // 6) == 0 or step == options.steps:
-            ranks = [f"{name} {rank(trainer, *each):.3f}" for name, each in course.trials.items()]
-            loss = f"{np.mean(losses):.3f}" if losses else "-"
-            seconds = time.time() - began
-            print(f"{step}: loss {loss}, MRR {', '.join(ranks)}, {seconds:.0f} s", flush=True)
-            losses = []
-        if step == options.steps:
-            break
-        batch = course.draw()
-        questions, passages = pairs.batch(batch, options.keep, rng)
-        told = pairs.passage[batch]
-        same = told[:, None] == told[None, :]
-        np.fill_diagonal(same, False)
-        rate = 1 - step / options.steps
-        losses.append(trainer.step(questions, passages, same, course.lesson(batch), rate))
-    np.savez(
-        out or work / "trained.npz",
-        vectors=trainer.vectors.parameters,
-        weights=np.exp(trainer.log_weights.parameters[:, 0]),
-    )
+    args = parser.parse_args()
+    pairs = Pairs(args.work, BUCKETS)
+    course = Course(args.work, pairs)
+    first = start(args.work, pairs)
+    tables: list[Floats] = []
+    logs: list[Floats] = []
+    for number, options in enumerate(RUNS):
+        print(options, flush=True)
+        trainer = Trainer(*first, options)
+        run(trainer, pairs, course, np.random.default_rng([SEED, number]))
+        logs.append(trainer.log_weights.parameters)
+        tables.append(np.exp(logs[-1]) * trainer.vectors.parameters)
+        weights = np.exp(np.mean(logs, axis=0))
+        mean = Trainer(np.mean(tables, axis=0) / weights, weights[:, 0], options)
+        ranks = [f"{name} {rank(mean, *each):.3f}" for name, each in course.trials.items()]
+        print(f"mean of {number + 1}: MRR {', '.join(ranks)}", flush=True)
+        # After every run, so that what is interrupted is not lost.
+        np.savez(args.work / "trained.npz", vectors=mean.vectors.parameters, weights=weights[:, 0])
 
 
 if __name__ == "__main__":

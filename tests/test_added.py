@@ -45,7 +45,7 @@ def test_a_folder_is_copied_and_outlives_its_source(
     shutil.rmtree(tmp_path / "mine")
     model = load_model("mine", cache_dir=settings.cache_dir)
     assert model.folder.is_relative_to(settings.cache_dir)
-    assert [each.name for each in list_models(settings)] == ["hybridx-static-1", "mine"]
+    assert [each.name for each in list_models(settings)] == [load_model("bundled").name, "mine"]
     assert load_model(model.reference, cache_dir=settings.cache_dir) == model
 
 

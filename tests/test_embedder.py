@@ -175,7 +175,7 @@ def test_a_cancelled_run_stops_between_batches_and_has_what_it_told(tiny: Model,
     vectors = np.zeros((len(texts), WIDTH), dtype=np.float32)
     encoded = embedder.encode(batch(texts), np.zeros(len(texts), dtype=np.bool_))
     with pytest.raises(Cancelled):
-        embedder.run([encoded], vectors, cancel=token, on_rows=on_rows)
+        embedder.run([encoded], vectors, stopped=lambda: token.cancelled, on_rows=on_rows)
     assert 20 < len(told) < 100
     assert np.allclose(np.linalg.norm(vectors[told], axis=1), 1, atol=1e-5)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,7 +108,7 @@ def test_a_folder_is_pooled_as_its_own_files_say(tmp_path: Path, pooling: str) -
 
 def test_the_bundled_model_gives_unit_vectors_that_do_not_depend_on_the_batch() -> None:
     embedder = Embedder(load_model("bundled"))
-    texts = ["read the file", "+read_file read file", "socket", "zzzzqqqq", "read " * 40]
+    texts = ["read the file", "+read_file read file", "socket", "0xdeadbeef 12345", "read " * 40]
     together = embed(embedder, texts)
     norms = np.linalg.norm(together, axis=1)
     assert np.allclose(norms[[0, 1, 2, 4]], 1, atol=1e-5), norms
@@ -115,6 +116,29 @@ def test_the_bundled_model_gives_unit_vectors_that_do_not_depend_on_the_batch() 
     for at, text in enumerate(texts):
         alone = embed(embedder, [text])[0]
         assert np.allclose(alone, together[at], atol=1e-6), f"{text!r} depends on its batch"
+
+
+def test_a_name_that_the_vocabulary_lacks_is_known_by_its_letters() -> None:
+    embedder = Embedder(load_model("bundled"))
+    known = set(embedder.model.tokenizer.read_text("utf-8").split("\n"))
+    name, others = "frobnikatrix", ["frobnikator", "wuzzlepamf", "quuxlyberg"]
+    assert known.isdisjoint([name, *others])
+    vector, *rest = embedder.embed_queries([name, *others])
+    likeness = [float(vector @ other) for other in rest]
+    assert likeness[0] > 0.5, likeness
+    assert likeness[0] > max(likeness[1:]) + 0.2, likeness
+
+
+def test_a_static_model_without_buckets_leaves_unknown_names_out(tmp_path: Path) -> None:
+    shutil.copytree(load_model("bundled").folder, tmp_path / "m")
+    path = tmp_path / "m" / "hybridx.json"
+    config = json.loads(path.read_text())
+    del config["buckets"]
+    path.write_text(json.dumps(config))
+    embedder = Embedder(load_model(str(tmp_path / "m")))
+    assert not embedder.embed_queries(["frobnikatrix"]).any()
+    whole = Embedder(load_model("bundled")).embed_queries(["read the file"])
+    assert np.allclose(embedder.embed_queries(["read the file"]), whole, atol=1e-6)
 
 
 def test_a_query_is_embedded_like_the_same_text_in_a_chunk() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import os
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -185,14 +186,18 @@ class Index:
         cancel: _core.CancelToken | None,
     ) -> IndexReport:
         self._check_process()
+        from hybridx.indexer import SupersededError
         from hybridx.upgrade import Updating
 
-        token = cancel or _core.CancelToken()
-        model = self._wanted_model()
-        serving = None if model.terms else self._serving_model()
-        run = Updating(self._layout, self.settings, model, request, serving, progress, token)
-        with self._layout.explained():
-            return _run(run.run(), token)
+        layout, token = self._layout, cancel or _core.CancelToken()
+        while True:
+            current = layout.current()
+            model = self._wanted_model()
+            serving = self._serving_model() if request.mend or not model.terms else None
+            run = Updating(layout, self.settings, model, request, current, serving, progress, token)
+            # While this waited for the lock another model's vectors may have been completed.
+            with layout.explained(), contextlib.suppress(SupersededError):
+                return _run(run.run(), token)
 
     def diff(self) -> DiffReport:
         """What changed since the index's generation; nothing is written.
@@ -398,10 +403,11 @@ class Index:
         token = cancel or _core.CancelToken()
         lock = self._layout.take_lock(self.settings.lock_timeout, token)
         try:
-            filling = self._layout.take_filling(0.0)
+            # Not at once: whoever asks who has it holds it for a moment.
+            filling = self._layout.take_filling(1.0)
             if filling is None:
                 raise IndexBusyError(
-                    f"process {self._layout.filler()} is filling in another model's vectors for "
+                    f"{self._layout.who_fills()} is filling in another model's vectors for "
                     f"{self.root}: end it first"
                 )
             size = self._layout.size()["total"]
@@ -556,11 +562,15 @@ def _is_surrogate(character: str) -> bool:
     return "\udc80" <= character <= "\udcff"
 
 
+_CHOICES = re.compile(r"#(?:precision=\w+)?,?(?:dimension=\d+)?$")
+"""What follows the folder in the reference to a model."""
+
+
 def _model_info(manifest: Manifest) -> ModelInfo:
     return ModelInfo(
         name=manifest.model,
         source=manifest.model_source,
         dimension=manifest.dimension,
         fingerprint=manifest.model_fingerprint,
-        path=manifest.model_folder,
+        path=_CHOICES.sub("", manifest.model_folder),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -18,6 +19,7 @@ from hybridx import _core
 from hybridx.budget import Budget
 from hybridx.commit import MANIFEST_FORMAT, Generation, Manifest, Writer
 from hybridx.config import MIB
+from hybridx.errors import HybridxError, ModelError
 from hybridx.layout import Epoch, Pending
 from hybridx.pipeline import TRANSFORMER_BATCH_BYTES, call, sequentially, side_by_side
 from hybridx.scan import scan_tree
@@ -48,6 +50,10 @@ class Request:
     """Files whose rows in the stores are wrong: what is there goes, and is made anew."""
 
 
+class SupersededError(HybridxError):
+    """Another epoch serves than the one for whose sake the model was chosen."""
+
+
 def fingerprint(model: Model, settings: Settings) -> str:
     """A digest of everything that decides what is stored for a given text."""
     parts = {
@@ -60,6 +66,14 @@ def fingerprint(model: Model, settings: Settings) -> str:
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
+def embedding_fingerprint(model: Model) -> str:
+    """A digest of everything that decides what a text's vector is."""
+    versions = _core.versions()
+    # A transformer has a tokenizer of its own.
+    terms = f" analyzer {versions['analyzer']}" if model.terms else ""
+    return f"{model.fingerprint} embed {versions['embed']}{terms}"
+
+
 @dataclass
 class Update:
     """One run over one index."""
@@ -70,6 +84,9 @@ class Update:
     request: Request
     progress: ProgressCallback | None = None
     cancel: _core.CancelToken = field(default_factory=_core.CancelToken)
+    expected: tuple[Epoch | None] | None = None
+    """The epoch for whose sake the model was chosen: another one may want another model. `None` if
+    the model was chosen for its own sake."""
 
     async def run(self) -> IndexReport:
         """Runs the update.
@@ -77,6 +94,7 @@ class Update:
         Raises:
             IndexBusyError: another process holds the lock for longer than `lock_timeout`.
             Cancelled: the cancel token was set. What was committed is kept.
+            SupersededError: another epoch serves than the one expected. Nothing was changed.
             TooManyErrorsError, ModelError, StoreError, OSError: as they say; likewise.
         """
         _core.map_large_blocks()
@@ -130,6 +148,7 @@ class Update:
     async def _locked(self, executor: ThreadPoolExecutor) -> IndexReport:
         work = await self._plan(executor)
         manifest, after = await self._carry_out(executor, work)
+        self._check_replacement(work.epoch, after)
         self._make_current(work.epoch)
         scan = work.scan
         if scan.cache is not None:
@@ -145,6 +164,8 @@ class Update:
         tally.tell("scan", force=True)
         with tally.timed("scan"):
             scan = await call(executor, self._scan)
+        if self.expected is not None and self.layout.current() != self.expected[0]:
+            raise SupersededError(f"the index of {self.layout.root} has another model meanwhile")
         epoch, base = await call(executor, self._choose_epoch)
         before = base.snapshot if base else _core.Snapshot()
         # An epoch that is to replace another must hold all that the other holds.
@@ -161,12 +182,19 @@ class Update:
         draft.remove(changes.removed)
         draft.skip(scan)
         manifest = base.manifest if base else self._first_manifest()
+        # The same model may lie elsewhere than when the index was made.
+        manifest = dataclasses.replace(
+            manifest,
+            model=self.model.name,
+            model_source=self.model.source,
+            model_folder=self.model.reference,
+        )
         return Work(epoch, base, before, manifest, scan, changes, draft, tally)
 
     async def _carry_out(
         self, executor: ThreadPoolExecutor, work: Work
     ) -> tuple[Manifest, _core.Snapshot]:
-        if work.base is None or work.changes or work.draft.finish() != work.before:
+        if work.is_due:
             return await self._write(executor, work)
         return work.manifest, work.before
 
@@ -251,6 +279,7 @@ class Update:
             heap_bytes=budget.heap_bytes,
             flush_rows=budget.flush_rows,
         )
+        writer.changed = work.names_another_model
         writer.remove(changes.removed)
         tally.removed = len(changes.removed)
         tally.expect("added", changes.added)
@@ -281,7 +310,7 @@ class Update:
         mend = self.request.mend
         cache = VectorCache(
             settings.cache_dir,
-            self.model.fingerprint,
+            embedding_fingerprint(self.model),
             self.model.dimension,
             settings.cache_mb * MIB,
         )
@@ -314,12 +343,21 @@ class Update:
             store.writer.close()
         return committed
 
+    def _check_replacement(self, epoch: Epoch, after: _core.Snapshot) -> None:
+        """Raises `ModelError` if the model fails on most files, and another epoch serves."""
+        failed = [message for _, stage, message in after.failed if stage == "embed"]
+        if self.layout.current() in {None, epoch} or len(failed) <= len(after.tree):
+            return
+        self.layout.end_upgrade()
+        raise ModelError(
+            f"model {self.model.name}: it fails on {len(failed):,} of "
+            f"{len(failed) + len(after.tree):,} files, so the index stays as it was: {failed[0]}"
+        )
+
     def _make_current(self, epoch: Epoch) -> None:
         if self.layout.current() != epoch:
             self.layout.switch(epoch)
-            if self.layout.pending() is None:
-                # Or it serves now.
-                self.layout.end_upgrade()
+        self.layout.tidy_upgrade()
 
     @property
     def _jobs(self) -> int:
@@ -339,6 +377,19 @@ class Work:
     changes: Selection
     draft: _core.Draft
     tally: Tally
+
+    @property
+    def names_another_model(self) -> bool:
+        """Whether the base's manifest finds its model elsewhere."""
+        base = self.base
+        return base is not None and base.manifest.model_folder != self.manifest.model_folder
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is anything to commit."""
+        if self.base is None or self.changes or self.names_another_model:
+            return True
+        return self.draft.finish() != self.before
 
 
 @dataclass(frozen=True)
@@ -421,9 +472,10 @@ def _closing(stream: _core.IngestStream, embed: EmbedStep, store: StoreStep) -> 
     try:
         yield
     finally:
-        stream.close()
-        store.writer.abandon()
-        embed.cache.close()
+        with contextlib.ExitStack() as closing:
+            closing.callback(embed.cache.close)
+            closing.callback(store.writer.abandon)
+            closing.callback(stream.close)
 
 
 @contextmanager

@@ -254,6 +254,7 @@ class Layout:
                 with contextlib.suppress(FileNotFoundError):
                     if now - path.stat().st_mtime > _EARLY_SECONDS:
                         _remove([path])
+        self.tidy_upgrade()
 
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:
@@ -332,6 +333,11 @@ class Layout:
         pending = Pending(Epoch(self.folder / "epochs" / name), *map(str, values))
         return None if pending.epoch == self.current() else pending
 
+    def tidy_upgrade(self) -> None:
+        """Forgets an upgrade whose epoch serves. The caller holds the writer's lock."""
+        if self._upgrade.exists() and self.pending() is None:
+            self.end_upgrade()
+
     def begin_upgrade(self, pending: Pending) -> None:
         """Says which epoch is going to be filled. The caller holds both locks."""
         found = {"epoch": pending.epoch.folder.name, "name": pending.name, "model": pending.model}
@@ -351,6 +357,11 @@ class Layout:
         this one: those who hold the writer's lock do not wait for it.
         """
         return _core.Lock.acquire(self.filling, timeout=timeout)
+
+    def who_fills(self) -> str:
+        """The process that fills an epoch beside the current one, as messages name it."""
+        pid = self.filler()
+        return "another process" if pid is None else f"process {pid}"
 
     def filler(self) -> int | None:
         """The process that fills an epoch beside the current one, if there is one."""

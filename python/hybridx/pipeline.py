@@ -94,10 +94,14 @@ async def side_by_side(stream: _core.IngestStream, embed: EmbedStep, store: Stor
                 group.create_task(prepare(encoding))
                 group.create_task(compute(embedding))
                 group.create_task(write(writing))
-        except BaseExceptionGroup as torn:
-            # Or the thread that waits for the core's next batch would outlive the run.
+        except BaseException as torn:
+            # Or the threads that wait for the core's next batch, and for the model, would be
+            # waited for.
+            embed.stop()
             stream.close()
-            raise _cause(torn) from torn
+            if isinstance(torn, BaseExceptionGroup):
+                raise _cause(torn) from torn
+            raise
 
 
 async def call(executor: ThreadPoolExecutor, function: Callable[..., _T], *arguments: Any) -> _T:

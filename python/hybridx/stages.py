@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 _FEW_FILES = 500
 """Under memory pressure a run commits earlier, but not for fewer files than these."""
 
+_told: set[str] = set()
+"""What was said of the device: an upgrade loads its model more than once."""
+
 COMMIT_SECONDS = 60.0
 """A slow run (a transformer on a CPU) commits at least this often."""
 
@@ -104,6 +107,7 @@ class EmbedStep:
     cache: VectorCache
     tally: Tally
     cancel: _core.CancelToken
+    _stopped: bool = field(default=False, init=False)
     _pending: dict[bytes, tuple[Work, int]] = field(default_factory=dict, init=False)
     """Where the texts stand that the model is about to be run on."""
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -117,9 +121,8 @@ class EmbedStep:
         import numpy as np
         import pyarrow as pa
 
-        if self.settings.require_gpu:
-            # It is to be there whether or not the vectors are known.
-            self._embedder  # noqa: B018 - it is loaded by being asked for
+        # A GPU that is required is to be there whether or not the vectors are known.
+        embedder = self._embedder if self.settings.require_gpu else None
         rows = pa.record_batch(source)
         stale = [self.origins[path] for path in source.paths if path in self.origins]
         vectors = np.zeros((rows.num_rows, self.model.dimension), dtype=np.float32)
@@ -149,7 +152,7 @@ class EmbedStep:
         if cached:
             self.tally.cached += sum(digest in cached for digest in digests)
         if work.firsts:
-            embedder = self._embedder
+            embedder = embedder or self._embedder
             start = time.perf_counter()
             work.encoded = embedder.encode(rows, skip)
             self.tally.spent("tokenize", time.perf_counter() - start)
@@ -166,7 +169,7 @@ class EmbedStep:
         from then on, however the run ends.
 
         Raises:
-            Cancelled: the token was set.
+            Cancelled: the token was set, or `stop` called.
             ModelError: the model fails on everything.
         """
         todo = [batch.work for batch in window if batch.work]
@@ -186,6 +189,10 @@ class EmbedStep:
             for work in todo:
                 for at in work.firsts:
                     self._pending.pop(work.digests[at], None)
+
+    def stop(self) -> None:
+        """Ends a `run` between two batches: another step has failed, or nobody waits any more."""
+        self._stopped = True
 
     @property
     def window(self) -> int:
@@ -210,7 +217,7 @@ class EmbedStep:
         found = self._embedder.run(
             [work.encoded for work in todo if work.encoded is not None],
             vectors,
-            cancel=self.cancel,
+            stopped=lambda: self._stopped or self.cancel.cancelled,
             on_rows=on_rows,
         )
         self.tally.spent("embed", time.perf_counter() - start)
@@ -246,8 +253,10 @@ class EmbedStep:
             self.model, device=settings.device, require_gpu=settings.require_gpu, jobs=self.jobs
         )
         self.tally.device = embedder.session.device
-        if embedder.session.note:
-            print(f"hybridx: {embedder.session.note}", file=sys.stderr)  # noqa: T201
+        note = embedder.session.note
+        if note and note not in _told:
+            _told.add(note)
+            print(f"hybridx: {note}", file=sys.stderr)  # noqa: T201
         return embedder
 
 

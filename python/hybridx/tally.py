@@ -24,7 +24,7 @@ from hybridx.types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from hybridx import _core
@@ -134,6 +134,11 @@ class Tally:
             yield
         finally:
             self.spent(stage, time.perf_counter() - start)
+
+    @property
+    def stage_seconds(self) -> Mapping[str, float]:
+        """Wall seconds by stage, so far."""
+        return self._seconds
 
     def spent(self, stage: str, seconds: float) -> None:
         """Adds to the time of a stage."""

@@ -86,7 +86,8 @@ class ChunkCounts(_Value):
     reused_vectors: int = 0
     """Chunks whose vector was known from before, or from an equal chunk."""
     cached: int = 0
-    """Chunks among those whose vector was in the user's cache."""
+    """Chunks among those whose vector came of the user's cache; an equal text of the same run that
+    was done already counts, too."""
 
 
 @dataclass(frozen=True, slots=True)

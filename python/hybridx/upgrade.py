@@ -11,6 +11,7 @@ on the way, what it committed stays, and the same command goes on from there.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import time
@@ -22,13 +23,13 @@ from hybridx.commit import Generation
 from hybridx.embed.model import BUNDLED, load_model
 from hybridx.errors import HybridxError, IndexBusyError
 from hybridx.indexer import Request, Update, fingerprint
-from hybridx.types import FileCounts, TokenCounts, Upgrade
+from hybridx.types import FileCounts, StageSeconds, TokenCounts, Upgrade
 
 if TYPE_CHECKING:
     from hybridx.commit import Manifest
     from hybridx.config import Settings
     from hybridx.embed.model import Model
-    from hybridx.layout import Layout
+    from hybridx.layout import Epoch, Layout
     from hybridx.tally import Tally
     from hybridx.types import IndexReport, ProgressCallback
 
@@ -50,6 +51,8 @@ class Updating:
     settings: Settings
     model: Model
     request: Request
+    chosen_for: Epoch | None
+    """The epoch that served when the model was chosen."""
     serving: Model | None
     """The model of the index that serves; `None` if there is none, or it is not to be had."""
     progress: ProgressCallback | None
@@ -57,14 +60,19 @@ class Updating:
 
     async def run(self) -> IndexReport:
         """Updates the index; raises as `Update.run` does."""
+        if self.request.mend:
+            # What is there is mended, whatever is configured.
+            return self._with_rest(await self._direct(self.serving or self.model))
         pending = self.layout.pending()
         wanted = self.layout.epoch(fingerprint(self.model, self.settings))
         beside = self._is_beside()
         if beside and self.serving and self.request.paths is not None and not self._is_named:
             # As when a hook names a file: no reason to begin with hours of work.
-            return self._with_rest(await self._update(self.serving).run())
-        if not beside and not (pending and self._concerns(pending.epoch.is_twin_of(wanted))):
-            return self._with_rest(await self._update(self.model).run())
+            return self._with_rest(await self._direct(self.serving))
+        # A direct update writes the epoch that is being filled, or gives it up.
+        concerns = pending and (pending.epoch.is_twin_of(wanted) or self._is_named)
+        if not beside and not concerns:
+            return self._with_rest(await self._direct(self.model))
         self.layout.create()
         filling = self.layout.take_filling(1.0)
         if filling is None:
@@ -81,17 +89,13 @@ class Updating:
                 self.layout.filling.unlink()
             filling.release()
 
-    def _concerns(self, is_wanted: bool) -> bool:
-        """Whether a direct update writes the epoch that is being filled, or gives it up."""
-        return is_wanted or self._is_named
-
     @property
     def _is_named(self) -> bool:
         return self.settings.origin("model") in _NAMED
 
     def _is_beside(self) -> bool:
         """Whether the model is slow and another one serves, or none does."""
-        if self.model.terms or self.request.full or self.request.mend:
+        if self.model.terms or self.request.full:
             return False
         if self.layout.current() is None:
             wanted = self.layout.epoch(fingerprint(self.model, self.settings))
@@ -108,6 +112,13 @@ class Updating:
             return generation.manifest if generation else None
         return None
 
+    async def _direct(self, model: Model) -> IndexReport:
+        """An update without detours, unless another epoch serves once the lock is there."""
+        update = self._update(model)
+        if not self._is_named:
+            update.expected = (self.chosen_for,)
+        return await update.run()
+
     def _update(self, model: Model, *, patient: bool = False) -> Update:
         settings = self.settings
         if patient:
@@ -117,6 +128,8 @@ class Updating:
 
     async def _filled(self) -> IndexReport:
         start = time.perf_counter()
+        # Before anything is changed for its sake.
+        await asyncio.get_running_loop().run_in_executor(None, self._try_model)
         serving = load_model(BUNDLED) if self.layout.current() is None else self.serving
         if serving is not None and serving.terms:
             # A matter of seconds, and everything can be searched.
@@ -132,6 +145,14 @@ class Updating:
                 break
         report = await self._update(self.model, patient=True).run()
         return self._whole(report, first or _core.Snapshot(), tallies, start)
+
+    def _try_model(self) -> None:
+        """Embeds a text. Raises `ModelError`."""
+        from hybridx.embed.embedder import Embedder  # heavy
+
+        settings = self.settings
+        embedder = Embedder(self.model, device=settings.device, require_gpu=settings.require_gpu)
+        embedder.embed_queries(["read the file"])
 
     def _whole(
         self, last: IndexReport, first: _core.Snapshot, tallies: list[Tally], start: float
@@ -173,21 +194,31 @@ class Updating:
                 last.tokens.padding + sum(each.cells - each.tokens for each in tallies),
             ),
             bytes_read=last.bytes_read + sum(each.bytes_read for each in tallies),
-            seconds=dataclasses.replace(last.seconds, total=round(time.perf_counter() - start, 4)),
+            seconds=self._seconds(last, tallies, time.perf_counter() - start),
         )
+
+    def _seconds(self, last: IndexReport, tallies: list[Tally], total: float) -> StageSeconds:
+        stages: dict[str, float] = dataclasses.asdict(last.seconds)
+        for tally in tallies:
+            for stage, seconds in tally.stage_seconds.items():
+                stages[stage] += seconds
+        stages["total"] = total
+        return StageSeconds(**{stage: round(seconds, 4) for stage, seconds in stages.items()})
 
     async def _meanwhile(self, *, beside: bool) -> IndexReport:
         """Another process is filling: the index that serves is kept up to date."""
         current, wanted = self.layout.current(), fingerprint(self.model, self.settings)
-        model = self.serving if beside else None
+        pending = self.layout.pending()
+        mine = pending is None or pending.epoch.is_twin_of(self.layout.epoch(wanted))
+        model = self.serving if beside and (mine or not self._is_named) else None
         if current and not self.request.full and current.is_twin_of(self.layout.epoch(wanted)):
             model = self.model
         if model is None:
             raise IndexBusyError(
-                f"process {self.layout.filler()} is filling in another model's vectors for "
+                f"{self.layout.who_fills()} is filling in another model's vectors for "
                 f"{self.layout.root}: wait for it, or end it; it can go on later"
             )
-        return self._with_rest(await self._update(model).run())
+        return self._with_rest(await self._direct(model))
 
     def _with_rest(self, report: IndexReport) -> IndexReport:
         return dataclasses.replace(report, upgrade=unfinished(self.layout, report.chunks.total))

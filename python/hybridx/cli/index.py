@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from itertools import groupby
 from typing import IO, TYPE_CHECKING
@@ -196,7 +197,7 @@ def unfinished(report: IndexReport) -> list[str]:
     found = report.upgrade
     if found is None:
         return []
-    so_far = f"{visible(found.model)} has {found.coverage:.0%} of the vectors"
+    so_far = f"{visible(found.model)} has {math.floor(found.coverage * 100)}% of the vectors"
     if found.pid is not None:
         return [f"{so_far}; process {found.pid} is filling in the rest"]
     place, model = (shlex.quote(visible_path(each)) for each in (report.root, found.path))

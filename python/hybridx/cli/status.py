@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import click
@@ -86,7 +87,8 @@ def _upgrade(found: Status) -> list[tuple[str, ...]]:
     if upgrade is None:
         return []
     by = f"by process {upgrade.pid}" if upgrade.pid is not None else "not running"
-    said = f"{upgrade.chunks:,} of {upgrade.total:,} chunks, {upgrade.coverage:.0%}, {by}"
+    share = math.floor(upgrade.coverage * 100)
+    said = f"{upgrade.chunks:,} of {upgrade.total:,} chunks, {share}%, {by}"
     return [("upgrade", f"{visible(upgrade.model)}: {said}")]
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from hybridx.config import Settings
     from hybridx.embed.hub import Offer, Progress
 
-_SAMPLE = "def read_file(path): return open(path).read()"
+_SAMPLES = ("def read_file(path): return open(path).read()", "close the socket")
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _RESERVE = 1 << 20
 """Bytes that a full disk keeps."""
@@ -193,7 +193,7 @@ def _put(staged: Path, settings: Settings, wanted: Iterable[str], origin: Source
     try:
         for precision in wanted:
             _check(load_folder(staged, origin.name, precision=precision))
-    except ModelError:
+    except Exception:
         shutil.rmtree(staged, ignore_errors=True)
         raise
     try:
@@ -203,12 +203,14 @@ def _put(staged: Path, settings: Settings, wanted: Iterable[str], origin: Source
 
 
 def _check(model: Model) -> None:
-    """Embeds a text. Raises `ModelError`."""
+    """Embeds two texts. Raises `ModelError`."""
     from hybridx.embed.embedder import Embedder  # heavy
 
-    vectors = Embedder(model, device="cpu").embed_queries([_SAMPLE])
-    if vectors.shape != (1, model.dimension) or not np.isfinite(vectors).all():
+    vectors = Embedder(model, device="cpu").embed_queries(_SAMPLES)
+    if vectors.shape != (len(_SAMPLES), model.dimension) or not np.isfinite(vectors).all():
         raise ModelError(f"model {model.name}: what it gives is no vector")
+    if np.array_equal(vectors[0], vectors[1]):
+        raise ModelError(f"model {model.name}: it gives different texts the same vector")
 
 
 def _copy(source: Path, target: Path, digest: str) -> None:

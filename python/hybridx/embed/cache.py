@@ -37,6 +37,9 @@ _Use = Literal["read", "write"]
 BUFFER_BYTES = 8 << 20
 """Vectors that come together before they are written as one transaction."""
 
+_FLUSH_SECONDS = 5.0
+"""What a killed run loses at most, about."""
+
 _IN_ONE = 500
 """Digests looked up by one statement."""
 _PORTION = 5000
@@ -67,7 +70,7 @@ _DELETE_VECTOR = "DELETE FROM vectors WHERE id = ?"
 
 @dataclass(eq=False)
 class VectorCache:
-    """The vectors of one model. `get` and `put` are for one thread, the rest for any.
+    """The vectors of one model. `get` is for one thread at a time, so is `put`, the rest for any.
 
     `limit_bytes` bounds the file, of all models; 0 switches the cache off.
     """
@@ -90,6 +93,7 @@ class VectorCache:
     _writer: ThreadPoolExecutor | None = field(default=None, init=False)
     _written: Future[None] | None = field(default=None, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _flushed: float = field(default_factory=time.monotonic, init=False)
     _flushing: threading.Lock = field(default_factory=threading.Lock, init=False)
     _given_up: set[_Use] = field(default_factory=set, init=False)
     _told: bool = field(default=False, init=False)
@@ -132,12 +136,14 @@ class VectorCache:
         with self._lock:
             self._waiting.update((digest, vector) for digest, vector, good in pairs if good)
             full = len(self._waiting) >= self._room
-        if full:
+        # A slow model's are few, and dear.
+        if full or time.monotonic() - self._flushed > _FLUSH_SECONDS:
             self.flush()
 
     def flush(self) -> None:
         """Has everything written that was put so far; waits only for what is being written."""
         with self._flushing:
+            self._flushed = time.monotonic()
             if self._written is not None:
                 self._written.result()
                 self._written = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -47,6 +47,10 @@ _MEMORY = ("allocate memory", "bad_alloc", "out of memory", "CUDA error 2", "ALL
 """What ONNX Runtime's errors say when memory is not to be had; they have no type of their own."""
 
 
+_Inputs: TypeAlias = "tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]]"
+"""A padded batch: its rows, token ids and mask."""
+
+
 @dataclass
 class Embedded:
     """What became of some rows."""
@@ -64,7 +68,8 @@ class Embedded:
 class Embedder:
     """A model and its encoder, ready to run.
 
-    `encode` and `run` may be called from two threads at once; `run` not from two.
+    `encode` and `run` may be called from two threads at once; `run` not from two. `embed_queries`
+    is for any thread.
     """
 
     def __init__(
@@ -92,6 +97,9 @@ class Embedder:
             # A static model is bound by memory: more lanes would only get in each other's way.
             self._cells, lanes = CPU_CELLS, 1 if model.terms else jobs
         self._lanes = [Lane(self.session) for _ in range(lanes)]
+        self._fruitless = 0
+        """Texts that failed since one did not."""
+        self._querying = threading.Lock()
 
     @property
     def window(self) -> int:
@@ -107,7 +115,7 @@ class Embedder:
         parts: Sequence[_core.Encoded],
         vectors: NDArray[np.float32],
         *,
-        cancel: _core.CancelToken | None = None,
+        stopped: Callable[[], bool] = lambda: False,
         on_rows: Callable[[NDArray[np.uint32]], None] | None = None,
     ) -> Embedded:
         """Embeds the rows of all `parts`, `n` together, into `vectors`, of shape `(n, d)`.
@@ -116,19 +124,20 @@ class Embedder:
         called, by one thread at a time, with the rows of each batch that is done.
 
         Raises:
-            Cancelled: `cancel` was set; rows told to `on_rows` are done.
+            Cancelled: `stopped` said so between two batches; rows told to `on_rows` are done.
             ModelError: the model gives vectors of another size, or fails on every text.
         """
-        work = _Work(self, vectors, cancel, on_rows)
+        run = _Run(self, vectors, stopped, on_rows)
         batches = iter(_core.Encoded.pad(list(parts), self._cells))
         if len(self._lanes) == 1:
-            work.take(self._lanes[0], batches)
+            run.take(self._lanes[0], batches)
         else:
             with ThreadPoolExecutor(len(self._lanes), "hybridx-lane") as executor:
-                running = [executor.submit(work.take, lane, batches) for lane in self._lanes]
+                running = [executor.submit(run.take, lane, batches) for lane in self._lanes]
             for each in running:
                 each.result()
-        return work.done
+        run.try_alone(self._lanes[0])
+        return run.done
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of queries, shape `(len(texts), dimension)`.
@@ -138,97 +147,126 @@ class Embedder:
         """
         texts = [self.model.query_prefix + text for text in texts]
         vectors = np.zeros((len(texts), self.model.dimension), dtype=np.float32)
-        found = self.run([self._encoder.encode_texts(texts)], vectors)
+        with self._querying:
+            found = self.run([self._encoder.encode_texts(texts)], vectors)
         if found.failed:
             raise ModelError(f"model {self.model.name}: {next(iter(found.failed.values()))}")
         return vectors
+
+    @property
+    def cells(self) -> int:
+        """The most tokens of one batch, padding included."""
+        return self._cells
 
     def spare(self, cells: int) -> None:
         """A batch of so many cells did not fit into memory: later ones are at most half of it."""
         self._cells = max(min(self._cells, cells // 2), 1)
 
+    def judge(self, *, failed: int) -> None:
+        """Takes note of a batch of which so many texts failed, 0 if it was embedded.
 
-class _Work:
+        Raises:
+            ModelError: nothing but failures for long.
+        """
+        self._fruitless = self._fruitless + failed if failed else 0
+        if self._fruitless >= _HOPELESS:
+            raise ModelError(f"model {self.model.name}: it fails on every text")
+
+
+@dataclass(eq=False)
+class _Run:
     """One call of `Embedder.run`, shared by its lanes."""
 
-    def __init__(
-        self,
-        embedder: Embedder,
-        vectors: NDArray[np.float32],
-        cancel: _core.CancelToken | None,
-        on_rows: Callable[[NDArray[np.uint32]], None] | None,
-    ) -> None:
-        self.done = Embedded()
-        self._embedder = embedder
-        self._vectors = vectors
-        self._cancel = cancel
-        self._on_rows = on_rows
-        self._lock = threading.Lock()
-        self._stopped = False
+    embedder: Embedder
+    vectors: NDArray[np.float32]
+    stopped: Callable[[], bool]
+    on_rows: Callable[[NDArray[np.uint32]], None] | None
+    done: Embedded = field(default_factory=Embedded)
+    _torn: bool = False
+    _too_large: list[_Inputs] = field(default_factory=list)
+    """Single texts for which there was no memory while other lanes used it."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, lane: Lane, batches: Iterator[_core.Padded]) -> None:
         """Runs batches in `lane` until there are none, or a lane has failed."""
         try:
             while (batch := self._next(batches)) is not None:
-                self._run(lane, batch.rows, batch.input_ids, batch.attention_mask)
+                self._run(lane, (batch.rows, batch.input_ids, batch.attention_mask))
         except BaseException:
-            self._stopped = True
+            self._torn = True
             raise
 
+    def try_alone(self, lane: Lane) -> None:
+        """Runs what did not fit into memory beside other lanes."""
+        for inputs in self._too_large:
+            if self.stopped():
+                raise Cancelled("cancelled")
+            self._run(lane, inputs, alone=True)
+
     def _next(self, batches: Iterator[_core.Padded]) -> _core.Padded | None:
-        if self._cancel is not None and self._cancel.cancelled:
+        if self.stopped():
             raise Cancelled("cancelled")
         with self._lock:
-            return None if self._stopped else next(batches, None)
+            return None if self._torn else next(batches, None)
 
-    def _run(
-        self,
-        lane: Lane,
-        rows: NDArray[np.uint32],
-        ids: NDArray[np.int64],
-        mask: NDArray[np.int64],
-    ) -> None:
+    def _run(self, lane: Lane, inputs: _Inputs, *, alone: bool = False) -> None:
         """Runs one padded batch; a batch that fails is halved until the bad row stands alone."""
-        pending = [(rows, ids, mask)]
+        pending = [inputs]
         while pending:
-            rows, ids, mask = pending.pop()
+            rows, ids, mask = inputs = pending.pop()
+            if len(rows) > 1 and ids.size > self.embedder.cells:
+                # What does not fit any more, since memory ran out, is not tried again.
+                pending += _halves(inputs)
+                continue
             try:
                 vectors = lane.run(ids, mask)
             except Exception as error:  # noqa: BLE001 - onnxruntime raises a dozen types of its own
-                message = first_line(error)
-                if len(rows) == 1:
-                    self._fail(int(rows[0]), message)
-                    continue
-                if any(word in str(error) for word in _MEMORY):
-                    self._embedder.spare(ids.size)
-                half = len(rows) // 2
-                # Padding that only the longer half needs is cut off.
-                for some in (slice(half, None), slice(half)):
-                    width = max(int((mask[some] > 0).sum(axis=1).max()), 1)
-                    pending.append((rows[some], ids[some, :width], mask[some, :width]))
+                by_memory = any(word in str(error) for word in _MEMORY)
+                if len(rows) > 1:
+                    if by_memory:
+                        self.embedder.spare(ids.size)
+                    pending += _halves(inputs)
+                elif by_memory and not alone:
+                    with self._lock:
+                        self._too_large.append(inputs)
+                else:
+                    self._fail(rows, first_line(error))
                 continue
             self._keep(rows, mask, vectors)
 
     def _keep(
         self, rows: NDArray[np.uint32], mask: NDArray[np.int64], vectors: NDArray[np.float32]
     ) -> None:
-        kept = finish(vectors, mask, self._embedder.model)
+        kept = finish(vectors, mask, self.embedder.model)
         sound = np.isfinite(kept).all(axis=1)
-        for row in rows[~sound]:
-            self._fail(int(row), "the model gives no number for it")
-        rows, mask, kept = rows[sound], mask[sound], kept[sound]
-        self._vectors[rows] = kept
+        if not sound.all():
+            self._fail(rows[~sound], "the model gives no number for it")
+            rows, mask, kept = rows[sound], mask[sound], kept[sound]
+        self.vectors[rows] = kept
         with self._lock:
             self.done.rows += len(rows)
             self.done.tokens += int(np.count_nonzero(mask))
             self.done.cells += mask.size
-            if self._on_rows:
-                self._on_rows(rows)
+            if len(rows):
+                self.embedder.judge(failed=0)
+                if self.on_rows:
+                    self.on_rows(rows)
 
-    def _fail(self, row: int, message: str) -> None:
+    def _fail(self, rows: NDArray[np.uint32], message: str) -> None:
         with self._lock:
-            self.done.failed[row] = message
-            if not self.done.rows and len(self.done.failed) >= _HOPELESS:
-                raise ModelError(
-                    f"model {self._embedder.model.name}: it fails on every text: {message}"
-                )
+            self.done.failed.update(dict.fromkeys(rows.tolist(), message))
+            try:
+                self.embedder.judge(failed=len(rows))
+            except ModelError as error:
+                raise ModelError(f"{error}: {message}") from None
+
+
+def _halves(inputs: _Inputs) -> list[_Inputs]:
+    """Both halves, the second first, without the padding that only the other one needs."""
+    rows, ids, mask = inputs
+    half = len(rows) // 2
+    halves = []
+    for some in (slice(half, None), slice(half)):
+        width = max(int((mask[some] > 0).sum(axis=1).max()), 1)
+        halves.append((rows[some], ids[some, :width], mask[some, :width]))
+    return halves

@@ -114,8 +114,9 @@ class Lane:
             list(array.shape), np.dtype(kind).type, **more
         )
         if array.size:
-            place = (ctypes.c_char * value.tensor_size_in_bytes()).from_address(value.data_ptr())
-            np.frombuffer(place, kind).reshape(array.shape)[:] = array
+            size = array.size * np.dtype(kind).itemsize
+            place = (ctypes.c_char * size).from_address(value.data_ptr())
+            np.frombuffer(memoryview(place), kind).reshape(array.shape)[:] = array
         return value
 
     def _typed(self, argument: Any) -> tuple[str, list[int]]:
@@ -136,6 +137,6 @@ def _pinned_memory(ort: Any) -> Any:
         devices = [each for each in ort.get_ep_devices() if each.ep_name.startswith("CUDA")]
         found = [each.memory_info(OrtDeviceMemoryType.HOST_ACCESSIBLE) for each in devices]
     except (ImportError, AttributeError):
-        # Versions before 1.23.
+        # A version without them copies from ordinary memory.
         return None
     return next((each for each in found if each is not None), None)

@@ -64,6 +64,10 @@ _SUPPORTED = ("Transformer", "Pooling", "Normalize", "Dropout")
 _UNLIMITED = 1_000_000
 """Above this a tokenizer means that it has no limit."""
 _DEFAULT_LENGTH = 512
+_LEAST_LENGTH = 4
+"""Tokens of a window; two of them are the tokenizer's own."""
+_MOST = 1 << 24
+"""No length and no dimension is more."""
 _OFFSET_POSITIONS = ("roberta", "camembert", "mpnet")
 """Architectures whose first positions stand for padding."""
 
@@ -140,7 +144,7 @@ def read_contract(folder: Path, dimension: int | None) -> Contract:
     """
     try:
         return _read(folder, dimension)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise ModelError(f"{folder}: its configuration is missing or wrong: {error}") from error
 
 
@@ -233,10 +237,16 @@ def _prefixes(prompting: dict[str, Any]) -> tuple[str, str]:
     """What stands before a query and before a passage."""
     prompts = prompting.get("prompts") or {}
     default = prompting.get("default_prompt_name")
-    fallback = "" if default is None else str(prompts[default])
+
+    def text(name: str) -> str:
+        if not isinstance(prompts.get(name), str):
+            raise ValueError(f"there is no text for the prompt {name!r}")
+        return str(prompts[name])
+
+    fallback = "" if default is None else text(default)
 
     def first(*names: str) -> str:
-        return next((str(prompts[name]) for name in names if name in prompts), fallback)
+        return next((text(name) for name in names if name in prompts), fallback)
 
     return first("query"), first("document", "passage", "corpus")
 
@@ -261,7 +271,7 @@ def _width(config: dict[str, Any], pooling: dict[str, Any]) -> int:
 
 
 def _positive(key: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST:
         raise ValueError(f"{key} is {value!r}")
     return value
 
@@ -303,7 +313,10 @@ def _length(config: dict[str, Any], sentence: dict[str, Any], tokenizer: dict[st
         # Written as a float where it means that there is none.
         if isinstance(most, (int, float)) and 0 < most < _UNLIMITED:
             limits.append(int(most))
-    return min(limits, default=_DEFAULT_LENGTH)
+    length = min(limits, default=_DEFAULT_LENGTH)
+    if length < _LEAST_LENGTH:
+        raise ValueError(f"a window of {length} tokens has no room for a text")
+    return length
 
 
 def read_json(path: Path) -> dict[str, Any]:

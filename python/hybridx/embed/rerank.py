@@ -42,6 +42,8 @@ _INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids"})
 _OUTPUT = "logits"
 _LABELS = (1, 2)
 _NONE = "it is no cross-encoder, which gives one score a pair, or two"
+_MOST = 1 << 31
+"""More than any token's id."""
 _POSITIONS_AFTER_PADDING = frozenset({"camembert", "longformer", "mpnet", "roberta", "xlm-roberta"})
 """Models whose first position is the one after the padding's id."""
 
@@ -82,13 +84,19 @@ def load_cross_encoder(name: str) -> CrossEncoder:
     try:
         labels = len(config.get("id2label") or ()) or int(config.get("num_labels", 1))
         padding = int(config.get("pad_token_id") or 0)
+        if not 0 <= padding < _MOST:
+            # Some say so that there is none. What it is makes no difference: it is masked.
+            padding = 0
         positions = int(config.get("max_position_embeddings", MAX_TOKENS))
         if config.get("model_type") in _POSITIONS_AFTER_PADDING:
             positions -= padding + 1
         tokenizer_config = read_json(about) if about.exists() else {}
         # Where nobody set it, this is 10 to the power of 30.
         limit = float(tokenizer_config.get("model_max_length") or positions)
-    except (TypeError, ValueError) as error:
+        max_length = int(min(positions, limit, MAX_TOKENS))
+        if max_length < 1:
+            raise ValueError(f"a window of {max_length} tokens")
+    except (OverflowError, TypeError, ValueError) as error:
         raise ModelError(f"{folder}: its configuration is wrong: {error}") from error
     if labels not in _LABELS:
         raise ModelError(f"{folder}: it has {labels} labels; a cross-encoder has one or two")
@@ -97,7 +105,7 @@ def load_cross_encoder(name: str) -> CrossEncoder:
         folder=folder,
         onnx=onnx,
         tokenizer=tokenizer,
-        max_length=int(min(positions, limit, MAX_TOKENS)),
+        max_length=max_length,
         padding=padding,
     )
 

@@ -62,6 +62,9 @@ def open_session(model: Model, *, device: Device = "auto", require_gpu: bool = F
     Raises:
         ModelError: the model cannot be loaded, or does not run on the GPU that is required.
     """
+    if model.terms and device == "auto" and not require_gpu:
+        # Bound by memory, and done before a GPU is awake.
+        device = "cpu"
     missing = None if device == "cpu" else missing_gpu()
     use_gpu = device != "cpu" and missing is None
     # Without a GPU `auto` has nothing to say; with one that does not serve it has.
@@ -103,7 +106,9 @@ def start(onnx: os.PathLike[str], *, cuda: bool, threads: int = 1) -> Any:
     providers: list[Any] = ["CPUExecutionProvider"]
     if cuda:
         # Batches differ in shape: an arena that grows by doubling would take twice what is needed.
-        providers.insert(0, (_CUDA, {"arena_extend_strategy": "kSameAsRequested"}))
+        # And float32 is to be what it is on the CPU: both share one cache.
+        options_of_cuda = {"arena_extend_strategy": "kSameAsRequested", "use_tf32": "0"}
+        providers.insert(0, (_CUDA, options_of_cuda))
     return ort.InferenceSession(os.fspath(onnx), sess_options=options, providers=providers)
 
 

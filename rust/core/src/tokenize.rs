@@ -10,6 +10,10 @@ use crate::analyzer;
 use crate::batch::strings;
 use crate::error::{Error, Result};
 
+/// Changes with everything here, or around the graphs of models, that decides what a text's vector is
+/// for one and the same model.
+pub const ENCODER_VERSION: u32 = 1;
+
 /// One padded batch for a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Padded {
@@ -43,8 +47,11 @@ pub struct TermEncoder {
 /// Bytes in the n-grams of an unknown term, which stands between `<` and `>`.
 const NGRAMS: [usize; 2] = [3, 4];
 
-/// Bytes of unknown terms that have n-grams: shorter ones mean nothing, longer ones are data.
-const NGRAM_TERMS: std::ops::RangeInclusive<usize> = 3..=24;
+/// An unknown term of fewer bytes has no n-grams, as it means nothing.
+const MIN_NGRAM_TERM: usize = 3;
+
+/// Nor has one of more bytes: that is data.
+const MAX_NGRAM_TERM: usize = 24;
 
 /// Runs a model's own tokenizer.
 pub struct SubwordEncoder {
@@ -175,10 +182,11 @@ impl TermEncoder {
     /// The ids of an unknown term's n-grams; none if it is a number. `models/ngrams.py` has the
     /// same hash, FNV-1a of 32 bits.
     fn ngrams(&self, term: &str, ids: &mut Vec<u32>) {
-        if !NGRAM_TERMS.contains(&term.len()) || term.starts_with(char::is_numeric) {
+        let is_name = (MIN_NGRAM_TERM..=MAX_NGRAM_TERM).contains(&term.len());
+        if !is_name || term.starts_with(char::is_numeric) {
             return;
         }
-        let mut marked = [0; NGRAM_TERMS.end() + 2];
+        let mut marked = [0; MAX_NGRAM_TERM + 2];
         marked[0] = b'<';
         marked[1..=term.len()].copy_from_slice(term.as_bytes());
         marked[term.len() + 1] = b'>';
@@ -258,8 +266,8 @@ mod tests {
     #[test]
     fn repeated_terms_are_merged_and_unknown_ones_left_out() {
         let encoder = encoder("read\nfile\nread_file\n", 8);
-        let encoded = encoder.encode_texts(&["read_file(file) other", ""]).expect("encoded");
-        let batches = pad(&[&encoded], 100);
+        let tokens = encoder.encode_texts(&["read_file(file) other", ""]).expect("encoded");
+        let batches = pad(&[&tokens], 100);
         let expected = Padded {
             rows: vec![1, 0],
             width: 3,
@@ -311,8 +319,8 @@ mod tests {
             budget in 1_usize..200) {
             let encoded: Vec<Encoded> = parts.iter().map(|rows| {
                 let wanted = rows.iter().enumerate().filter(|(_, (_, skip))| !skip);
-                let (rows_, tokens) = wanted.map(|(at, (n, _))| (at, vec![(7, 1); *n])).unzip();
-                Encoded { total: rows.len(), rows: rows_, tokens }
+                let (chosen, tokens) = wanted.map(|(at, (n, _))| (at, vec![(7, 1); *n])).unzip();
+                Encoded { total: rows.len(), rows: chosen, tokens }
             }).collect();
             let all: Vec<(usize, bool)> = parts.concat();
             let mut seen = Vec::new();

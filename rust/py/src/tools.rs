@@ -8,6 +8,7 @@ use hybridx_core::cancel::Cancel;
 use hybridx_core::language::Language;
 use hybridx_core::{
     analyzer, bm25, chunk, inventory, lease, lock, memory, origin, path, read, secrets, snapshot,
+    tokenize,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -202,6 +203,7 @@ pub fn versions(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     versions.set_item("chunker", chunk::CHUNKER_VERSION)?;
     versions.set_item("origin", origin::ORIGIN_VERSION)?;
     versions.set_item("analyzer", analyzer::ANALYZER_VERSION)?;
+    versions.set_item("embed", tokenize::ENCODER_VERSION)?;
     versions.set_item("bm25", bm25::BM25_VERSION)?;
     versions.set_item("snapshot", snapshot::SNAPSHOT_FORMAT)?;
     versions.set_item("secrets", secrets::SECRETS_VERSION)?;
