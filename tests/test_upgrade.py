@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from hybridx._core import CancelToken
 from hybridx.commit import Generation
 from support import (
     Tree,
@@ -167,7 +169,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     for number in range(FILES):
         tree.write(f"f{number:03}.txt", f"read the file {number} and close it\n")
     make_transformer(tmp_path / "slow")
-    slow_down(tmp_path / "slow", 45)
+    slow_down(tmp_path / "slow", 90)
     monkeypatch.setenv("HYBRIDX_COMMIT_FILES", "1")
     made = Scene(tree, tmp_path / "slow", [])
     yield made
@@ -313,3 +315,79 @@ def test_a_damaged_or_strange_note_is_no_upgrade(project: Tree) -> None:
         assert index.status().upgrade is None
         assert updated(index).upgrade is None
     check_whole(index)
+
+
+def test_whoever_waited_for_the_lock_leaves_a_finished_upgrade_alone(
+    project: Tree, tmp_path: Path
+) -> None:
+    make_transformer(tmp_path / "m")
+    index = open_index(project)
+    updated(index)
+    layout, static = index._layout, index._layout.current()
+    assert static is not None
+    updated(open_index(project, model=str(tmp_path / "m")))
+    finished = layout.current()
+    assert finished not in {None, static}
+    layout.switch(static)
+    lock = layout.take_lock(5.0, CancelToken())
+    with ThreadPoolExecutor(1) as executor:
+        waiting = executor.submit(open_index(project).update)
+        time.sleep(1.0)
+        assert not waiting.done(), "it does not wait"
+        layout.switch(finished)
+        lock.release()
+        report = waiting.result(timeout=60)
+    assert report.model == "m", "the model that served before was taken up again"
+    assert layout.current() == finished
+
+
+def test_a_model_that_does_not_run_begins_nothing(project: Tree, tmp_path: Path) -> None:
+    make_transformer(tmp_path / "m")
+    (tmp_path / "m" / "model.onnx").write_bytes(b"onnx?")
+    check_refused(run_cli("index", project.root, "--model", tmp_path / "m"), "damaged or cut short")
+    assert not (project.root / ".hybridx").exists(), "something was made for its sake"
+    updated(open_index(project))
+    check_refused(run_cli("index", project.root, "--model", tmp_path / "m"), "damaged or cut short")
+    assert json_of(run_cli("status", project.root, "--json"))["upgrade"] is None
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_model_that_fails_on_most_files_replaces_nothing(
+    project: Tree, tmp_path: Path, full: bool
+) -> None:
+    make_transformer(tmp_path / "m")
+    path = tmp_path / "m" / "tokenizer.json"
+    # An id beyond the table for all words that the model does not know.
+    path.write_text(path.read_text().replace('"[UNK]": 1', '"[UNK]": 999'))
+    index = open_index(project)
+    updated(index)
+    before = check_whole(index).snapshot
+    more = ["--full"] if full else []
+    refused = run_cli("index", project.root, "--model", tmp_path / "m", *more)
+    check_refused(refused, "so the index stays as it was")
+    assert check_whole(open_index(project)).snapshot == before
+    assert index.status().upgrade is None
+
+
+def test_a_repair_keeps_to_the_model_that_serves(project: Tree, tmp_path: Path) -> None:
+    make_transformer(tmp_path / "m")
+    index = open_index(project)
+    updated(index)
+    project.write("hybridx.toml", f'model = "{tmp_path / "m"}"\n')
+    vectors = next((project.root / ".hybridx" / "epochs").glob("*/vectors/*/data/*.lance"))
+    vectors.write_bytes(vectors.read_bytes()[:-1])
+    repaired = run_cli("verify", project.root, "--repair", "--json")
+    assert repaired.returncode in {0, 1}, repaired.stderr
+    assert json_of(run_cli("status", project.root, "--json"))["model"]["source"] == "bundled"
+
+
+def test_an_index_follows_its_model_to_another_place(project: Tree, tmp_path: Path) -> None:
+    make_transformer(tmp_path / "one")
+    updated(open_index(project, model=str(tmp_path / "one")))
+    (tmp_path / "one").rename(tmp_path / "two")
+    check_refused(run_cli("search", "read", project.root, "--mode", "semantic"), "no model")
+    moved = json_of(run_cli("index", project.root, "--model", tmp_path / "two", "--json"))
+    assert moved["chunks"]["embedded"] == 0
+    assert run_cli("search", "read", project.root, "--mode", "semantic").returncode == 0
+    again = json_of(run_cli("index", project.root, "--json"))
+    assert again["generation"] == moved["generation"], "each run commits"

@@ -193,7 +193,7 @@ class Index:
         while True:
             current = layout.current()
             model = self._wanted_model()
-            serving = self._serving_model() if request.mend or not model.terms else None
+            serving = self._serving_model() if request.repair or not model.terms else None
             run = Updating(layout, self.settings, model, request, current, serving, progress, token)
             # While this waited for the lock another model's vectors may have been completed.
             with layout.explained(), contextlib.suppress(SupersededError):
@@ -352,10 +352,11 @@ class Index:
         self.close()
         mend = rows_to_mend(found.problems)
         if mend is not None:
-            request = Request(paths=mend, mend=mend)
+            request = Request(paths=mend, mend=mend, repair=True)
         else:
             # A pointer that was lost is found again by any update.
-            request = Request(full={each.kind for each in found.problems} != {"current"})
+            lost = {each.kind for each in found.problems} == {"current"}
+            request = Request(full=not lost, repair=True)
         self._update(request, progress, cancel)
         return dataclasses.replace(self._verify(cancel), repaired=found.problems)
 

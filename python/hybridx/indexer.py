@@ -48,6 +48,8 @@ class Request:
     """One step at a time, on one core: the same result, for debugging."""
     mend: Collection[str] = ()
     """Files whose rows in the stores are wrong: what is there goes, and is made anew."""
+    repair: bool = False
+    """The index is to be what it was: with the model that it has, whatever is configured."""
 
 
 class SupersededError(HybridxError):

@@ -60,7 +60,7 @@ class Updating:
 
     async def run(self) -> IndexReport:
         """Updates the index; raises as `Update.run` does."""
-        if self.request.mend:
+        if self.request.repair:
             # What is there is mended, whatever is configured.
             return self._with_rest(await self._direct(self.serving or self.model))
         pending = self.layout.pending()
@@ -73,6 +73,9 @@ class Updating:
         concerns = pending and (pending.epoch.is_twin_of(wanted) or self._is_named)
         if not beside and not concerns:
             return self._with_rest(await self._direct(self.model))
+        if beside:
+            # Before anything is made for its sake.
+            await asyncio.get_running_loop().run_in_executor(None, self._try_model)
         self.layout.create()
         filling = self.layout.take_filling(1.0)
         if filling is None:
@@ -128,8 +131,6 @@ class Updating:
 
     async def _filled(self) -> IndexReport:
         start = time.perf_counter()
-        # Before anything is changed for its sake.
-        await asyncio.get_running_loop().run_in_executor(None, self._try_model)
         serving = load_model(BUNDLED) if self.layout.current() is None else self.serving
         if serving is not None and serving.terms:
             # A matter of seconds, and everything can be searched.

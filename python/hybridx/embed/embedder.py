@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
@@ -37,8 +38,11 @@ GPU_CELLS = 64 * 1024
 GPU_LANES = 2
 """Batches in flight on a GPU: while one is computed, the next is brought there."""
 
-_BATCHES_A_WINDOW = 16
-"""For each lane: the last batches of a window are few, and lanes wait for each other's."""
+_WINDOW_SECONDS = 5.0
+"""Work that is sorted by length together: at the end of it lanes wait for each other, and only then
+can it be committed."""
+_WINDOW_BATCHES = 64
+"""For each lane at most: more gains nothing."""
 
 _HOPELESS = 64
 """After so many texts in a row that could not be embedded, and none that could, nothing can."""
@@ -97,6 +101,8 @@ class Embedder:
             # A static model is bound by memory: more lanes would only get in each other's way.
             self._cells, lanes = CPU_CELLS, 1 if model.terms else jobs
         self._lanes = [Lane(self.session) for _ in range(lanes)]
+        self._rate = 0.0
+        """Tokens a second in the last run."""
         self._fruitless = 0
         """Texts that failed since one did not."""
         self._querying = threading.Lock()
@@ -104,7 +110,8 @@ class Embedder:
     @property
     def window(self) -> int:
         """Tokens that are worth being sorted by length together."""
-        return self._cells * len(self._lanes) * _BATCHES_A_WINDOW
+        least = self._cells * len(self._lanes)
+        return int(min(max(self._rate * _WINDOW_SECONDS, least), least * _WINDOW_BATCHES))
 
     def encode(self, batch: object, skip: NDArray[np.bool_]) -> _core.Encoded:
         """The tokens of an Arrow batch of `n` chunks, but for those marked in `skip`, `(n,)`."""
@@ -127,6 +134,7 @@ class Embedder:
             Cancelled: `stopped` said so between two batches; rows told to `on_rows` are done.
             ModelError: the model gives vectors of another size, or fails on every text.
         """
+        start = time.perf_counter()
         run = _Run(self, vectors, stopped, on_rows)
         batches = iter(_core.Encoded.pad(list(parts), self._cells))
         if len(self._lanes) == 1:
@@ -137,6 +145,7 @@ class Embedder:
             for each in running:
                 each.result()
         run.try_alone(self._lanes[0])
+        self._rate = run.done.tokens / (time.perf_counter() - start)
         return run.done
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
