@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support import Tree, json_of, run_cli
+from test_models import make_transformer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,9 +65,14 @@ def test_without_a_driver_auto_is_silent_and_cuda_is_answered_in_a_line(project:
 
 @pytest.mark.parametrize("device", ["auto", "cuda"])
 def test_a_driver_without_cuda_is_one_line(
-    project: Tree, driver: dict[str, str], device: str
+    project: Tree, tmp_path: Path, driver: dict[str, str], device: str
 ) -> None:
-    told = run_cli("index", project.root, "--json", "--quiet", "--device", device, env=driver)
+    """For a transformer: `auto` does not look for a GPU for the bundled model."""
+    make_transformer(tmp_path / "m")
+    quiet = ("index", project.root, "--json", "--quiet", "--device", device)
+    if device == "auto":
+        assert run_cli(*quiet, env=driver).stderr == b""
+    told = run_cli(*quiet, "--full", "--model", tmp_path / "m", env=driver)
     assert told.returncode == 0, told.stderr
     (line,) = told.stderr.decode().splitlines()
     assert UNUSABLE in line

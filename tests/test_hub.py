@@ -272,8 +272,10 @@ def test_settings_may_lie_in_another_repository(machine: Machine, hub: Hub) -> N
     known = KNOWN["CodeRankEmbed"]
     assert known.settings is not None
     files = dict(hub.repositories[NAME].files)
-    settings = {name: files.pop(name) for name in ("1_Pooling/config.json",)}
-    settings["1_Pooling/config.json"] = b'{"pooling_mode": "cls"}'
+    # Settings beside the graph do not count.
+    files["sentence_bert_config.json"] = b'{"max_seq_length": 10}'
+    settings = {"1_Pooling/config.json": files.pop("1_Pooling/config.json")}
+    settings["sentence_bert_config.json"] = b'{"max_seq_length": 14}'
     prompts = {"prompts": {"query": "Represent this query: "}}
     settings["config_sentence_transformers.json"] = json.dumps(prompts).encode()
     hub.repositories[known.repository] = Repository(files)
@@ -281,7 +283,7 @@ def test_settings_may_lie_in_another_repository(machine: Machine, hub: Hub) -> N
     result = machine.add("CodeRankEmbed")
     assert result.returncode == 0, result.stderr
     model = load_model("CodeRankEmbed", cache_dir=machine.cache)
-    assert (model.pooling, model.query_prefix) == ("cls", "Represent this query: ")
+    assert (model.max_length, model.query_prefix) == (14, "Represent this query: ")
     (added,) = list_added(machine.cache)
     assert added.origin.repositories[known.settings] == "5e" * 20
 

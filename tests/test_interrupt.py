@@ -110,14 +110,12 @@ def duration(root: Path, command: str) -> float:
 
 
 def was_over(end: End, number: int) -> bool:
-    """Whether the signal came so late that Python was already taking itself down.
+    """Whether the signal came so late that the process was over, or Python taking itself down.
 
-    It is then Python's way to die of the signal; a shell says 130 of that too.
+    It is then Python's way to die of a Ctrl-C; a shell says 130 of that too.
     """
-    return number == signal.SIGINT and (end.code, end.out, end.err) in (
-        (0, "", ""),
-        (-number, "", ""),
-    )
+    codes = (0, -number) if number == signal.SIGINT else (0,)
+    return end.code in codes and (end.out, end.err) == ("", "")
 
 
 def check_left(tree: Tree, label: str) -> None:
