@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from hybridx.embed import load_model
 from hybridx.embed.embedder import Embedder
 from hybridx.errors import ModelError
+from tiny_bert import tokenizer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,26 +42,7 @@ def make_transformer(folder: Path, pooling: str = "mean") -> NDArray[np.float32]
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.save(model, str(folder / "model.onnx"))
-    tokenizer: dict[str, Any] = {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [],
-        "normalizer": {"type": "Lowercase"},
-        "pre_tokenizer": {"type": "Whitespace"},
-        "post_processor": {
-            "type": "BertProcessing",
-            "sep": ["[SEP]", WORDS.index("[SEP]")],
-            "cls": ["[CLS]", WORDS.index("[CLS]")],
-        },
-        "decoder": None,
-        "model": {
-            "type": "WordLevel",
-            "vocab": {word: at for at, word in enumerate(WORDS)},
-            "unk_token": "[UNK]",
-        },
-    }
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer(WORDS)))
     (folder / "config.json").write_text(
         json.dumps({"hidden_size": WIDTH, "max_position_embeddings": 16})
     )

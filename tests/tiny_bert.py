@@ -107,8 +107,8 @@ def pooled(hidden: NDArray[np.float64], pooling: str) -> NDArray[np.float64]:
     return unit
 
 
-def tokenizer() -> dict[str, Any]:
-    """A `tokenizer.json` over `WORDS`."""
+def tokenizer(words: list[str] = WORDS) -> dict[str, Any]:
+    """A `tokenizer.json` over `words`."""
     return {
         "version": "1.0",
         "truncation": None,
@@ -118,13 +118,13 @@ def tokenizer() -> dict[str, Any]:
         "pre_tokenizer": {"type": "Whitespace"},
         "post_processor": {
             "type": "BertProcessing",
-            "sep": ["[SEP]", WORDS.index("[SEP]")],
-            "cls": ["[CLS]", WORDS.index("[CLS]")],
+            "sep": ["[SEP]", words.index("[SEP]")],
+            "cls": ["[CLS]", words.index("[CLS]")],
         },
         "decoder": None,
         "model": {
             "type": "WordLevel",
-            "vocab": {word: at for at, word in enumerate(WORDS)},
+            "vocab": {word: at for at, word in enumerate(words)},
             "unk_token": "[UNK]",
         },
     }

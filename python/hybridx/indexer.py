@@ -120,7 +120,7 @@ class Update:
             if lock:
                 lock.release()
 
-    async def fill(self, name: str) -> Work:
+    async def fill(self, name: str) -> Plan:
         """Brings an epoch that does not serve to the tree; what there was to do.
 
         The writer's lock is held only while the tree is scanned: others may write the epoch that
@@ -160,7 +160,7 @@ class Update:
         chunks = work.before.totals().chunks
         return work.tally.report(self.layout.root, scan, manifest, chunks, after.totals())
 
-    async def _plan(self, executor: ThreadPoolExecutor) -> Work:
+    async def _plan(self, executor: ThreadPoolExecutor) -> Plan:
         """Scans the tree, and says what there is to do in which epoch."""
         tally = Tally(self.progress, self.settings.max_errors)
         tally.tell("scan", force=True)
@@ -191,10 +191,10 @@ class Update:
             model_source=self.model.source,
             model_folder=self.model.reference,
         )
-        return Work(epoch, base, before, manifest, scan, changes, draft, tally)
+        return Plan(epoch, base, before, manifest, scan, changes, draft, tally)
 
     async def _carry_out(
-        self, executor: ThreadPoolExecutor, work: Work
+        self, executor: ThreadPoolExecutor, work: Plan
     ) -> tuple[Manifest, _core.Snapshot]:
         if work.is_due:
             return await self._write(executor, work)
@@ -248,7 +248,7 @@ class Update:
         )
 
     async def _write(
-        self, executor: ThreadPoolExecutor, work: Work
+        self, executor: ThreadPoolExecutor, work: Plan
     ) -> tuple[Manifest, _core.Snapshot]:
         """Brings both stores to the changes and commits."""
         if self.request.sequential:
@@ -260,14 +260,14 @@ class Update:
                 await side_by_side(stream, embed, store)
             return await call(executor, self._finish, work, embed, store)
 
-    def _write_sequentially(self, work: Work) -> tuple[Manifest, _core.Snapshot]:
+    def _write_sequentially(self, work: Plan) -> tuple[Manifest, _core.Snapshot]:
         with one_core():
             stream, embed, store = self._start(work)
             with _closing(stream, embed, store):
                 sequentially(stream, embed, store)
                 return self._finish(work, embed, store)
 
-    def _start(self, work: Work) -> tuple[_core.IngestStream, EmbedStep, StoreStep]:
+    def _start(self, work: Plan) -> tuple[_core.IngestStream, EmbedStep, StoreStep]:
         """Opens the stores and starts the core's threads."""
         from hybridx.embed.cache import VectorCache  # loads NumPy
 
@@ -333,7 +333,7 @@ class Update:
         return stream, embed, store
 
     def _finish(
-        self, work: Work, embed: EmbedStep, store: StoreStep
+        self, work: Plan, embed: EmbedStep, store: StoreStep
     ) -> tuple[Manifest, _core.Snapshot]:
         store.tally.tell("commit", force=True)
         if work.base and work.base.lease:
@@ -367,8 +367,8 @@ class Update:
 
 
 @dataclass(frozen=True)
-class Work:
-    """What there is to do, and from where."""
+class Plan:
+    """What an update is going to do, and from where."""
 
     epoch: Epoch
     base: Generation | None

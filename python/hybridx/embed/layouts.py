@@ -68,8 +68,8 @@ _LEAST_LENGTH = 4
 """Tokens of a window; two of them are the tokenizer's own."""
 _MOST = 1 << 24
 """No length and no dimension is more."""
-_OFFSET_POSITIONS = ("roberta", "camembert", "mpnet")
-"""Architectures whose first positions stand for padding."""
+_OFFSET_POSITIONS = ("camembert", "longformer", "mpnet", "roberta")
+"""Parts of the names of architectures whose first position is the one after the padding's id."""
 
 
 @dataclass(frozen=True)
@@ -302,8 +302,7 @@ def _length(config: dict[str, Any], sentence: dict[str, Any], tokenizer: dict[st
     positions = config.get("max_position_embeddings", config.get("n_positions"))
     if positions is not None:
         limit = _positive("max_position_embeddings", positions)
-        kind = str(config.get("model_type", ""))
-        if any(each in kind for each in _OFFSET_POSITIONS):
+        if is_offset(config):
             limit -= int(config.get("pad_token_id") or 0) + 1
         limits.append(limit)
     if sentence.get("max_seq_length") is not None:
@@ -317,6 +316,12 @@ def _length(config: dict[str, Any], sentence: dict[str, Any], tokenizer: dict[st
     if length < _LEAST_LENGTH:
         raise ValueError(f"a window of {length} tokens has no room for a text")
     return length
+
+
+def is_offset(config: dict[str, Any]) -> bool:
+    """Whether positions are counted from the one after the padding's id."""
+    kind = str(config.get("model_type", ""))
+    return any(each in kind for each in _OFFSET_POSITIONS)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hybridx import _core
-from hybridx.embed.layouts import read_json
-from hybridx.embed.session import first_line, missing_gpu, start
+from hybridx.embed.layouts import is_offset, read_json
+from hybridx.embed.session import CUDA, first_line, missing_gpu, start
 from hybridx.errors import ModelError
 
 if TYPE_CHECKING:
@@ -44,8 +44,6 @@ _LABELS = (1, 2)
 _NONE = "it is no cross-encoder, which gives one score a pair, or two"
 _MOST = 1 << 31
 """More than any token's id."""
-_POSITIONS_AFTER_PADDING = frozenset({"camembert", "longformer", "mpnet", "roberta", "xlm-roberta"})
-"""Models whose first position is the one after the padding's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,7 @@ def load_cross_encoder(name: str) -> CrossEncoder:
             # Some say so that there is none. What it is makes no difference: it is masked.
             padding = 0
         positions = int(config.get("max_position_embeddings", MAX_TOKENS))
-        if config.get("model_type") in _POSITIONS_AFTER_PADDING:
+        if is_offset(config):
             positions -= padding + 1
         tokenizer_config = read_json(about) if about.exists() else {}
         # Where nobody set it, this is 10 to the power of 30.
@@ -118,7 +116,7 @@ class Reranker:
         self.model = model
         self._encoder = _core.PairEncoder(model.tokenizer, model.max_length, padding=model.padding)
         self._session = _open(model, device, threads)
-        on_gpu = "CUDAExecutionProvider" in self._session.get_providers()
+        on_gpu = CUDA in self._session.get_providers()
         self._budget = GPU_BUDGET if on_gpu else CPU_BUDGET
         inputs = {each.name for each in self._session.get_inputs()}
         outputs = {each.name: each.shape for each in self._session.get_outputs()}

@@ -24,7 +24,7 @@ _SILENT = 4
 
 _NUMBERS = re.compile(r"^\[ONNXRuntimeError\] : \d+ : (?:[A-Z_]+ : )?")
 
-_CUDA = "CUDAExecutionProvider"
+CUDA = "CUDAExecutionProvider"
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def open_session(model: Model, *, device: Device = "auto", require_gpu: bool = F
         inner = start(model.onnx, cuda=use_gpu)
     except Exception as error:  # onnxruntime raises a dozen types of its own
         raise ModelError(f"model {model.name}: {first_line(error)}") from error
-    if use_gpu and inner.get_providers()[0] != _CUDA:
+    if use_gpu and inner.get_providers()[0] != CUDA:
         use_gpu = False
         missing = "ONNX Runtime cannot load its CUDA provider: CUDA or cuDNN libraries are missing"
     if require_gpu and not use_gpu:
@@ -108,14 +108,14 @@ def start(onnx: os.PathLike[str], *, cuda: bool, threads: int = 1) -> Any:
         # Batches differ in shape: an arena that grows by doubling would take twice what is needed.
         # And float32 is to be what it is on the CPU: both share one cache.
         options_of_cuda = {"arena_extend_strategy": "kSameAsRequested", "use_tf32": "0"}
-        providers.insert(0, (_CUDA, options_of_cuda))
+        providers.insert(0, (CUDA, options_of_cuda))
     return ort.InferenceSession(os.fspath(onnx), sess_options=options, providers=providers)
 
 
 def missing_gpu() -> str | None:
     """What is missing for CUDA; `None` if nothing is known to be."""
     ort = load_onnxruntime()
-    if _CUDA not in ort.get_available_providers():
+    if CUDA not in ort.get_available_providers():
         return "this ONNX Runtime is built without CUDA (package onnxruntime-gpu)"
     driver = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
     try:
