@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from hybridx.config import Settings
+    from hybridx.embed.embedder import Embedder
     from hybridx.embed.model import Model
     from hybridx.layout import Layout
     from hybridx.types import IndexReport, ProgressCallback
@@ -50,6 +51,19 @@ class Request:
     """Files whose rows in the stores are wrong: what is there goes, and is made anew."""
     repair: bool = False
     """The index is to be what it was: with the model that it has, whatever is configured."""
+    serving: bool = False
+    """What serves is to be kept up to date; hours of work for a slow model are begun by others."""
+
+
+@dataclass
+class Kept:
+    """What a process that updates again and again need not make anew each time."""
+
+    embedder: Embedder | None = None
+    scanned: _core.StatCache | None = None
+    """That of the last update, as it was saved."""
+    scanned_as: tuple[int, ...] | None = None
+    """What its file looked like then: others may have written it since."""
 
 
 class SupersededError(HybridxError):
@@ -89,6 +103,7 @@ class Update:
     expected: tuple[Epoch | None] | None = None
     """The epoch for whose sake the model was chosen: another one may want another model. `None` if
     the model was chosen for its own sake."""
+    kept: Kept = field(default_factory=Kept)
 
     async def run(self) -> IndexReport:
         """Runs the update.
