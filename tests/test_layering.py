@@ -13,7 +13,7 @@ RUST = ROOT / "rust" / "core" / "src"
 
 PYTHON_ROOMS = [
     {"_core"},
-    {"errors", "types"},
+    {"errors", "types", "lance"},
     {"config", "layout", "ranking", "answer", "budget"},
     {"embed", "store", "scan", "since"},
     {"commit"},
