@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hybridx.cli import _complete as complete
 from hybridx.cli._filters import kinds_of, languages_of
+from hybridx.cli._help import examples
 from hybridx.cli._hits import print_grep, print_text
 from hybridx.cli._options import index_options, json_option, opened, path_argument
 from hybridx.cli._program import complain
@@ -23,7 +25,16 @@ NO_HITS = 1
 _MOST = 10_000
 
 
-@click.command()
+@click.command(
+    epilog=examples("""
+        hybridx search "where are retries configured"
+        hybridx search mergePolicy --kind function --lang python,rust
+        hybridx search '"connection reset by peer"' --path 'src/**'
+        hybridx search "parse a date" ~/src/repo --changed-since 2d
+        hybridx search "open a socket" --format grep -k 30
+        hybridx search retry --json --max-tokens 4000
+    """)
+)
 @click.argument("query")
 @path_argument
 @click.option(
@@ -35,9 +46,21 @@ _MOST = 10_000
     default="hybrid",
     help="Ask BM25 and vectors (the default), BM25 alone, or vectors alone.",
 )
-@click.option("--lang", multiple=True, metavar="NAMES", help="Only these languages: python,rust.")
+@click.option(
+    "--lang",
+    multiple=True,
+    metavar="NAMES",
+    shell_complete=complete.languages,
+    help="Only these languages: python,rust.",
+)
 @click.option("--path", "globs", multiple=True, metavar="GLOB", help="Only paths like 'src/**'.")
-@click.option("--kind", multiple=True, metavar="NAMES", help="Only these kinds: function,class.")
+@click.option(
+    "--kind",
+    multiple=True,
+    metavar="NAMES",
+    shell_complete=complete.kinds,
+    help="Only these kinds: function,class.",
+)
 @click.option(
     "--changed-since",
     metavar="WHEN",
@@ -52,6 +75,7 @@ _MOST = 10_000
 @click.option(
     "--rerank",
     metavar="MODEL",
+    shell_complete=complete.folders,
     help="Order the best candidates by the cross-encoder in the folder MODEL; none for none.",
 )
 @click.option(
