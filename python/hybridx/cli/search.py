@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,12 +14,15 @@ from hybridx.cli._hits import print_grep, print_text
 from hybridx.cli._options import index_options, json_option, opened, path_argument
 from hybridx.cli._program import complain
 from hybridx.cli._run import interruptible
+from hybridx.cli._terminal import wants_color
 from hybridx.cli._text import plural, print_json
 from hybridx.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hybridx.cli._paint import Painter
+    from hybridx.cli._terminal import Color
     from hybridx.types import Mode, SearchResult
 
 NO_HITS = 1
@@ -87,6 +91,12 @@ _MOST = 10_000
 @click.option(
     "--explain", is_flag=True, help="Show what each score is made of, and what took how long."
 )
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    help="Colours in text; auto is on a terminal, unless NO_COLOR is set or FORCE_COLOR says so.",
+)
 @click.option("--check", is_flag=True, help="Scan the tree and say how stale the index is.")
 @json_option
 @index_options
@@ -105,6 +115,7 @@ def search(
     max_tokens: int | None,
     form: str | None,
     explain: bool,
+    color: Color,
     check: bool,
     as_json: bool,
     quiet: bool,
@@ -135,14 +146,26 @@ def search(
             )
 
     result = interruptible(work)
-    _show(result, "json" if as_json else form or "text", explain=explain)
+    form = "json" if as_json else form or "text"
+    painter = _painter(query, path, color) if form == "text" and result.hits else None
+    _show(result, form, painter, explain=explain)
     if not quiet:
         _remark(result)
     if not result.hits:
         context.exit(NO_HITS)
 
 
-def _show(result: SearchResult, form: str, *, explain: bool) -> None:
+def _painter(query: str, root: str, color: Color) -> Painter | None:
+    if not wants_color(sys.stdout, color):
+        return None
+    from hybridx.cli._paint import Painter  # nearly a tenth of a second
+
+    return Painter(query, root)
+
+
+def _show(
+    result: SearchResult, form: str, painter: Painter | None = None, *, explain: bool
+) -> None:
     if form == "json":
         print_json(_json(result, explain=explain))
     elif form == "jsonl":
@@ -151,7 +174,7 @@ def _show(result: SearchResult, form: str, *, explain: bool) -> None:
     elif form == "grep":
         print_grep(result)
     else:
-        print_text(result, explain=explain)
+        print_text(result, explain=explain, painter=painter)
 
 
 def _json(result: SearchResult, *, explain: bool) -> dict[str, Any]:
