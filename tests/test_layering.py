@@ -14,7 +14,7 @@ RUST = ROOT / "rust" / "core" / "src"
 PYTHON_ROOMS = [
     {"_core"},
     {"errors", "types"},
-    {"config", "layout", "ranking", "answer", "budget"},
+    {"config", "layout", "ranking", "answer", "budget", "pace"},
     {"embed", "store", "scan", "since", "arguments"},
     {"commit"},
     {"tally"},
