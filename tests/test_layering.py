@@ -20,12 +20,12 @@ PYTHON_ROOMS = [
     {"tally"},
     {"stages"},
     {"pipeline"},
-    {"indexer", "search", "verify", "why", "models"},
-    {"upgrade"},
+    {"indexer", "search", "verify", "why", "outline", "models"},
+    {"upgrade", "related"},
     {"watch"},
     {"api"},
-    {"aio"},
-    {"cli", "mcp", "hook"},
+    {"aio", "mcp"},
+    {"cli", "hook"},
     {"__init__", "__main__"},
 ]
 """A room may use the rooms before it; rooms of one line do not know each other."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         DiffReport,
         IndexReport,
         Mode,
+        Outline,
         ProgressCallback,
         SearchResult,
         Status,
@@ -137,6 +138,33 @@ class AsyncIndex:
             check=check,
             rerank=rerank,
         )
+
+    async def related(
+        self,
+        path: str,
+        line: int,
+        k: int = 10,
+        *,
+        languages: Sequence[str] = (),
+        paths: Sequence[str] = (),
+        kinds: Sequence[str] = (),
+        max_tokens: int | None = None,
+    ) -> SearchResult:
+        """See `Index.related`."""
+        return await asyncio.to_thread(
+            self._index.related,
+            path,
+            line,
+            k,
+            languages=languages,
+            paths=paths,
+            kinds=kinds,
+            max_tokens=max_tokens,
+        )
+
+    async def outline(self, path: str = "", *, max_tokens: int | None = None) -> Outline:
+        """See `Index.outline`."""
+        return await asyncio.to_thread(self._index.outline, path, max_tokens=max_tokens)
 
     async def status(self, *, check: bool = True) -> Status:
         """See `Index.status`."""
