@@ -28,6 +28,10 @@ _ALL_BELOW = 40
 """A folder with no more files below it is listed whole."""
 _TOP = 8
 """Definitions that are named of a file in a folder."""
+_ROW = 3
+"""Tokens of a file's row apart from its names."""
+_NAME = 8
+"""Tokens of a name."""
 _NEAR = 3
 """Files of the same name that are told where there is no file."""
 
@@ -144,7 +148,7 @@ class _Place:
                 break
             room = room - cost if room is not None else None
             folders[prefix + name] = count
-        files = self._files(direct, room)
+        files = self._files(direct, len(prefix), room)
         omitted = len(counts) - len(folders) + len(direct) - len(files)
         return Outline(
             path=path,
@@ -155,13 +159,19 @@ class _Place:
             omitted=omitted,
         )
 
-    def _files(self, paths: Sequence[str], room: int | None) -> tuple[OutlinedFile, ...]:
-        files = []
+    def _files(
+        self, paths: Sequence[str], skipped: int, room: int | None
+    ) -> tuple[OutlinedFile, ...]:
+        """Those of `paths` there is room for; the first `skipped` characters need not be read."""
+        files: list[OutlinedFile] = []
+        top = _TOP
+        if room is not None and paths:
+            # Rather every file with few names than few files with all of theirs.
+            names = sum(tokens(path[skipped:]) + _ROW for path in paths)
+            top = max(min((room - names) // (len(paths) * _NAME), _TOP), 0)
         for path in paths:
-            if room is not None and room <= 0:
-                break
-            found = self._outlined(path)
-            cost = tokens(" ".join((path, *found.symbols))) + _PLACE
+            found = self._outlined(path, top) if top else OutlinedFile(path)
+            cost = tokens(" ".join((path[skipped:], *found.symbols))) + _ROW
             if room is not None:
                 room -= cost
                 if room < 0 and files:
@@ -169,17 +179,17 @@ class _Place:
             files.append(found)
         return tuple(files)
 
-    def _outlined(self, path: str) -> OutlinedFile:
+    def _outlined(self, path: str, most: int) -> OutlinedFile:
         try:
             language, lines, rows = self._read(path)
         except (UsageError, OSError):
             # It went since the generation, or is no text any more: the next update says so.
-            return OutlinedFile(path, "", 0, ())
-        top = [each for each in _nested(rows) if each.depth == 0]
+            return OutlinedFile(path)
+        outermost = [each for each in _nested(rows) if each.depth == 0]
         # The largest say most of what a file is about.
-        largest = sorted(top, key=lambda each: each.start_line - each.end_line)[:_TOP]
-        names = {each.symbol: None for each in top if each in largest}
-        return OutlinedFile(path, language, lines, tuple(names), len(top) - len(largest))
+        largest = sorted(outermost, key=lambda each: each.start_line - each.end_line)[:most]
+        names = {each.symbol: None for each in outermost if each in largest}
+        return OutlinedFile(path, language, lines, tuple(names), len(outermost) - len(largest))
 
     def _read(self, path: str) -> tuple[str, int, list[tuple[str, str, int, int, str]]]:
         if self._cancel is not None and self._cancel.cancelled:
@@ -217,7 +227,7 @@ def _fitting(symbols: Sequence[Symbol], room: int) -> list[Symbol]:
     def importance(at: int) -> tuple[int, bool, int]:
         return symbols[at].depth, symbols[at].kind == "constant", at
 
-    kept = []
+    kept: list[int] = []
     for at in sorted(range(len(symbols)), key=importance):
         each = symbols[at]
         room -= tokens(each.signature or each.symbol) + _PLACE

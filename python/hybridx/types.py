@@ -314,9 +314,10 @@ class OutlinedFile(_Value):
     """A file in the outline of a folder."""
 
     path: str
-    language: str
-    lines: int
-    symbols: tuple[str, ...]
+    language: str = ""
+    """Empty if it was not looked into, for want of room or since it went meanwhile."""
+    lines: int = 0
+    symbols: tuple[str, ...] = ()
     """The names of its largest outermost definitions, in the order in which they begin."""
     more: int = 0
     """How many other outermost definitions it has."""

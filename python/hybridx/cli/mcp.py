@@ -50,7 +50,7 @@ def mcp(
     index_dir: str | None,
     model: str | None,
 ) -> None:
-    """Serve the indexes of the PATHs to agents, over the Model Context Protocol.
+    r"""Serve the indexes of the PATHs to agents, over the Model Context Protocol.
 
     The client starts it and talks to it over stdin and stdout. Tools: search, related, outline,
     status, refresh. An index that is missing is made at once; all are kept up to date, by one
@@ -95,7 +95,7 @@ def _served(folders: Sequence[str], flags: dict[str, object], *, watches: bool) 
     from hybridx.api import Index
     from hybridx.mcp.served import Served, names_of
 
-    indexes = {}
+    indexes: dict[Path, tuple[Index, Path]] = {}
     for folder in folders:
         index = Index.open(folder, settings=Settings.load(folder, flags))
         indexes.setdefault(index.root, (index, Path(os.path.abspath(folder))))  # noqa: PTH100

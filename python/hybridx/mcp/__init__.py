@@ -5,7 +5,7 @@
     schemas     what each tool takes, in JSON Schema, and in words for language models
     arguments   checks what came in against these schemas
     tools       what each tool does
-    served      the folders that are served, each with its index and its watch; which paths are theirs
+    served      the folders that are served: index, watch, and which paths are theirs
     pages       results that a client asks for one page after the other
     present     results as a language model reads them: much on few tokens
 

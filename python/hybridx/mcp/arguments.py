@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from hybridx.mcp.schemas import Schema
 
-_KNOWN = frozenset("type enum minimum maximum minLength maxLength items maxItems".split())
+_KNOWN = frozenset(
+    {"type", "enum", "minimum", "maximum", "minLength", "maxLength", "items", "maxItems"}
+)
 _TOLD = frozenset({"default", "description"})
 _NAMES = {"string": "a string", "integer": "a whole number", "array": "a list"}
 _SHOWN = 60

@@ -117,8 +117,9 @@ def outlined(outline: Outline) -> str:
     if outline.kind == "file":
         head = f"{outline.path}  {outline.language}, {outline.lines:,} lines"
         return "\n".join([head, *map(_symbol, outline.symbols)])
-    rows = [f"{name}/  {count:,} files" for name, count in outline.folders.items()]
-    rows += map(_file, outline.files)
+    skipped = len(outline.path) + 1 if outline.path else 0
+    rows = [f"{name[skipped:]}/  {count:,} files" for name, count in outline.folders.items()]
+    rows += [_file(each, each.path[skipped:]) for each in outline.files]
     return "\n".join([f"{outline.path or '.'}/", *rows])
 
 
@@ -130,8 +131,8 @@ def _symbol(symbol: Symbol) -> str:
     return f"{'  ' * symbol.depth}{place} {said}"
 
 
-def _file(file: OutlinedFile) -> str:
-    row = f"{file.path}  {file.lines:,} lines"
+def _file(file: OutlinedFile, name: str) -> str:
+    row = f"{name}  {file.lines:,} lines" if file.language else name
     if file.symbols:
         more = f", +{file.more}" if file.more else ""
         row += f": {', '.join(file.symbols)}{more}"

@@ -8,7 +8,7 @@ import logging
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hybridx._core import CancelToken
 from hybridx.errors import Cancelled, HybridxError
@@ -18,7 +18,7 @@ from hybridx.mcp.tools import Tools
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from anyio import CancelScope
+    from anyio import AsyncFile, CancelScope
     from mcp.server.context import ServerRequestContext
     from mcp_types import (
         CallToolRequestParams,
@@ -120,7 +120,7 @@ class _Session:
 
         wire, server = self._wire, self._server
         outgoing = anyio.wrap_file(wire.outgoing)
-        async with stdio_server(wire.lines(), outgoing) as (read, write):
+        async with stdio_server(cast("AsyncFile[str]", wire.lines()), outgoing) as (read, write):
             await server.run(read, write, server.create_initialization_options())
 
 

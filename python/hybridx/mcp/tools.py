@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from hybridx import _core
 from hybridx.config import suggestion
@@ -169,7 +169,13 @@ def _check(cancel: CancelToken) -> None:
         raise Cancelled("cancelled")
 
 
-def _filters(values: Mapping[str, Any], served: Served) -> dict[str, list[str]]:
+class _Filters(TypedDict):
+    languages: list[str]
+    paths: list[str]
+    kinds: list[str]
+
+
+def _filters(values: Mapping[str, Any], served: Served) -> _Filters:
     languages = []
     for word in values.get("languages", ()):
         name = _core.language(word.strip())
@@ -202,8 +208,8 @@ def _not_yet(served: Served, error: NotIndexedError) -> Answer:
     freshness = served.freshness()
     if freshness.state != "building":
         raise error
-    text = f"nothing can be found yet; try again soon, or use other tools meanwhile: {error}"
-    structured = {"hits": [], "cursor": None, "freshness": freshness.to_json()}
+    text = "nothing can be found yet: try again soon, or use other tools meanwhile"
+    structured: dict[str, Any] = {"hits": [], "cursor": None, "freshness": freshness.to_json()}
     return Answer(f"{text}\n{present.footer(freshness)}", structured)
 
 
