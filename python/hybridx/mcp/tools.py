@@ -82,14 +82,18 @@ class Tools:
         if "cursor" in values:
             result, at = self._pages.resume(values["cursor"], asked, served.index.generation)
         if result is None:
-            result = served.index.search(
-                values["query"],
-                # As many for every page, so that pages are of one list.
-                MOST_HITS,
-                mode=values["mode"],
-                changed_since=values.get("changed_since"),
-                **filters,
-            )
+            try:
+                result = served.index.search(
+                    values["query"],
+                    # As many for every page, so that pages are of one list.
+                    MOST_HITS,
+                    mode=values["mode"],
+                    changed_since=values.get("changed_since"),
+                    **filters,
+                )
+            except UsageError as error:
+                # It is an argument here, and no option.
+                raise UsageError(str(error).replace("--changed-since", "changed_since")) from error
         _check(cancel)
         return self._page(served, result, at, values, asked)
 
