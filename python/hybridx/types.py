@@ -6,7 +6,7 @@ The JSON is the contract of the command line: keys may be added, never renamed o
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,14 +14,17 @@ if TYPE_CHECKING:
     from hybridx._core import Changes, Totals
 
 __all__ = [
+    "Change",
     "ChunkCounts",
     "DiffReport",
     "FileCounts",
     "FileError",
+    "FileResult",
     "Hit",
     "IndexReport",
     "Mode",
     "ModelInfo",
+    "OnFiles",
     "Problem",
     "Progress",
     "ProgressCallback",
@@ -107,6 +110,36 @@ class FileError(_Value):
     path: str
     stage: str
     message: str
+
+
+Change = Literal["added", "modified", "moved", "removed", "failed", "skipped"]
+"""What an update did with a file. `skipped` is one that turned out to be no text when it was read;
+what the scan leaves out is none of the update's files."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileResult(_Value):
+    """A file that an update is done with: it is in the stores, and not committed yet."""
+
+    path: str
+    """Relative to the root, `/` between its parts."""
+    change: Change
+    generation: int
+    """Searches find it as soon as this generation serves, after the next commit: compare
+    `SearchResult.generation`. Where the index is built anew beside the one that serves, that is
+    at the end of the update."""
+    chunks: int = 0
+    """How many of it are stored."""
+    moved_from: str | None = None
+    """Its earlier path."""
+    stage: str | None = None
+    """In which a file failed, as in `FileError`."""
+    error: str | None = None
+    """Why it failed."""
+
+
+OnFiles = Callable[[Sequence[FileResult]], None]
+"""Called with some files that were stored, from the thread that stores them."""
 
 
 @dataclass(frozen=True, slots=True)
