@@ -13,7 +13,7 @@ RUST = ROOT / "rust" / "core" / "src"
 
 PYTHON_ROOMS = [
     {"_core"},
-    {"errors", "types"},
+    {"errors", "types", "lance"},
     {"config", "layout", "ranking", "answer", "budget", "pace"},
     {"embed", "store", "scan", "since", "arguments", "results"},
     {"commit"},
