@@ -19,9 +19,9 @@ from hybridx.errors import HybridxError
 if TYPE_CHECKING:
     from hybridx._core import CancelToken, Changes, MerkleTree
     from hybridx.aio import AsyncIndex
-    from hybridx.api import DiffReport, Index
+    from hybridx.api import Index
     from hybridx.config import Settings
-    from hybridx.types import Hit, IndexReport, Progress, SearchResult, Status, Why
+    from hybridx.types import DiffReport, Hit, IndexReport, Progress, SearchResult, Status, Why
 
 __version__ = metadata.version("hybridx")
 
@@ -48,7 +48,7 @@ _HOMES = {
     "AsyncIndex": "aio",
     "CancelToken": "_core",
     "Changes": "_core",
-    "DiffReport": "api",
+    "DiffReport": "types",
     "Hit": "types",
     "Index": "api",
     "IndexReport": "types",

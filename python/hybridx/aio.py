@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
 
 from hybridx import _core
-from hybridx.api import DiffReport, Index
+from hybridx.api import Index
 
 if TYPE_CHECKING:
     import os
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from hybridx.config import Settings
     from hybridx.types import (
+        DiffReport,
         IndexReport,
         Mode,
         ProgressCallback,

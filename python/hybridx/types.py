@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from hybridx._core import Totals
+    from hybridx._core import Changes, Totals
 
 __all__ = [
     "ChunkCounts",
+    "DiffReport",
     "FileCounts",
     "FileError",
     "Hit",
@@ -187,6 +188,51 @@ class IndexReport(_Value):
 
 
 @dataclass(frozen=True, slots=True)
+class DiffReport:
+    """What changed since the index's generation."""
+
+    old_root: str
+    new_root: str
+    changes: Changes
+    seconds: float
+
+    @property
+    def added(self) -> list[str]:
+        """Files the index does not have."""
+        return self.changes.added
+
+    @property
+    def modified(self) -> list[str]:
+        """Files the index has with other content."""
+        return self.changes.modified
+
+    @property
+    def removed(self) -> list[str]:
+        """Files only the index has."""
+        return self.changes.removed
+
+    @property
+    def moved(self) -> list[tuple[str, str]]:
+        """Files the index has under another name: `(old, new)`."""
+        return self.changes.moved
+
+    def __bool__(self) -> bool:
+        return bool(self.changes)
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON of `hybridx diff --json`."""
+        return {
+            "old_root": self.old_root,
+            "new_root": self.new_root,
+            "added": self.added,
+            "modified": self.modified,
+            "removed": self.removed,
+            "moved": [{"from": old, "to": new} for old, new in self.moved],
+            "seconds": round(self.seconds, 4),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Hit(_Value):
     """A chunk that a search found.
 
@@ -287,11 +333,15 @@ class Status(_Value):
     """The process that watches the tree and keeps the index up to date; `None` if none does."""
 
 
+Role = Literal["watching", "standby", "stopped"]
+"""What a process does for the watch of an index."""
+
+
 @dataclass(frozen=True, slots=True)
 class WatchState(_Value):
     """How a watch is doing."""
 
-    role: Literal["watching", "standby", "stopped"]
+    role: Role
     """`watching`: this process hears of changes and writes; `standby`: another one does, and this
     one takes over when it ends; `stopped`: not started, or ended."""
     pid: int | None

@@ -11,7 +11,7 @@ from hybridx.cli._run import interruptible
 from hybridx.cli._text import plural, print_json, seconds, visible_path
 
 if TYPE_CHECKING:
-    from hybridx.api import DiffReport
+    from hybridx.types import DiffReport
 
 
 @click.command()
