@@ -27,11 +27,11 @@ import sys
 import textwrap
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 LANGUAGES = {
     "sh", "console", "python", "text", "toml", "json", "yaml", "ini", "vim", "lua", "make",
@@ -179,7 +179,8 @@ def _is_whole(command: str) -> bool:
 
 def dialogue(block: Block) -> Iterator[Step]:
     """The commands of a block that shows what they print."""
-    at, command, shown = 0, "", []
+    at, command = 0, ""
+    shown: list[str] = []
     for line, text in enumerate(block.text.splitlines(), start=block.line):
         if text.startswith("$ "):
             if command:
@@ -211,7 +212,9 @@ def fits(shown: str, said: str) -> bool:
         else:
             parts = _VARIES.split(line.rstrip())
             pattern += "".join(map(_any_of, parts)) + r"[ \t]*\n"
-    return re.fullmatch(pattern, said if not said or said.endswith("\n") else said + "\n") is not None
+    return (
+        re.fullmatch(pattern, said if not said or said.endswith("\n") else said + "\n") is not None
+    )
 
 
 def _any_of(part: str) -> str:
@@ -248,7 +251,9 @@ class Shell:
         """The exit code of `command` and all it printed; `after` is what `$?` begins as."""
         self._at += 1
         out = self._log / f"{self._at:03d}"
-        text = f"{{ (exit {after})\n{command}\n}} >'{out}' 2>&1 </dev/null; echo $? >&{self._told}\n"
+        text = (
+            f"{{ (exit {after})\n{command}\n}} >'{out}' 2>&1 </dev/null; echo $? >&{self._told}\n"
+        )
         assert self._process.stdin is not None
         self._process.stdin.write(text.encode())
         self._process.stdin.flush()

@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 import pytest
@@ -23,9 +22,6 @@ from hybridx.cli import cli
 from hybridx.config import Settings
 from pages import LANGUAGES, Block, Page, Shell, fits, programs, split
 from support import PROJECT, Tree
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -143,7 +139,9 @@ def test_what_is_not_run_is_little_and_has_a_reason() -> None:
     for block in EVERY:
         if block.not_run:
             reasons.setdefault(block.not_run, []).append(str(block))
-    assert reasons.keys() <= NOT_RUN.keys(), f"these are no reasons: {reasons.keys() - NOT_RUN.keys()}"
+    assert reasons.keys() <= NOT_RUN.keys(), (
+        f"these are no reasons: {reasons.keys() - NOT_RUN.keys()}"
+    )
     for reason, blocks in reasons.items():
         assert len(blocks) <= NOT_RUN[reason], f"{reason}: {blocks}"
     programs_ = [block for block in EVERY if block.language in {"sh", "console", "python"}]

@@ -14,6 +14,7 @@ import inspect
 import re
 import sys
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +25,12 @@ from hybridx import config, errors, types
 from hybridx.cli import cli
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
 _PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
 _SECTION = re.compile(r"^(Args|Raises|Returns|Yields):$")
 
 
@@ -168,7 +170,11 @@ def api() -> str:
     parts = []
     for name in hybridx.__all__:
         value = getattr(hybridx, name)
-        if inspect.isclass(value) and not issubclass(value, BaseException) and value is not config.Settings:
+        if (
+            inspect.isclass(value)
+            and not issubclass(value, BaseException)
+            and value is not config.Settings
+        ):
             parts += _class(value)
     return "\n\n".join(parts) + "\n"
 
@@ -179,9 +185,22 @@ def values() -> str:
     parts = []
     for name in types.__all__:
         value = getattr(types, name)
-        if inspect.isclass(value) and value not in shown:
+        if not inspect.isclass(value):
+            parts += _alias(name)
+        elif value not in shown:
             parts += _class(value)
     return "\n\n".join(parts) + "\n"
+
+
+def _alias(name: str) -> list[str]:
+    """The name of a type."""
+    body = _module(ROOT / "python/hybridx/types.py").body
+    for alias, text in pairwise(body):
+        if isinstance(alias, ast.Assign) and ast.unparse(alias.targets[0]) == name:
+            assert isinstance(text, ast.Expr)
+            said = inspect.cleandoc(ast.literal_eval(text.value))
+            return [f"### {name}", f"`{ast.unparse(alias.value)}`", said]
+    raise LookupError(name)
 
 
 def exceptions() -> str:
@@ -199,18 +218,16 @@ def _class(value: type) -> list[str]:
     source = _source(value)
     parts += _docstring(ast.get_docstring(source) or "")
     if dataclasses.is_dataclass(value):
-        rows = ["| field | type | |", "|---|---|---|"]
-        said = _field_docs(value)
+        rows, said = ["| field | type | |", "|---|---|---|"], _field_docs(value)
         for each in dataclasses.fields(value):
             kind = each.type if isinstance(each.type, str) else str(each.type)
             rows.append(f"| `{each.name}` | `{_cell(kind)}` | {_cell(said.get(each.name, ''))} |")
         parts.append("\n".join(rows))
     same = []
     for node in source.body:
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
+        if not isinstance(node, _Function) or node.name.startswith("_"):
             continue
-        said = ast.get_docstring(node) or ""
-        if said == f"See `Index.{node.name}`.":
+        if ast.get_docstring(node) == f"See `Index.{node.name}`.":
             same.append(f"`{node.name}`")
         else:
             parts += _function(name, node)
@@ -219,7 +236,7 @@ def _class(value: type) -> list[str]:
     return parts
 
 
-def _function(owner: str, node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+def _function(owner: str, node: _Function) -> list[str]:
     decorators = {ast.unparse(each) for each in node.decorator_list}
     result = ast.unparse(node.returns) if node.returns else "None"
     said = _docstring(ast.get_docstring(node) or "")
@@ -274,7 +291,7 @@ def _field_docs(value: type) -> dict[str, str]:
     """The texts below the fields of a class."""
     said = {}
     body = _source(value).body
-    for field, text in zip(body, body[1:], strict=False):
+    for field, text in pairwise(body):
         if (
             isinstance(field, ast.AnnAssign)
             and isinstance(field.target, ast.Name)
