@@ -13,14 +13,14 @@ RUST = ROOT / "rust" / "core" / "src"
 
 PYTHON_ROOMS = [
     {"_core"},
-    {"errors", "types"},
-    {"config", "layout", "ranking", "answer", "budget"},
-    {"embed", "store", "scan", "since"},
+    {"errors", "types", "lance"},
+    {"config", "layout", "ranking", "answer", "budget", "pace"},
+    {"embed", "store", "scan", "since", "arguments"},
     {"commit"},
     {"tally"},
     {"stages"},
     {"pipeline"},
-    {"indexer", "search", "verify", "why"},
+    {"indexer", "search", "verify", "why", "models"},
     {"upgrade"},
     {"watch", "api"},
     {"aio"},

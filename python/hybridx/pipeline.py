@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from hybridx import _core
     from hybridx.stages import Batch, EmbedStep, StoreStep
+    from hybridx.tally import Tally
 
 _T = TypeVar("_T")
 
@@ -33,7 +34,7 @@ def sequentially(stream: _core.IngestStream, embed: EmbedStep, store: StoreStep)
     """Takes every batch through all steps before the next one is asked for."""
     while True:
         with embed.tally.timed("ingest"):
-            source = next(stream, None)
+            source = _take(stream, embed.tally)
         if source is None:
             return
         batch = embed.prepare(source)
@@ -50,7 +51,7 @@ async def side_by_side(stream: _core.IngestStream, embed: EmbedStep, store: Stor
     async def read(executor: ThreadPoolExecutor) -> None:
         while True:
             with embed.tally.timed("ingest"):
-                source = await call(executor, lambda: next(stream, None))
+                source = await call(executor, _take, stream, embed.tally)
             await ingested.put(source)
             if source is None:
                 return
@@ -102,6 +103,14 @@ async def side_by_side(stream: _core.IngestStream, embed: EmbedStep, store: Stor
             if isinstance(torn, BaseExceptionGroup):
                 raise _cause(torn) from torn
             raise
+
+
+def _take(stream: _core.IngestStream, tally: Tally) -> _core.IngestBatch | None:
+    """The next batch of the core, counted; `None` after the last one."""
+    source = next(stream, None)
+    if source is not None:
+        tally.read(source)
+    return source
 
 
 async def call(executor: ThreadPoolExecutor, function: Callable[..., _T], *arguments: Any) -> _T:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from hybridx.cli._complete import folders
 from hybridx.cli._text import visible_path
 from hybridx.config import Settings
 from hybridx.errors import HybridxError, NotIndexedError
@@ -44,7 +45,7 @@ precision_option = click.option(
     type=click.Choice(["auto", "float32", "float16", "int8"]),
     help="Of a transformer's weights; auto is float32, and float16 with --device cuda.",
 )
-path_argument = click.argument("path", default=".", metavar="[PATH]")
+path_argument = click.argument("path", default=".", metavar="[PATH]", shell_complete=folders)
 
 
 def index_options(command: _Command) -> _Command:
@@ -52,6 +53,7 @@ def index_options(command: _Command) -> _Command:
     place = click.option(
         "--index-dir",
         metavar="DIR",
+        shell_complete=folders,
         help="The folder of the index, instead of .hybridx in the root.",
     )
     return place(quiet_option(debug_option(command)))
