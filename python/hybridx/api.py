@@ -15,11 +15,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from hybridx import _core
-from hybridx.arguments import as_text, resolved, spelled, tidy
+from hybridx.arguments import (
+    as_folder,
+    as_globs,
+    as_languages,
+    as_number,
+    as_path,
+    as_paths,
+    as_query,
+    as_text,
+    as_words,
+    check_cancel,
+    check_work,
+)
 from hybridx.config import Settings
 from hybridx.errors import IndexBusyError, NotIndexedError, UsageError
 from hybridx.layout import Layout
 from hybridx.models import Models, model_info
+from hybridx.results import FileResults
 from hybridx.scan import scan_tree
 from hybridx.types import DiffReport, Secrets, Status
 
@@ -33,6 +46,7 @@ if TYPE_CHECKING:
     from hybridx.types import (
         IndexReport,
         Mode,
+        OnFiles,
         Outline,
         ProgressCallback,
         SearchResult,
@@ -72,9 +86,11 @@ class Index:
 
         Raises:
             OSError: there is no such folder, or it cannot be read.
-            UsageError: `path` is a file, or a setting makes no sense.
+            UsageError: `path` is a file or no path at all, or a setting makes no sense.
         """
-        given = Path(path)
+        given = as_folder(path)
+        if settings is not None and not isinstance(settings, Settings):
+            raise UsageError(f"settings is {settings!r}: give Settings")
         # Resolved, so that one folder has one index however it is named.
         root = Path(os.path.realpath(given, strict=True))
         if not root.is_dir():
@@ -118,7 +134,7 @@ class Index:
         self,
         *,
         full: bool = False,
-        paths: Sequence[str] | None = None,
+        paths: Sequence[str | os.PathLike[str]] | None = None,
         sequential: bool = False,
         progress: ProgressCallback | None = None,
         cancel: _core.CancelToken | None = None,
@@ -129,19 +145,59 @@ class Index:
             full: build everything anew beside what is there, then switch.
             paths: only these files and folders, relative to the root.
             sequential: one step at a time, for debugging; the result is the same.
-            progress: called some ten times a second, from one of the update's threads.
+            progress: called some ten times a second, from one of the update's threads. What it
+                raises ends the update, and is raised.
             cancel: a token that ends the update with `Cancelled` when set.
 
         Raises:
             IndexBusyError: another process writes it for longer than `lock_timeout`.
-            Cancelled: the token was set; what was committed is kept.
-            HybridxError, OSError: as they say; what was committed is kept.
-        """
-        from hybridx.indexer import Request
+            Cancelled: the token was set.
+            UsageError: an argument makes no sense.
+            ModelError: the model cannot be loaded, or fails on most files.
+            TooManyErrorsError: more files failed than `max_errors` allows.
+            CorruptIndexError, IndexFormatError, StoreError: what is there cannot be gone on from.
+            OSError: the tree or the index cannot be read or written.
 
-        only = None if paths is None else frozenset(map(tidy, spelled(paths)))
-        request = Request(full=full, paths=only, sequential=sequential)
-        return self._update(request, progress, cancel)
+        Whatever it raises, and whatever ends the process, what was committed is kept.
+        """
+        return self._update(_request(full, paths, sequential), progress, cancel)
+
+    def updates(
+        self,
+        *,
+        full: bool = False,
+        paths: Sequence[str | os.PathLike[str]] | None = None,
+        sequential: bool = False,
+        progress: ProgressCallback | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> FileResults:
+        """An update whose files can be taken one by one, as they are stored.
+
+            with index.updates() as results:
+                for done in results:
+                    print(done.change, done.path)
+            print(results.report.generation)
+
+        Only files that changed come: those that are gone first, the others in no particular order,
+        failed ones among them. A file that comes is stored, and can be found after the next
+        commit: as soon as `search` answers from the generation that `FileResult.generation` names.
+        Arguments are those of `update`; closing the iterator before its end sets `cancel`. Where a
+        slow model is filled in beside the index, each file comes once a pass.
+
+        Raises:
+            UsageError: an argument makes no sense. All else that `update` raises comes from the
+                iterator.
+        """
+        self._check_process()
+        check_work(progress, cancel)
+        token = cancel or _core.CancelToken()
+        # Checked now and not in the thread that runs it.
+        request = _request(full, paths, sequential)
+
+        def run(on_files: OnFiles) -> IndexReport:
+            return self._update(dataclasses.replace(request, on_files=on_files), progress, token)
+
+        return FileResults(run, token)
 
     def _update(
         self,
@@ -151,6 +207,7 @@ class Index:
         kept: Kept | None = None,
     ) -> IndexReport:
         self._check_process()
+        check_work(progress, cancel)
         from hybridx.indexer import SupersededError
         from hybridx.upgrade import Updating
 
@@ -179,6 +236,7 @@ class Index:
         """
         from hybridx.indexer import Request
 
+        check_work(progress, cancel)
         return self._update(Request(serving=True), progress, cancel)
 
     def watch(
@@ -263,17 +321,25 @@ class Index:
         )
         if place != self._layout:
             raise UsageError(f"the index is to lie in {place.folder} from now on: start anew")
-        self.settings = settings
+        if settings != self.settings:
+            self.settings, self._models = settings, Models(self._layout, settings)
 
-    def diff(self) -> DiffReport:
+    def diff(self, *, cancel: _core.CancelToken | None = None) -> DiffReport:
         """What changed since the index's generation; nothing is written.
+
+        Args:
+            cancel: a token that ends the scan with `Cancelled` when set.
 
         Raises:
             NotIndexedError: there is no index.
+            Cancelled: the token was set.
+            CorruptIndexError, IndexFormatError: the index cannot be read.
+            OSError: the tree cannot be listed.
         """
+        check_cancel(cancel)
         start = time.perf_counter()
         generation = self._generation()
-        scan = scan_tree(self._layout, self.settings)
+        scan = scan_tree(self._layout, self.settings, cancel=cancel)
         changes = scan.tree.diff(generation.snapshot.tree)
         old = generation.manifest.merkle_root
         return DiffReport(old, scan.tree.root, changes, time.perf_counter() - start)
@@ -291,53 +357,69 @@ class Index:
         max_tokens: int | None = None,
         check: bool = False,
         rerank: str | None = None,
+        cancel: _core.CancelToken | None = None,
     ) -> SearchResult:
         """The best `k` chunks for `query`.
 
-        Filters hold for every hit: an empty one does not filter, one that nothing satisfies
-        gives no hits. `paths` are globs as in .gitignore files. `changed_since` is a time that
-        passed (`2d`), a date, or a revision that git knows. With `max_tokens` there are no more
-        hits than a language model reads as about so many tokens; the last one may be cut. `check`
-        scans the tree and says in `stale_files` how many files changed since it was indexed.
-        `rerank` is a folder that holds a cross-encoder, which puts the best candidates in order,
-        or `none`; where it is not given, the setting counts.
+        Args:
+            query: words, names, quotations, code; all of it is text, nothing is an operator.
+            k: hits, 1 to 10,000.
+            mode: `hybrid`, `lexical` (words alone) or `semantic` (vectors alone).
+            languages: names or extensions, as `python`, `py`. Filters hold for every hit: an
+                empty one does not filter, one that nothing satisfies gives no hits.
+            paths: globs as in .gitignore files.
+            kinds: of chunks, as `function`, `class`, `section`.
+            changed_since: a time that passed (`2d`), a date, or a revision that git knows.
+            max_tokens: no more text than a language model reads as about so many tokens, at
+                least 1; the last hit may be cut.
+            check: scan the tree, and say in `stale_files` how many files changed since it was
+                indexed.
+            rerank: a folder that holds a cross-encoder, which puts the best candidates in order,
+                or `none`; where it is not given, the setting counts.
+            cancel: a token that ends the search with `Cancelled` when set.
 
         Raises:
             NotIndexedError: there is no index.
             UsageError: an argument makes no sense.
             ModelError: a model cannot be loaded, or failed.
+            Cancelled: the token was set.
+            CorruptIndexError, IndexFormatError, StoreError: the index cannot be read.
+            OSError: it cannot be opened; or, with `check`, the tree cannot be listed.
         """
         from hybridx.search import Scope
 
+        check_cancel(cancel)
+        query, k = as_query(query), as_number("k", k)
+        budget = None if max_tokens is None else as_number("max_tokens", max_tokens)
+        chosen = self.settings.rerank if rerank is None else as_text("rerank", rerank)
+        since = None if changed_since is None else as_text("changed_since", changed_since)
+        scope = Scope(as_languages(languages), as_globs(paths), as_words("kinds", kinds))
         engine = self._search_engine()
-        query = as_text(query)
-        for name, values in (("languages", languages), ("paths", paths), ("kinds", kinds)):
-            if isinstance(values, str):
-                raise UsageError(f"{name} is {values!r}: give a list of them")
-        only = None
-        if changed_since is not None:
+        if since is not None:
             from hybridx.since import changed_since as changed
 
-            only = changed(self.root, engine.generation.snapshot.paths(), changed_since)
-        scope = Scope(resolved(languages), spelled(paths), kinds, only)
+            only = changed(self.root, engine.generation.snapshot.paths(), since)
+            scope = dataclasses.replace(scope, only=only)
         result = engine.search(
             query,
             k,
             mode=mode,
             scope=scope,
-            max_tokens=max_tokens,
-            reranker=self._models.reranker(self.settings.rerank if rerank is None else rerank),
+            max_tokens=budget,
+            reranker=self._models.reranker(chosen),
+            cancel=cancel,
         )
         if check:
-            result = dataclasses.replace(result, stale_files=self._pending(engine.generation))
-        elif (watcher := self._watcher and self._watcher()) is not None:
+            stale = self._pending(engine.generation, cancel)
+            result = dataclasses.replace(result, stale_files=stale)
+        elif self._watcher is not None and (watcher := self._watcher()) is not None:
             # As far as it was heard of, which costs nothing.
             result = dataclasses.replace(result, stale_files=watcher.state().pending)
         return result
 
     def related(
         self,
-        path: str,
+        path: str | os.PathLike[str],
         line: int,
         k: int = 10,
         *,
@@ -345,62 +427,91 @@ class Index:
         paths: Sequence[str] = (),
         kinds: Sequence[str] = (),
         max_tokens: int | None = None,
+        cancel: _core.CancelToken | None = None,
     ) -> SearchResult:
-        """The `k` chunks that are most like the one at `line` (from 1) of the file at `path`.
+        """The `k` chunks that are most like the one at `line` of the file at `path`.
 
         Likeness is the cosine similarity of their vectors, -1 to 1, which is the score of each hit.
-        The chunk at the place, and other pieces of its definition, are none of the hits. `path` is
-        relative to the root; filters and `max_tokens` are as in `search`.
+        The chunk at the place, and other pieces of its definition, are none of the hits.
+
+        Args:
+            path: relative to the root.
+            line: counted from 1.
+            k: at most so many hits, 1 to 10,000.
+            languages, paths, kinds, max_tokens: as in `search`.
+            cancel: a token that ends it with `Cancelled` when set.
 
         Raises:
             NotIndexedError: there is no index.
             UsageError: the place is in no chunk of the index, or an argument makes no sense.
+            Cancelled: the token was set.
+            CorruptIndexError, IndexFormatError, StoreError: the index cannot be read.
+            OSError: it cannot be opened.
         """
         from hybridx.related import related
         from hybridx.search import Scope
 
-        scope = Scope(resolved(languages), spelled(paths), kinds)
-        place = tidy(*spelled([path]))
-        return related(self._search_engine(), place, line, k, scope=scope, max_tokens=max_tokens)
+        check_cancel(cancel)
+        place, line, k = as_path(path), as_number("line", line), as_number("k", k)
+        budget = None if max_tokens is None else as_number("max_tokens", max_tokens)
+        scope = Scope(as_languages(languages), as_globs(paths), as_words("kinds", kinds))
+        engine = self._search_engine()
+        return related(engine, place, line, k, scope=scope, max_tokens=budget, cancel=cancel)
 
     def outline(
         self,
-        path: str = "",
+        path: str | os.PathLike[str] = "",
         *,
         max_tokens: int | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> Outline:
         """What the file at `path` defines, or what the folder at `path` holds.
 
-        `path` is relative to the root; `""` is the root. Definitions have lines, counted from 1 and
-        read from the file as it is now; which files a folder holds is what the generation says.
-        With `max_tokens` there is no more than a language model reads as about so many tokens, the
-        deepest definitions and the last files being left out, and counted in `omitted`.
+        Definitions have lines, counted from 1 and read from the file as it is now; which files a
+        folder holds is what the generation says.
+
+        Args:
+            path: relative to the root; `""` is the root.
+            max_tokens: no more than a language model reads as about so many tokens: the deepest
+                definitions and the last files are left out, and counted in `omitted`.
+            cancel: a token that ends it with `Cancelled` when set.
 
         Raises:
             NotIndexedError: `path` is a folder, and there is no index.
             UsageError: there is nothing at `path`, it is not below the root, or the rules that
                 leave files out of the index leave it out.
             Cancelled: the token was set.
+            CorruptIndexError, IndexFormatError: the index cannot be read.
+            OSError: the root is gone.
         """
         self._check_process()
+        check_cancel(cancel)
         from hybridx.commit import Generation
         from hybridx.outline import outline
 
-        generation, place = Generation.current(self._layout), tidy(*spelled([path]))
-        return outline(self._layout, self.settings, generation, place, max_tokens, cancel)
+        generation, place = Generation.current(self._layout), as_path(path)
+        budget = None if max_tokens is None else as_number("max_tokens", max_tokens)
+        return outline(self._layout, self.settings, generation, place, budget, cancel)
 
-    def status(self, *, check: bool = True) -> Status:
-        """What the index holds; `check` scans the tree to see whether it is still true.
+    def status(self, *, check: bool = True, cancel: _core.CancelToken | None = None) -> Status:
+        """What the index holds.
+
+        Args:
+            check: scan the tree to see whether it is still true.
+            cancel: a token that ends the scan with `Cancelled` when set.
 
         Raises:
             NotIndexedError: there is no index.
+            Cancelled: the token was set.
+            CorruptIndexError, IndexFormatError: the index cannot be read.
+            OSError: the tree cannot be listed.
         """
+        check_cancel(cancel)
         from hybridx.upgrade import unfinished
 
         generation = self._generation()
         manifest, totals = generation.manifest, generation.snapshot.totals()
-        pending = self._pending(generation) if check else None
+        pending = self._pending(generation, cancel) if check else None
         return Status(
             root=str(self.root),
             generation=manifest.generation,
@@ -426,23 +537,30 @@ class Index:
         )
 
     def skipped(self) -> list[tuple[str, str, str]]:
-        """Every file that was seen and left out: `(path, reason, detail)`, in path order."""
+        """Every file that was seen and left out: `(path, reason, detail)`, in path order.
+
+        Raises:
+            NotIndexedError: there is no index.
+            CorruptIndexError, IndexFormatError: it cannot be read.
+        """
         return self._generation().snapshot.skipped
 
-    def why(self, path: str) -> Why:
+    def why(self, path: str | os.PathLike[str]) -> Why:
         """Why the file or folder at `path`, relative to the root, is in the index or is not.
 
         Without an index it says what the first run would make of it. `""` is the root.
 
         Raises:
             UsageError: the path is not below the root.
+            CorruptIndexError, IndexFormatError: the index cannot be read.
+            OSError: the root is gone.
         """
         self._check_process()
         from hybridx.commit import Generation
         from hybridx.why import explain
 
         generation = Generation.current(self._layout)
-        return explain(self._layout, self.settings, generation, tidy(*spelled([path])))
+        return explain(self._layout, self.settings, generation, as_path(path))
 
     def verify(
         self,
@@ -464,8 +582,10 @@ class Index:
 
         Raises:
             NotIndexedError: there is no index.
-            IndexBusyError, OSError: as `update` does.
+            Cancelled: the token was set.
+            IndexBusyError, OSError: as `update` does; with `repair`, so are the others.
         """
+        check_work(progress, cancel)
         found = self._verify(cancel)
         if found.ok or not repair:
             return found
@@ -519,6 +639,7 @@ class Index:
             Cancelled: the token was set; nothing was removed.
             UsageError: the folder set as `index_dir` is no index of this root.
         """
+        check_cancel(cancel)
         self._check_process()
         self.close()
         if not self._layout.folder.exists():
@@ -573,10 +694,22 @@ class Index:
                 self._engine = kept = engine
             return kept
 
-    def _pending(self, generation: Generation) -> int:
-        changes = scan_tree(self._layout, self.settings).tree.diff(generation.snapshot.tree)
+    def _pending(self, generation: Generation, cancel: _core.CancelToken | None) -> int:
+        scan = scan_tree(self._layout, self.settings, cancel=cancel)
+        changes = scan.tree.diff(generation.snapshot.tree)
         alone = (changes.added, changes.modified, changes.removed)
         return sum(map(len, alone)) + len(changes.moved)
+
+
+def _request(
+    full: bool,
+    paths: Sequence[str | os.PathLike[str]] | None,
+    sequential: bool,
+) -> Request:
+    from hybridx.indexer import Request
+
+    only = None if paths is None else frozenset(as_paths(paths))
+    return Request(full=full, paths=only, sequential=sequential)
 
 
 def _run(work: Coroutine[Any, Any, _T], cancel: _core.CancelToken) -> _T:

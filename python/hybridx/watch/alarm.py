@@ -13,7 +13,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,6 +57,8 @@ class Batch:
     """Whether anything may have changed."""
     told: bool = False
     """Whether somebody said so; else it is only time to look."""
+    flooded: bool = False
+    """Whether so much happened at once that something may have been missed."""
     first: float = 0.0
     """When it began, and when the last change came, in monotonic seconds."""
     last: float = 0.0
@@ -64,15 +66,11 @@ class Batch:
     def __bool__(self) -> bool:
         return self.everything or bool(self.paths)
 
-    @property
-    def many(self) -> bool:
-        """Whether so much happened that something may have been missed."""
-        return self.told and (self.everything or len(self.paths) >= _MANY_PATHS)
-
     def bound(self) -> None:
         """Becomes everything rather than too large."""
-        if len(self.paths) + len(self.unjudged) > KEPT_PATHS:
-            self.everything = True
+        count = len(self.paths) + len(self.unjudged)
+        self.flooded |= count >= _MANY_PATHS
+        self.everything |= count > KEPT_PATHS
         if self.everything:
             self.paths.clear()
             self.unjudged.clear()
@@ -116,7 +114,7 @@ class Alarm:
         self._anew = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def __enter__(self) -> Alarm:
+    def __enter__(self) -> Self:
         notify = None if self.polling else self._open()
         self._thread = threading.Thread(
             target=self._hear, args=(notify,), name="hybridx-hear", daemon=True
@@ -147,6 +145,7 @@ class Alarm:
             self._batch.paths |= batch.paths
             self._batch.everything |= batch.everything
             self._batch.told |= batch.told
+            self._batch.flooded |= batch.flooded
             self._batch.bound()
 
     def listen_anew(self) -> None:
@@ -203,8 +202,6 @@ class Alarm:
             known = bool(batch)
         if not asked:
             return
-        # One that concerns it makes a batch of all: then the others need not be judged for that,
-        # but they are counted.
         if len(asked) > _JUDGED_PATHS or (known and batch.everything):
             meant = asked
         else:

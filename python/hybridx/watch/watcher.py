@@ -17,11 +17,12 @@ from hybridx.watch.alarm import POLL_SECONDS, SETTLE_SECONDS, Alarm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from types import TracebackType
 
     from hybridx.config import Settings
     from hybridx.layout import Layout
-    from hybridx.types import IndexReport
+    from hybridx.types import IndexReport, Role
     from hybridx.watch.alarm import Batch
 
 TAKEOVER_SECONDS = 1.0
@@ -83,6 +84,8 @@ class Watcher:
         # All below is guarded.
         self._alarm: Alarm | None = None
         self._watching = False
+        self._known = False
+        """Whether it was tried to be the one that watches."""
         self._ended = False
         self._taken: Batch | None = None
         self._asked = 0
@@ -145,6 +148,7 @@ class Watcher:
         self._check_process()
         with self._guard:
             running = self._thread is not None and not self._ended
+            role: Role
             if not running:
                 role, pid = "stopped", self._layout.watcher()
             elif self._watching:
@@ -169,6 +173,8 @@ class Watcher:
         """
         self._check_process()
         with self._guard:
+            # Just started, it does not know yet which process watches.
+            self._guard.wait_for(lambda: self._known or self._thread is None, timeout)
             self._asked += 1
             mine, failures = self._asked, self._failures
             alarm = self._alarm if self._watching else None
@@ -211,8 +217,13 @@ class Watcher:
         finally:
             with self._guard:
                 self._ended, self._watching, self._alarm = True, False, None
-                self._guard.notify_all()
+            self._know()
             self.on_end()
+
+    def _know(self) -> None:
+        with self._guard:
+            self._known = True
+            self._guard.notify_all()
 
     def _elected(self) -> _core.Lock | None:
         """The lock of who watches, once this process has it; `None` if it is to end."""
@@ -222,6 +233,7 @@ class Watcher:
             lock = self._layout.take_watching()
             if lock is not None:
                 return lock
+            self._know()
             self._pause(TAKEOVER_SECONDS)
         return None
 
@@ -240,6 +252,7 @@ class Watcher:
         with alarm:
             with self._guard:
                 self._alarm, self._watching = alarm, True
+            self._know()
             try:
                 alarm.ring()
                 while not self._cancel.cancelled:
@@ -253,7 +266,7 @@ class Watcher:
                             settle = None
                             alarm.ring(told=False)
                         continue
-                    settle = time.monotonic() + SETTLE_SECONDS if batch.many else settle
+                    settle = time.monotonic() + SETTLE_SECONDS if batch.flooded else settle
                     self._ingest(alarm, batch)
             finally:
                 with self._guard:
@@ -289,9 +302,9 @@ class Watcher:
             self._served, self._failures, self._error = asked, 0, None
             self._batches += changed
             self._guard.notify_all()
-        if changed and before is not None and not batch.told and alarm.polling is None:
-            alarm.listen_anew()
-        elif batch.many and before is not None:
+        missed = changed and before is not None and not batch.told
+        if missed or batch.flooded:
+            # Folders made meanwhile may not be watched.
             alarm.listen_anew()
         if changed:
             self._on_report(report)
@@ -344,10 +357,10 @@ class Watcher:
             raise OSError(errno.ENOENT, "the folder was removed or moved, the watch ends", root)
 
 
-def _place(path: os.PathLike[str]) -> tuple[int, int] | None:
+def _place(path: Path) -> tuple[int, int] | None:
     """What stands at a path, whatever it is called; `None` if nothing does."""
     with contextlib.suppress(OSError):
-        found = os.stat(path)
+        found = path.stat()
         return found.st_dev, found.st_ino
     return None
 
