@@ -14,6 +14,8 @@ RUST = ROOT / "rust" / "core" / "src"
 PYTHON_ROOMS = [
     {"_core"},
     {"errors", "types", "lance"},
+    {"setting", "presets"},
+    {"sources"},
     {"config", "layout", "ranking", "answer", "budget", "pace"},
     {"embed", "store", "scan", "since", "arguments", "results"},
     {"commit"},

@@ -30,6 +30,7 @@ __all__ = [
     "ProgressCallback",
     "Rule",
     "SearchResult",
+    "Setting",
     "StageSeconds",
     "Status",
     "TokenCounts",
@@ -479,6 +480,31 @@ class Why(_Value):
     def in_index(self) -> bool:
         """Whether the file, or any file of the folder, is in the index."""
         return self.verdict == "indexed" or bool(self.below and self.below["indexed"])
+
+
+@dataclass(frozen=True, slots=True)
+class Setting(_Value):
+    """What there is to know of a setting."""
+
+    key: str
+    description: str
+    type: str
+    """`true or false`, `a whole number`, `a number`, `a text`, `a list of texts` or `a path`."""
+    default: Any
+    """`None` is explained by the description."""
+    variable: str | None
+    """The environment variable that gives it."""
+    flag: str | None
+    """The flag that gives it, of those commands that have use for it."""
+    in_project: bool
+    """Whether `hybridx.toml` and `pyproject.toml` may give it."""
+    low: float | None
+    """The least value; bounds are included."""
+    high: float | None
+    choices: tuple[str, ...]
+    """The only values there are; empty if there are others."""
+    presets: Mapping[str, Any]
+    """The value by preset, of those that change it."""
 
 
 @dataclass(frozen=True, slots=True)
