@@ -435,7 +435,7 @@ class Index:
             cancel: a token that ends the wait for the lock when set.
 
         Raises:
-            IndexBusyError: another process writes it for longer than `lock_timeout`.
+            IndexBusyError: another process writes it for longer than `lock_timeout`, or watches it.
             Cancelled: the token was set; nothing was removed.
             UsageError: the folder set as `index_dir` is no index of this root.
         """
@@ -454,8 +454,16 @@ class Index:
                     f"{self._layout.who_fills()} is filling in another model's vectors for "
                     f"{self.root}: end it first"
                 )
+            watching = self._layout.take_watching(1.0)
+            if watching is None:
+                filling.release()
+                raise IndexBusyError(
+                    f"process {self._layout.watcher()} watches {self.root} and would make the "
+                    "index anew: end it first"
+                )
             size = self._layout.size()["total"]
             self._layout.remove()
+            watching.release()
             filling.release()
         finally:
             lock.release()
