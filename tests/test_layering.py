@@ -23,8 +23,8 @@ PYTHON_ROOMS = [
     {"indexer", "search", "verify", "why", "models"},
     {"upgrade"},
     {"watch", "api"},
-    {"aio"},
-    {"cli", "mcp", "hook"},
+    {"aio", "hook", "git_hooks"},
+    {"cli", "mcp"},
     {"__init__", "__main__"},
 ]
 """A room may use the rooms before it; rooms of one line do not know each other."""
