@@ -372,7 +372,7 @@ def absent(root: Path) -> Iterator[None]:
 
 
 def of_another_version(root: Path) -> Iterator[None]:
-    (root / ".hybridx.toml").write_text("redact_secrets = false\n")
+    (root / "hybridx.toml").write_text('secrets_allow = ["example"]\n')
     yield
 
 
