@@ -166,7 +166,7 @@ def test_no_commit_fails_because_the_index_is_busy_or_absent(
     assert not (repository.root / ".hybridx").exists()
 
 
-def test_a_real_clone_of_this_repository_serves_all_stages(
+def test_a_real_clone_of_this_repository_serves_other_stages_too(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
     here = Repository(ROOT)
@@ -175,21 +175,15 @@ def test_a_real_clone_of_this_repository_serves_all_stages(
         pytest.skip("this is no git repository")
     clone = Repository(tmp_path / "clone")
     here.git("clone", "-q", "--no-local", "--depth=1", f"file://{ROOT}", clone.root)
-    stages = ("pre-commit", "post-checkout", "post-merge", "post-commit", "post-rewrite")
+    stages = ("post-checkout", "post-merge")
     path = tmp_path / "repo"
     repository = with_hook(path, clone.root, head(clone), environment, stages=stages)
     repository.write("new.py", "def new():\n    return 1\n")
     repository.commit("new")
-    assert pending(path) == []
+    assert pending(path) == ["new.py"], "which hook was that?"
     repository.git("checkout", "-q", "-b", "side", "HEAD~1")
     assert pending(path) == []
-    repository.write("side.py", "def side():\n    return 2\n")
-    repository.git("add", "-A")
-    repository.git("commit", "-q", "--no-verify", "-m", "side")
-    repository.git("rebase", "-q", "main")
-    assert pending(path) == []
-    repository.git("checkout", "-q", "main")
-    repository.git("merge", "-q", "side")
+    repository.git("merge", "-q", "main")
     assert pending(path) == []
 
 
