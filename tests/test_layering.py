@@ -15,14 +15,15 @@ PYTHON_ROOMS = [
     {"_core"},
     {"errors", "types", "lance"},
     {"config", "layout", "ranking", "answer", "budget", "pace"},
-    {"embed", "store", "scan", "since", "arguments"},
+    {"embed", "store", "scan", "since", "arguments", "results"},
     {"commit"},
     {"tally"},
     {"stages"},
-    {"pipeline"},
+    {"pipeline", "outcomes"},
     {"indexer", "search", "verify", "why", "models"},
     {"upgrade"},
-    {"watch", "api"},
+    {"watch"},
+    {"api"},
     {"aio", "hook", "git_hooks"},
     {"cli", "mcp"},
     {"__init__", "__main__"},
@@ -40,7 +41,7 @@ RUST_ROOMS = [
     {"chunk"},
     {"batch", "fields", "snapshot", "rules", "schedule"},
     {"walk"},
-    {"bm25", "tokenize", "pairs", "ingest", "why"},
+    {"bm25", "tokenize", "pairs", "ingest", "outline", "why"},
 ]
 
 RUST_EXCEPTIONS = {("language", "chunk")}

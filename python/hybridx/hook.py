@@ -17,7 +17,7 @@ from hybridx import _core
 from hybridx.api import Index
 from hybridx.commit import Generation
 from hybridx.errors import IndexBusyError
-from hybridx.layout import WATCHING, Layout
+from hybridx.layout import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -127,7 +127,7 @@ def _first_in_line(
     if files is not None or not layout.folder.is_dir():
         yield None
         return
-    watching = layout.folder / WATCHING
+    watching = layout.watching
     if watching.exists():
         lock = _core.Lock.acquire(watching)
         if lock is None:
