@@ -26,8 +26,8 @@ PYTHON_ROOMS = [
     {"upgrade"},
     {"watch"},
     {"api"},
-    {"aio"},
-    {"cli", "mcp", "hook"},
+    {"aio", "hook", "git_hooks"},
+    {"cli", "mcp"},
     {"__init__", "__main__"},
 ]
 """A room may use the rooms before it; rooms of one line do not know each other."""

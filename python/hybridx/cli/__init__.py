@@ -14,6 +14,7 @@ from hybridx.cli.clean import clean
 from hybridx.cli.completion import completion
 from hybridx.cli.config import config
 from hybridx.cli.diff import diff
+from hybridx.cli.hook import hook
 from hybridx.cli.index import index
 from hybridx.cli.models import models
 from hybridx.cli.search import search
@@ -67,6 +68,7 @@ for _command in (
     config,
     clean,
     completion,
+    hook,
 ):
     cli.add_command(_command)
 
