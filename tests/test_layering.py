@@ -22,12 +22,12 @@ PYTHON_ROOMS = [
     {"tally"},
     {"stages"},
     {"pipeline", "outcomes"},
-    {"indexer", "search", "verify", "why", "models"},
-    {"upgrade"},
+    {"indexer", "search", "verify", "why", "models", "outline"},
+    {"upgrade", "related"},
     {"watch"},
     {"api"},
-    {"aio", "hook", "git_hooks"},
-    {"cli", "mcp"},
+    {"aio", "hook", "git_hooks", "mcp"},
+    {"cli", "mcp", "hook"},
     {"__init__", "__main__"},
 ]
 """A room may use the rooms before it; rooms of one line do not know each other."""

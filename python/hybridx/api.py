@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         IndexReport,
         Mode,
         OnFiles,
+        Outline,
         ProgressCallback,
         SearchResult,
         Verification,
@@ -109,6 +110,20 @@ class Index:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.root)!r})"
+
+    @property
+    def generation(self) -> int | None:
+        """The number of the generation that a search sees now; `None` if there is no index.
+
+        Raises:
+            CorruptIndexError: the index is damaged.
+            IndexFormatError: another version of hybridx wrote it.
+        """
+        self._check_process()
+        from hybridx.commit import Generation
+
+        found = Generation.current(self._layout)
+        return found.manifest.generation if found else None
 
     def close(self) -> None:
         """Lets go of what searches keep open; the next search opens it again."""
@@ -207,6 +222,21 @@ class Index:
             # While this waited for the lock another model's vectors may have been completed.
             with layout.explained(), contextlib.suppress(SupersededError):
                 return _run(run.run(), token)
+
+    def refresh(
+        self,
+        *,
+        progress: ProgressCallback | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> IndexReport:
+        """Brings the index up to date under the model that serves, whatever is configured.
+
+        It is what a watch does again and again: unlike `update` it never begins with the vectors of
+        a slower model. Arguments and errors are those of `update`.
+        """
+        from hybridx.indexer import Request
+
+        return self._update(Request(serving=True), progress, cancel)
 
     def watch(
         self,
@@ -389,6 +419,70 @@ class Index:
             # As far as it was heard of, which costs nothing.
             result = dataclasses.replace(result, stale_files=watcher.state().pending)
         return result
+
+    def related(
+        self,
+        path: str | os.PathLike[str],
+        line: int,
+        k: int = 10,
+        *,
+        languages: Sequence[str] = (),
+        paths: Sequence[str] = (),
+        kinds: Sequence[str] = (),
+        max_tokens: int | None = None,
+    ) -> SearchResult:
+        """The `k` chunks that are most like the one at `line` (from 1) of the file at `path`.
+
+        Likeness is the cosine similarity of their vectors, -1 to 1, which is the score of each hit.
+        The chunk at the place, and other pieces of its definition, are none of the hits. `path` is
+        relative to the root; filters and `max_tokens` are as in `search`.
+
+        Raises:
+            NotIndexedError: there is no index.
+            UsageError: the place is in no chunk of the index, or an argument makes no sense.
+        """
+        from hybridx.related import related
+        from hybridx.search import Scope
+
+        scope = Scope(as_languages(languages), as_globs(paths), as_words("kinds", kinds))
+        return related(
+            self._search_engine(),
+            as_path(path),
+            as_number("line", line),
+            as_number("k", k),
+            scope=scope,
+            max_tokens=None if max_tokens is None else as_number("max_tokens", max_tokens),
+        )
+
+    def outline(
+        self,
+        path: str | os.PathLike[str] = "",
+        *,
+        max_tokens: int | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> Outline:
+        """What the file at `path` defines, or what the folder at `path` holds.
+
+        `path` is relative to the root; `""` is the root. Definitions have lines, counted from 1 and
+        read from the file as it is now; which files a folder holds is what the generation says.
+        With `max_tokens` there is no more than a language model reads as about so many tokens, the
+        deepest definitions and the last files being left out, and counted in `omitted`.
+
+        Raises:
+            NotIndexedError: `path` is a folder, and there is no index.
+            UsageError: there is nothing at `path`, it is not below the root, or the rules that
+                leave files out of the index leave it out.
+            Cancelled: the token was set.
+        """
+        self._check_process()
+        from hybridx.commit import Generation
+        from hybridx.outline import outline
+
+        check_cancel(cancel)
+        place = as_path(path)
+        budget = None if max_tokens is None else as_number("max_tokens", max_tokens)
+        generation = Generation.current(self._layout)
+        return outline(self._layout, self.settings, generation, place, budget, cancel)
 
     def status(self, *, check: bool = True, cancel: _core.CancelToken | None = None) -> Status:
         """What the index holds.

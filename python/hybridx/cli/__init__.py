@@ -16,6 +16,7 @@ from hybridx.cli.config import config
 from hybridx.cli.diff import diff
 from hybridx.cli.hook import hook
 from hybridx.cli.index import index
+from hybridx.cli.mcp import mcp
 from hybridx.cli.models import models
 from hybridx.cli.search import search
 from hybridx.cli.status import status
@@ -64,6 +65,7 @@ for _command in (
     status,
     why,
     verify,
+    mcp,
     models,
     config,
     clean,
