@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from hybridx import _core
 from hybridx.arguments import as_text, resolved, spelled, tidy
 from hybridx.config import Settings
-from hybridx.errors import IndexBusyError, NotIndexedError, UsageError
+from hybridx.errors import IndexBusyError, ModelError, NotIndexedError, UsageError
 from hybridx.layout import Layout
 from hybridx.models import Models, model_info
 from hybridx.scan import scan_tree
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from hybridx.commit import Generation
+    from hybridx.embed.model import Model
     from hybridx.indexer import Request
     from hybridx.search import SearchEngine
     from hybridx.types import (
@@ -223,6 +224,11 @@ class Index:
         generation = self._generation()
         manifest, totals = generation.manifest, generation.snapshot.totals()
         pending = self._pending(generation) if check else None
+        model, missing = None, None
+        try:
+            model = self._models.of(manifest)
+        except ModelError as error:
+            missing = str(error.__cause__ or error)
         return Status(
             root=str(self.root),
             generation=manifest.generation,
@@ -244,7 +250,19 @@ class Index:
             failed=totals.failed,
             secrets=Secrets.of(totals),
             upgrade=unfinished(self._layout, totals.chunks),
+            model_error=missing,
+            outdated=self._is_outdated(generation, model),
         )
+
+    def _is_outdated(self, generation: Generation, model: Model | None) -> bool:
+        from hybridx.indexer import fingerprint_with
+
+        found = generation.manifest.model_fingerprint
+        # The bundled model comes with the version; any other is the user's to change.
+        if model is not None and model.source == "bundled":
+            found = model.fingerprint
+        wanted = self._layout.epoch(fingerprint_with(found, self.settings))
+        return not generation.epoch.is_twin_of(wanted)
 
     def skipped(self) -> list[tuple[str, str, str]]:
         """Every file that was seen and left out: `(path, reason, detail)`, in path order."""

@@ -328,6 +328,12 @@ class Status(_Value):
     """What was taken out of the indexed texts."""
     upgrade: Upgrade | None = None
     """What there is of another model's vectors, if they are being filled in."""
+    model_error: str | None = None
+    """Why the model cannot be used: it was removed, or a part of it is missing or wrong. The index
+    can then be searched by words alone."""
+    outdated: bool = False
+    """Whether another version, or one with other settings, made the index: the next update builds
+    it anew, and until then it serves as it is."""
 
 
 @dataclass(frozen=True, slots=True)
