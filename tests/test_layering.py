@@ -23,7 +23,7 @@ PYTHON_ROOMS = [
     {"indexer", "search", "verify", "why", "models"},
     {"upgrade"},
     {"watch", "api"},
-    {"aio"},
+    {"aio", "doctor"},
     {"cli", "mcp", "hook"},
     {"__init__", "__main__"},
 ]

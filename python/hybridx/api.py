@@ -264,6 +264,10 @@ class Index:
         wanted = self._layout.epoch(fingerprint_with(found, self.settings))
         return not generation.epoch.is_twin_of(wanted)
 
+    def wanted_model(self) -> Model:
+        """The model that the next update takes. Raises `ModelError`."""
+        return self._models.wanted()
+
     def skipped(self) -> list[tuple[str, str, str]]:
         """Every file that was seen and left out: `(path, reason, detail)`, in path order."""
         return self._generation().snapshot.skipped

@@ -14,6 +14,7 @@ from hybridx.cli.clean import clean
 from hybridx.cli.completion import completion
 from hybridx.cli.config import config
 from hybridx.cli.diff import diff
+from hybridx.cli.doctor import doctor
 from hybridx.cli.index import index
 from hybridx.cli.models import models
 from hybridx.cli.search import search
@@ -54,7 +55,19 @@ def cli() -> None:
     """Hybrid code search: BM25 and vectors over a source tree, kept true by a Merkle diff."""
 
 
-for _command in (index, search, diff, status, why, verify, models, config, clean, completion):
+for _command in (
+    index,
+    search,
+    diff,
+    status,
+    why,
+    verify,
+    models,
+    config,
+    clean,
+    completion,
+    doctor,
+):
     cli.add_command(_command)
 
 
