@@ -26,8 +26,8 @@ PYTHON_ROOMS = [
     {"upgrade", "related"},
     {"watch"},
     {"api"},
-    {"aio", "hook", "git_hooks", "mcp"},
-    {"cli", "mcp", "hook"},
+    {"aio", "hook", "git_hooks", "mcp", "doctor"},
+    {"cli"},
     {"__init__", "__main__"},
 ]
 """A room may use the rooms before it; rooms of one line do not know each other."""

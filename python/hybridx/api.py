@@ -29,7 +29,7 @@ from hybridx.arguments import (
     check_work,
 )
 from hybridx.config import Settings
-from hybridx.errors import IndexBusyError, NotIndexedError, UsageError
+from hybridx.errors import IndexBusyError, ModelError, NotIndexedError, UsageError
 from hybridx.layout import Layout
 from hybridx.models import Models, model_info
 from hybridx.results import FileResults
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from hybridx.commit import Generation
+    from hybridx.embed.model import Model
     from hybridx.indexer import Kept, Request
     from hybridx.search import SearchEngine
     from hybridx.types import (
@@ -503,6 +504,11 @@ class Index:
         generation = self._generation()
         manifest, totals = generation.manifest, generation.snapshot.totals()
         pending = self._pending(generation, cancel) if check else None
+        model, missing = None, None
+        try:
+            model = self._models.of(manifest)
+        except ModelError as error:
+            missing = str(error.__cause__ or error)
         return Status(
             root=str(self.root),
             generation=manifest.generation,
@@ -525,7 +531,23 @@ class Index:
             secrets=Secrets.of(totals),
             upgrade=unfinished(self._layout, totals.chunks),
             watcher=self._layout.watcher(),
+            model_error=missing,
+            outdated=self._is_outdated(generation, model),
         )
+
+    def _is_outdated(self, generation: Generation, model: Model | None) -> bool:
+        from hybridx.indexer import fingerprint_with
+
+        found = generation.manifest.model_fingerprint
+        # The bundled model comes with the version; any other is the user's to change.
+        if model is not None and model.source == "bundled":
+            found = model.fingerprint
+        wanted = self._layout.epoch(fingerprint_with(found, self.settings))
+        return not generation.epoch.is_twin_of(wanted)
+
+    def wanted_model(self) -> Model:
+        """The model that the next update takes. Raises `ModelError`."""
+        return self._models.wanted()
 
     def skipped(self) -> list[tuple[str, str, str]]:
         """Every file that was seen and left out: `(path, reason, detail)`, in path order.

@@ -420,6 +420,12 @@ class Status(_Value):
     """What there is of another model's vectors, if they are being filled in."""
     watcher: int | None = None
     """The process that watches the tree and keeps the index up to date; `None` if none does."""
+    model_error: str | None = None
+    """Why the model cannot be used: it was removed, or a part of it is missing or wrong. The index
+    can then be searched by words alone."""
+    outdated: bool = False
+    """Whether another version, or one with other settings, made the index: the next update builds
+    it anew, and until then it serves as it is."""
 
 
 Role = Literal["watching", "standby", "stopped"]

@@ -15,6 +15,7 @@ from hybridx.cli.completion import completion
 from hybridx.cli.config import config
 from hybridx.cli.diff import diff
 from hybridx.cli.hook import hook
+from hybridx.cli.doctor import doctor
 from hybridx.cli.index import index
 from hybridx.cli.mcp import mcp
 from hybridx.cli.models import models
@@ -71,6 +72,7 @@ for _command in (
     clean,
     completion,
     hook,
+    doctor,
 ):
     cli.add_command(_command)
 
