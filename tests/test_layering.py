@@ -14,7 +14,9 @@ RUST = ROOT / "rust" / "core" / "src"
 PYTHON_ROOMS = [
     {"_core"},
     {"errors", "types"},
-    {"config", "layout", "ranking", "answer", "budget"},
+    {"config", "layout", "ranking", "answer", "budget", "trace", "metrics"},
+    {"spans"},
+    {"observe"},
     {"embed", "store", "scan", "since"},
     {"commit"},
     {"tally"},
@@ -38,7 +40,7 @@ RUST_ROOMS = [
     {"read", "merkle"},
     {"language"},
     {"chunk"},
-    {"batch", "fields", "snapshot", "rules", "schedule"},
+    {"batch", "fields", "snapshot", "rules", "schedule", "span"},
     {"walk"},
     {"bm25", "tokenize", "pairs", "ingest", "why"},
 ]

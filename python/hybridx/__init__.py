@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hybridx.aio import AsyncIndex
     from hybridx.api import DiffReport, Index
     from hybridx.config import Settings
+    from hybridx.observe import Observer
     from hybridx.types import Hit, IndexReport, Progress, SearchResult, Status, Why
 
 __version__ = metadata.version("hybridx")
@@ -35,6 +36,7 @@ __all__ = [
     "Index",
     "IndexReport",
     "MerkleTree",
+    "Observer",
     "Progress",
     "SearchResult",
     "Settings",
@@ -53,6 +55,7 @@ _HOMES = {
     "Index": "api",
     "IndexReport": "types",
     "MerkleTree": "_core",
+    "Observer": "observe",
     "Progress": "types",
     "SearchResult": "types",
     "Settings": "config",

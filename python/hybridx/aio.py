@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hybridx.config import Settings
+    from hybridx.observe import Observer
     from hybridx.types import (
         IndexReport,
         Mode,
@@ -52,6 +53,7 @@ class AsyncIndex:
         paths: Sequence[str] | None = None,
         sequential: bool = False,
         progress: ProgressCallback | None = None,
+        observer: Observer | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> IndexReport:
         """See `Index.update`. Cancelling the task cancels the update."""
@@ -62,6 +64,7 @@ class AsyncIndex:
             paths=paths,
             sequential=sequential,
             progress=progress,
+            observer=observer,
             cancel=token,
         )
         running = asyncio.ensure_future(work)
@@ -90,6 +93,7 @@ class AsyncIndex:
         max_tokens: int | None = None,
         check: bool = False,
         rerank: str | None = None,
+        observer: Observer | None = None,
     ) -> SearchResult:
         """See `Index.search`."""
         return await asyncio.to_thread(
@@ -104,6 +108,7 @@ class AsyncIndex:
             max_tokens=max_tokens,
             check=check,
             rerank=rerank,
+            observer=observer,
         )
 
     async def status(self, *, check: bool = True) -> Status:

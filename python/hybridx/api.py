@@ -25,6 +25,7 @@ from hybridx.errors import (
     UsageError,
 )
 from hybridx.layout import Layout
+from hybridx.observe import watched
 from hybridx.scan import scan_tree
 from hybridx.types import ModelInfo, Secrets, Status
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from hybridx.embed.model import Model
     from hybridx.embed.rerank import Reranker
     from hybridx.indexer import Request
+    from hybridx.observe import Observer
     from hybridx.search import SearchEngine
     from hybridx.types import (
         IndexReport,
@@ -157,6 +159,7 @@ class Index:
         paths: Sequence[str] | None = None,
         sequential: bool = False,
         progress: ProgressCallback | None = None,
+        observer: Observer | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> IndexReport:
         """Brings the index up to date with the tree; the first run builds it.
@@ -166,6 +169,7 @@ class Index:
             paths: only these files and folders, relative to the root.
             sequential: one step at a time, for debugging; the result is the same.
             progress: called some ten times a second, from one of the update's threads.
+            observer: what writes a trace and metrics of it; its files are not indexed by this.
             cancel: a token that ends the update with `Cancelled` when set.
 
         Raises:
@@ -177,13 +181,19 @@ class Index:
 
         only = None if paths is None else frozenset(map(_tidy, _spelled(paths)))
         request = Request(full=full, paths=only, sequential=sequential)
-        return self._update(request, progress, cancel)
+        if observer is None:
+            return self._update(request, progress, cancel)
+        with observer.run(self.root) as done:
+            report = self._update(request, progress, cancel, observer)
+            done(report)
+        return report
 
     def _update(
         self,
         request: Request,
         progress: ProgressCallback | None,
         cancel: _core.CancelToken | None,
+        observer: Observer | None = None,
     ) -> IndexReport:
         self._check_process()
         from hybridx.indexer import SupersededError
@@ -194,7 +204,9 @@ class Index:
             current = layout.current()
             model = self._wanted_model()
             serving = self._serving_model() if request.repair or not model.terms else None
-            run = Updating(layout, self.settings, model, request, current, serving, progress, token)
+            run = Updating(
+                layout, self.settings, model, request, current, serving, progress, token, observer
+            )
             # While this waited for the lock another model's vectors may have been completed.
             with layout.explained(), contextlib.suppress(SupersededError):
                 return _run(run.run(), token)
@@ -225,6 +237,7 @@ class Index:
         max_tokens: int | None = None,
         check: bool = False,
         rerank: str | None = None,
+        observer: Observer | None = None,
     ) -> SearchResult:
         """The best `k` chunks for `query`.
 
@@ -234,7 +247,8 @@ class Index:
         hits than a language model reads as about so many tokens; the last one may be cut. `check`
         scans the tree and says in `stale_files` how many files changed since it was indexed.
         `rerank` is a folder that holds a cross-encoder, which puts the best candidates in order,
-        or `none`; where it is not given, the setting counts.
+        or `none`; where it is not given, the setting counts. `observer` gets the stages' times for
+        its trace.
 
         Raises:
             NotIndexedError: there is no index.
@@ -243,7 +257,8 @@ class Index:
         """
         from hybridx.search import Scope
 
-        engine = self._search_engine()
+        with watched(observer, "search", "open the index"):
+            engine = self._search_engine()
         # Bytes that came in as an argument and are no UTF-8, or UTF-8 in a locale without it.
         query = _text(query)
         for name, values in (("languages", languages), ("paths", paths), ("kinds", kinds)):
@@ -262,6 +277,7 @@ class Index:
             scope=scope,
             max_tokens=max_tokens,
             reranker=self._reranker(self.settings.rerank if rerank is None else rerank),
+            observer=observer,
         )
         if check:
             result = dataclasses.replace(result, stale_files=self._pending(engine.generation))

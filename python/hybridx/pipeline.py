@@ -13,12 +13,16 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
+from hybridx.observe import queues, workers
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
     from hybridx import _core
+    from hybridx.spans import Workers
     from hybridx.stages import Batch, EmbedStep, StoreStep
+    from hybridx.tally import Tally
 
 _T = TypeVar("_T")
 
@@ -31,14 +35,11 @@ _WAITING = 16
 
 def sequentially(stream: _core.IngestStream, embed: EmbedStep, store: StoreStep) -> None:
     """Takes every batch through all steps before the next one is asked for."""
-    while True:
-        with embed.tally.timed("ingest"):
-            source = next(stream, None)
-        if source is None:
-            return
-        batch = embed.prepare(source)
-        embed.run([batch])
-        store(batch)
+    with workers(embed.tally.observer, stream) as watching:
+        while (source := _next(stream, embed.tally, watching)) is not None:
+            batch = embed.prepare(source)
+            embed.run([batch])
+            store(batch)
 
 
 async def side_by_side(stream: _core.IngestStream, embed: EmbedStep, store: StoreStep) -> None:
@@ -49,8 +50,7 @@ async def side_by_side(stream: _core.IngestStream, embed: EmbedStep, store: Stor
 
     async def read(executor: ThreadPoolExecutor) -> None:
         while True:
-            with embed.tally.timed("ingest"):
-                source = await call(executor, lambda: next(stream, None))
+            source = await call(executor, _next, stream, embed.tally, watching)
             await ingested.put(source)
             if source is None:
                 return
@@ -82,7 +82,11 @@ async def side_by_side(stream: _core.IngestStream, embed: EmbedStep, store: Stor
         while (batch := await embedded.get()) is not None:
             await call(executor, store, batch)
 
+    observer = embed.tally.observer
+    waiting = {"encode": ingested.qsize, "embed": prepared.qsize, "store": embedded.qsize}
     with (
+        workers(observer, stream) as watching,
+        queues(observer, waiting),
         ThreadPoolExecutor(1, "hybridx-read") as reading,
         ThreadPoolExecutor(1, "hybridx-encode") as encoding,
         ThreadPoolExecutor(1, "hybridx-embed") as embedding,
@@ -102,6 +106,18 @@ async def side_by_side(stream: _core.IngestStream, embed: EmbedStep, store: Stor
             if isinstance(torn, BaseExceptionGroup):
                 raise _cause(torn) from torn
             raise
+
+
+def _next(
+    stream: _core.IngestStream, tally: Tally, watching: Workers | None
+) -> _core.IngestBatch | None:
+    """Waits for the next batch."""
+    with tally.timed("ingest") as span:
+        batch = next(stream, None)
+        if batch is not None and watching is not None:
+            span.note(files=len(batch.paths), chunks=len(batch), bytes=batch.bytes)
+            watching.took(batch)
+    return batch
 
 
 async def call(executor: ThreadPoolExecutor, function: Callable[..., _T], *arguments: Any) -> _T:

@@ -40,6 +40,7 @@ def scan_tree(
     *,
     jobs: int | None = None,
     clock_folder: Path | None = None,
+    besides: Sequence[Path] = (),
     cancel: _core.CancelToken | None = None,
 ) -> _core.Scan:
     """Scans the tree, helped by the stat cache. It writes nothing but to `clock_folder`.
@@ -49,18 +50,21 @@ def scan_tree(
         settings: what is left out besides.
         jobs: threads, if not as the settings say.
         clock_folder: see `_core.scan`; without one no new stat cache comes of it.
+        besides: files that are left out too.
         cancel: ends it with `Cancelled` when set.
 
     Raises:
         OSError: the root cannot be listed.
     """
+    rules = _rules(layout, settings)
+    rules["exclude"] = [*rules["exclude"], *besides]
     return _core.scan(
         layout.root,
         jobs=settings.jobs if jobs is None else jobs,
         clock_folder=clock_folder,
         cache=_core.StatCache.load(layout.stat_cache),
         cancel=cancel,
-        **_rules(layout, settings),
+        **rules,
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from hybridx import _core
 from hybridx.errors import Cancelled
+from hybridx.observe import operation, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -134,7 +135,8 @@ class EmbedStep:
                 digest: self._pending[digest] for digest in digests if digest in self._pending
             }
         known = self._known_vectors([path for path in stale if path not in self.distrusted])
-        cached = self.cache.get({d for d in digests if d not in known and d not in pending})
+        with operation(self.tally.observer, "cache", "read"):
+            cached = self.cache.get({d for d in digests if d not in known and d not in pending})
         known.update(cached)
         skip = np.zeros(rows.num_rows, dtype=np.bool_)
         work = Work(digests, vectors)
@@ -153,9 +155,9 @@ class EmbedStep:
             self.tally.cached += sum(digest in cached for digest in digests)
         if work.firsts:
             embedder = embedder or self._embedder
-            start = time.perf_counter()
-            work.encoded = embedder.encode(rows, skip)
-            self.tally.spent("tokenize", time.perf_counter() - start)
+            with self.tally.timed("tokenize") as span:
+                work.encoded = embedder.encode(rows, skip)
+                span.note(chunks=len(work.firsts), tokens=work.encoded.tokens)
             with self._lock:
                 self._pending.update({digests[at]: (work, at) for at in work.firsts})
         if work.firsts or work.copies:
@@ -213,14 +215,15 @@ class EmbedStep:
             self.tally.embedded += len(rows)
             self.tally.tell("index")
 
-        start = time.perf_counter()
-        found = self._embedder.run(
-            [work.encoded for work in todo if work.encoded is not None],
-            vectors,
-            stopped=lambda: self._stopped or self.cancel.cancelled,
-            on_rows=on_rows,
-        )
-        self.tally.spent("embed", time.perf_counter() - start)
+        with self.tally.timed("embed") as span:
+            found = self._embedder.run(
+                [work.encoded for work in todo if work.encoded is not None],
+                vectors,
+                stopped=lambda: self._stopped or self.cancel.cancelled,
+                on_rows=on_rows,
+                observer=self.tally.observer,
+            )
+            span.note(chunks=found.rows, tokens=found.tokens, batches=len(todo))
         self.tally.tokens += found.tokens
         self.tally.cells += found.cells
         first = 0
@@ -237,8 +240,11 @@ class EmbedStep:
             first = after
 
     def _known_vectors(self, stale: Sequence[str]) -> dict[bytes, NDArray[np.float32]]:
-        store = self._base_store if stale else None
-        return store.vectors_of(stale) if store else {}
+        if not stale:
+            return {}
+        with operation(self.tally.observer, "lance", "read", files=len(stale)):
+            store = self._base_store
+            return store.vectors_of(stale) if store else {}
 
     @cached_property
     def _base_store(self) -> VectorStore | None:
@@ -249,9 +255,10 @@ class EmbedStep:
         from hybridx.embed.embedder import Embedder
 
         settings = self.settings
-        embedder = Embedder(
-            self.model, device=settings.device, require_gpu=settings.require_gpu, jobs=self.jobs
-        )
+        with watched(self.tally.observer, "load", "load the model", model=self.model.name):
+            embedder = Embedder(
+                self.model, device=settings.device, require_gpu=settings.require_gpu, jobs=self.jobs
+            )
         self.tally.device = embedder.session.device
         note = embedder.session.note
         if note and note not in _told:
@@ -279,7 +286,8 @@ class StoreStep:
 
     def __call__(self, batch: Batch) -> None:
         """Writes one batch; commits if enough has come together."""
-        with self.tally.timed("store"):
+        with self.tally.timed("store") as span:
+            span.note(chunks=batch.rows.num_rows, bytes=batch.source.bytes)
             self.writer.add(batch.rows, batch.vectors, batch.stale)
             self.draft.remove(batch.stale)
             self.draft.record(batch.source, batch.failed)
@@ -298,15 +306,18 @@ class StoreStep:
         """
         if self.cancel.cancelled:
             raise Cancelled("cancelled")
-        with self.tally.timed("commit"):
+        with self.tally.timed("commit") as span:
             # It is written while the stores are, and is there when they are.
             self.cache.flush()
-            snapshot = self.draft.finish()
+            with watched(self.tally.observer, "commit", "finish the snapshot"):
+                snapshot = self.draft.finish()
             # A file that fails in every run must not make a generation of every run.
             if self.writer.template.generation == 0 or self.writer.changed or snapshot != self.last:
                 self.last = snapshot
-                self.writer.commit(snapshot, last=last)
-            self.cache.flush()
+                manifest = self.writer.commit(snapshot, last=last)
+                span.note(generation=manifest.generation, chunks=manifest.chunks)
+            with watched(self.tally.observer, "commit", "wait for the vector cache"):
+                self.cache.flush()
             self.on_commit()
             if not last:
                 _core.release_memory()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hybridx.errors import TooManyErrorsError
+from hybridx.observe import watched
 from hybridx.types import (
     ChunkCounts,
     FileCounts,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from hybridx import _core
     from hybridx.commit import Manifest
+    from hybridx.observe import AnySpan, Observer
     from hybridx.types import ProgressCallback
 
 _PROGRESS_SECONDS = 0.1
@@ -40,6 +42,7 @@ class Tally:
 
     progress: ProgressCallback | None
     max_errors: int | None
+    observer: Observer | None = None
     device: str = "none"
     """Where the model ran; `none` if nothing had to be embedded."""
     removed: int = 0
@@ -65,6 +68,10 @@ class Tally:
     _start: float = field(default_factory=time.perf_counter)
     _told: float = 0.0
     _telling: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        if self.observer is not None:
+            self.observer.follow(self)
 
     def expect(self, kind: str, paths: Sequence[str]) -> None:
         """Says that these files are to be indexed, and as what (`added`, `modified`, `moved`)."""
@@ -127,11 +134,12 @@ class Tally:
             )
 
     @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Adds the wall time of its block to a stage."""
+    def timed(self, stage: str) -> Iterator[AnySpan]:
+        """Adds the wall time of its block to a stage; gives its span."""
         start = time.perf_counter()
         try:
-            yield
+            with watched(self.observer, stage) as span:
+                yield span
         finally:
             self.spent(stage, time.perf_counter() - start)
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hybridx.config import Settings
     from hybridx.embed.model import Model
     from hybridx.layout import Epoch, Layout
+    from hybridx.observe import Observer
     from hybridx.tally import Tally
     from hybridx.types import IndexReport, ProgressCallback
 
@@ -57,6 +58,7 @@ class Updating:
     """The model of the index that serves; `None` if there is none, or it is not to be had."""
     progress: ProgressCallback | None
     cancel: _core.CancelToken
+    observer: Observer | None = None
 
     async def run(self) -> IndexReport:
         """Updates the index; raises as `Update.run` does."""
@@ -127,7 +129,15 @@ class Updating:
         if patient:
             timeout = max(settings.lock_timeout, _PATIENCE)
             settings = dataclasses.replace(settings, lock_timeout=timeout)
-        return Update(self.layout, settings, model, self.request, self.progress, self.cancel)
+        return Update(
+            self.layout,
+            settings,
+            model,
+            self.request,
+            self.progress,
+            self.cancel,
+            observer=self.observer,
+        )
 
     async def _filled(self) -> IndexReport:
         start = time.perf_counter()

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from hybridx.cli._program import complain
 from hybridx.cli._text import visible_path
 from hybridx.config import Settings
 from hybridx.errors import HybridxError, NotIndexedError
 
 if TYPE_CHECKING:
     from hybridx.api import Index
+    from hybridx.observe import Observer
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -44,6 +46,14 @@ precision_option = click.option(
     type=click.Choice(["auto", "float32", "float16", "int8"]),
     help="Of a transformer's weights; auto is float32, and float16 with --device cuda.",
 )
+profile_option = click.option(
+    "--profile",
+    metavar="FILE",
+    help="Write a trace that ui.perfetto.dev and chrome://tracing open.",
+)
+metrics_option = click.option(
+    "--metrics", metavar="FILE", help="Write metrics for Prometheus, and keep them up to date."
+)
 path_argument = click.argument("path", default=".", metavar="[PATH]")
 
 
@@ -55,6 +65,20 @@ def index_options(command: _Command) -> _Command:
         help="The folder of the index, instead of .hybridx in the root.",
     )
     return place(quiet_option(debug_option(command)))
+
+
+@contextmanager
+def observing(profile: str | None, metrics: str | None = None) -> Iterator[Observer | None]:
+    """What writes these files while the block runs; `None` if there are none to write."""
+    if profile is None and metrics is None:
+        yield None
+        return
+    from hybridx.observe import Observer  # only for these
+
+    with Observer(profile=profile, metrics=metrics) as observer:
+        yield observer
+    for problem in observer.problems:
+        complain(problem)
 
 
 @contextmanager

@@ -8,7 +8,14 @@ import click
 
 from hybridx.cli._filters import kinds_of, languages_of
 from hybridx.cli._hits import print_grep, print_text
-from hybridx.cli._options import index_options, json_option, opened, path_argument
+from hybridx.cli._options import (
+    index_options,
+    json_option,
+    observing,
+    opened,
+    path_argument,
+    profile_option,
+)
 from hybridx.cli._program import complain
 from hybridx.cli._run import interruptible
 from hybridx.cli._text import plural, print_json
@@ -17,6 +24,7 @@ from hybridx.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hybridx.observe import Observer
     from hybridx.types import Mode, SearchResult
 
 NO_HITS = 1
@@ -64,6 +72,7 @@ _MOST = 10_000
     "--explain", is_flag=True, help="Show what each score is made of, and what took how long."
 )
 @click.option("--check", is_flag=True, help="Scan the tree and say how stale the index is.")
+@profile_option
 @json_option
 @index_options
 @click.pass_context
@@ -82,6 +91,7 @@ def search(
     form: str | None,
     explain: bool,
     check: bool,
+    profile: str | None,
     as_json: bool,
     quiet: bool,
     **flags: object,
@@ -96,7 +106,7 @@ def search(
         raise UsageError("the query is empty; say what to look for")
     languages, kinds = languages_of(lang), kinds_of(kind)
 
-    def work() -> SearchResult:
+    def work(observer: Observer | None) -> SearchResult:
         with opened(path, flags) as index:
             return index.search(
                 query,
@@ -108,9 +118,11 @@ def search(
                 changed_since=changed_since,
                 max_tokens=max_tokens,
                 check=check,
+                observer=observer,
             )
 
-    result = interruptible(work)
+    with observing(profile) as observer:
+        result = interruptible(lambda: work(observer))
     _show(result, "json" if as_json else form or "text", explain=explain)
     if not quiet:
         _remark(result)
