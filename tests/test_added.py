@@ -202,11 +202,11 @@ def test_an_index_keeps_the_precision_it_was_made_in(bert: Path, tmp_path: Path)
     plain = open_index(tree, model="tiny", cache_dir=tmp_path / "cache")
     assert updated(plain).chunks.embedded == 1
     gpu = open_index(tree, device="cuda", cache_dir=tmp_path / "cache")
-    assert gpu._wanted_model().precision == "float32"
+    assert gpu._models.wanted().precision == "float32"
     chosen = open_index(tree, model="tiny", device="cuda", cache_dir=tmp_path / "cache")
-    assert chosen._wanted_model().precision == "float16"
+    assert chosen._models.wanted().precision == "float16"
     explicit = open_index(tree, precision="int8", cache_dir=tmp_path / "cache")
-    assert explicit._wanted_model().precision == "int8"
+    assert explicit._models.wanted().precision == "int8"
 
 
 def test_all_precisions_of_a_folder_are_added(bert: Path, tmp_path: Path) -> None:

@@ -429,16 +429,16 @@ def test_a_project_names_a_folder_of_its_own(project: Tree) -> None:
 def test_a_model_is_loaded_once_and_outlives_generations(project: Tree, model: Path) -> None:
     index = open_index(project, rerank=str(model))
     updated(index)
-    assert not index._rerankers, "an update loads a cross-encoder"
+    assert not index._models._rerankers, "an update loads a cross-encoder"
     index.search("zebra")
-    loaded = index._rerankers[str(model)]
+    loaded = index._models._rerankers[str(model)]
     project.write("src/zebra.py", "def zebra():\n    return 'zebra'\n")
     updated(index)
     result = index.search("zebra")
     assert result.hits[0].path == "src/zebra.py"
-    assert index._rerankers == {str(model): loaded}
+    assert index._models._rerankers == {str(model): loaded}
     index.close()
-    assert not index._rerankers, "a closed index keeps a model in memory"
+    assert not index._models._rerankers, "a closed index keeps a model in memory"
     assert [place(hit) for hit in index.search("zebra")] == [place(hit) for hit in result]
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hybridx import AsyncIndex, CancelToken, Settings
 from hybridx.commit import Generation
 from hybridx.errors import Cancelled
+from hybridx.scan import scan_tree
 from support import Tree, check_whole, open_index, updated
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from hybridx import Progress
+    from hybridx._core import Scan
 
 
 @pytest.fixture(scope="module")
@@ -90,26 +92,64 @@ def test_progress_only_ever_grows(large: Tree, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("hybridx.tally._PROGRESS_SECONDS", 0.0)
     told: list[Progress] = []
     report = updated(open_index(large), progress=told.append)
-    order = {"scan": 0, "index": 1, "commit": 2}
+    order = ["scan", "index", "commit", "done"]
     assert {now.stage for now in told} == set(order)
-    rows = [
-        (
-            order[now.stage],
-            now.files_done,
-            now.bytes_done,
-            now.chunks_done,
-            now.chunks_embedded,
-            now.seconds,
-        )
-        for now in told
-    ]
+    counts = (
+        "files_done",
+        "files_read",
+        "bytes_done",
+        "chunks_done",
+        "chunks_read",
+        "chunks_embedded",
+        "chunks_reused",
+        "seconds",
+    )
+    rows = [(order.index(now.stage), *(getattr(now, each) for each in counts)) for now in told]
     for before, after in pairwise(rows):
         assert all(b <= a for b, a in zip(before, after, strict=True)), f"{before} -> {after}"
+    size = sum(map(len, large.files().values()))
+    for now in told:
+        assert now.chunks_done <= now.chunks_embedded + now.chunks_reused <= now.chunks_read
+        assert now.files_done <= now.files_read
+        if now.stage != "scan":
+            assert now.files_total == 400
+            assert now.bytes_total in {None, size}
     last = told[-1]
-    assert last.files_done == last.files_total == 400
-    assert last.chunks_done == report.chunks.added
+    assert last.files_done == last.files_read == last.files_total == 400
+    assert last.chunks_done == last.chunks_read == report.chunks.added
     assert last.chunks_embedded == report.chunks.embedded
-    assert last.bytes_done == report.bytes_read
+    assert last.chunks_reused == report.chunks.reused_vectors
+    assert last.bytes_done == last.bytes_total == report.bytes_read
+    assert last.eta_seconds == 0.0
+    assert last.files_per_second == pytest.approx(400 / last.seconds)
+
+
+def test_a_run_without_changes_is_told_to_be_done(project: Tree) -> None:
+    index = open_index(project)
+    updated(index)
+    told: list[Progress] = []
+    index.update(progress=told.append)
+    assert [now.stage for now in told] == ["scan", "done"]
+    assert (told[-1].files_total, told[-1].eta_seconds) == (0, 0.0)
+
+
+def test_what_turns_out_to_be_no_text_is_done_too(
+    project: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Progress] = []
+    project.write("late.py", "x = 1\n")
+
+    def scan(*args: Any, **options: Any) -> Scan:
+        found = scan_tree(*args, **options)
+        project.write("late.py", b"\0" * 5_000)
+        return found
+
+    monkeypatch.setattr("hybridx.indexer.scan_tree", scan)
+    report = open_index(project).update(progress=told.append)
+    last = told[-1]
+    assert last.stage == "done"
+    assert last.files_done == last.files_total == report.files.added + 1
+    assert last.bytes_done == last.bytes_total == report.bytes_read
 
 
 def test_an_error_of_the_callback_ends_the_run(large: Tree) -> None:

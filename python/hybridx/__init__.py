@@ -10,21 +10,21 @@ Importing this loads neither LanceDB nor ONNX Runtime: what is heavy is loaded b
 
 from __future__ import annotations
 
-from importlib import metadata
-from typing import TYPE_CHECKING
-
 from hybridx import errors
 from hybridx.errors import HybridxError
+
+TYPE_CHECKING = False
+"""What type checkers take for true. Importing `typing` would take longer than all else here."""
 
 if TYPE_CHECKING:
     from hybridx._core import CancelToken, Changes, MerkleTree
     from hybridx.aio import AsyncIndex
-    from hybridx.api import DiffReport, Index
+    from hybridx.api import Index
     from hybridx.config import Settings
     from hybridx.observe import Observer
-    from hybridx.types import Hit, IndexReport, Progress, SearchResult, Status, Why
+    from hybridx.types import DiffReport, Hit, IndexReport, Progress, SearchResult, Status, Why
 
-__version__ = metadata.version("hybridx")
+    __version__: str
 
 __all__ = [
     "AsyncIndex",
@@ -50,7 +50,7 @@ _HOMES = {
     "AsyncIndex": "aio",
     "CancelToken": "_core",
     "Changes": "_core",
-    "DiffReport": "api",
+    "DiffReport": "types",
     "Hit": "types",
     "Index": "api",
     "IndexReport": "types",
@@ -67,11 +67,17 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     """Loads a public name from its module when it is first used."""
     home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'hybridx' has no attribute {name!r}")
-    from importlib import import_module
+    value: object
+    if home is not None:
+        from importlib import import_module
 
-    value = getattr(import_module(f"hybridx.{home}"), name)
+        value = getattr(import_module(f"hybridx.{home}"), name)
+    elif name == "__version__":
+        from importlib.metadata import version  # 25 ms that hardly anybody needs
+
+        value = version("hybridx")
+    else:
+        raise AttributeError(f"module 'hybridx' has no attribute {name!r}")
     globals()[name] = value
     return value
 

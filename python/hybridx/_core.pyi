@@ -164,10 +164,9 @@ def scan(
 
     `exclude` are absolute paths of files and folders never looked into; `clock_folder` is a
     writable folder whose file system's time decides which files are too fresh to trust their times.
-    Raises `OSError` if
-    `root` cannot be listed and `Cancelled`; anything wrong below `root` is a skip,
-    and so is a file of more than `max_file_bytes` (4 MiB). With `redact_secrets`, so is one whose
-    name says that it holds secrets, unless a pattern of `secrets_allow` matches it. Raises
+    Raises `OSError` if `root` cannot be listed and `Cancelled`; anything wrong below `root` is a
+    skip, and so is a file of more than `max_file_bytes` (4 MiB). With `redact_secrets`, so is one
+    whose name says that it holds secrets, unless a pattern of `secrets_allow` matches it. Raises
     `UsageError` for a pattern that does not parse.
     """
 

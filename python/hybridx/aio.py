@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Self
 
 from hybridx import _core
-from hybridx.api import DiffReport, Index
+from hybridx.api import Index
 
 if TYPE_CHECKING:
     import os
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hybridx.config import Settings
     from hybridx.observe import Observer
     from hybridx.types import (
+        DiffReport,
         IndexReport,
         Mode,
         ProgressCallback,

@@ -6,36 +6,28 @@ import asyncio
 import contextlib
 import dataclasses
 import os
-import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from hybridx import _core
-from hybridx.config import NO_RERANKING, Settings
-from hybridx.errors import (
-    HybridxError,
-    IndexBusyError,
-    ModelError,
-    NotIndexedError,
-    UsageError,
-)
+from hybridx.arguments import as_text, resolved, spelled, tidy
+from hybridx.config import Settings
+from hybridx.errors import IndexBusyError, NotIndexedError, UsageError
 from hybridx.layout import Layout
+from hybridx.models import Models, model_info
 from hybridx.observe import watched
 from hybridx.scan import scan_tree
-from hybridx.types import ModelInfo, Secrets, Status
+from hybridx.types import DiffReport, Secrets, Status
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Sequence
     from types import TracebackType
 
-    from hybridx.commit import Generation, Manifest
-    from hybridx.embed.model import Model
-    from hybridx.embed.rerank import Reranker
+    from hybridx.commit import Generation
     from hybridx.indexer import Request
     from hybridx.observe import Observer
     from hybridx.search import SearchEngine
@@ -53,51 +45,6 @@ __all__ = ["DiffReport", "Index"]
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class DiffReport:
-    """What changed since the index's generation."""
-
-    old_root: str
-    new_root: str
-    changes: _core.Changes
-    seconds: float
-
-    @property
-    def added(self) -> list[str]:
-        """Files the index does not have."""
-        return self.changes.added
-
-    @property
-    def modified(self) -> list[str]:
-        """Files the index has with other content."""
-        return self.changes.modified
-
-    @property
-    def removed(self) -> list[str]:
-        """Files only the index has."""
-        return self.changes.removed
-
-    @property
-    def moved(self) -> list[tuple[str, str]]:
-        """Files the index has under another name: `(old, new)`."""
-        return self.changes.moved
-
-    def __bool__(self) -> bool:
-        return bool(self.changes)
-
-    def to_json(self) -> dict[str, Any]:
-        """The JSON of `hybridx diff --json`."""
-        return {
-            "old_root": self.old_root,
-            "new_root": self.new_root,
-            "added": self.added,
-            "modified": self.modified,
-            "removed": self.removed,
-            "moved": [{"from": old, "to": new} for old, new in self.moved],
-            "seconds": round(self.seconds, 4),
-        }
-
-
 class Index:
     """The index of a source tree.
 
@@ -113,8 +60,7 @@ class Index:
             root, index_dir=settings.index_dir, index_parent=settings.index_parent
         )
         self._engine: SearchEngine | None = None
-        self._models: dict[tuple[object, ...], Model] = {}
-        self._rerankers: dict[str, Reranker] = {}
+        self._models = Models(self._layout, settings)
         self._lock = threading.Lock()
         self._pid = os.getpid()
 
@@ -150,7 +96,7 @@ class Index:
     def close(self) -> None:
         """Lets go of what searches keep open; the next search opens it again."""
         self._engine = None
-        self._rerankers = {}
+        self._models.release()
 
     def update(
         self,
@@ -179,7 +125,7 @@ class Index:
         """
         from hybridx.indexer import Request
 
-        only = None if paths is None else frozenset(map(_tidy, _spelled(paths)))
+        only = None if paths is None else frozenset(map(tidy, spelled(paths)))
         request = Request(full=full, paths=only, sequential=sequential)
         if observer is None:
             return self._update(request, progress, cancel)
@@ -202,8 +148,8 @@ class Index:
         layout, token = self._layout, cancel or _core.CancelToken()
         while True:
             current = layout.current()
-            model = self._wanted_model()
-            serving = self._serving_model() if request.repair or not model.terms else None
+            model = self._models.wanted()
+            serving = self._models.serving() if request.repair or not model.terms else None
             run = Updating(
                 layout, self.settings, model, request, current, serving, progress, token, observer
             )
@@ -259,8 +205,7 @@ class Index:
 
         with watched(observer, "search", "open the index"):
             engine = self._search_engine()
-        # Bytes that came in as an argument and are no UTF-8, or UTF-8 in a locale without it.
-        query = _text(query)
+        query = as_text(query)
         for name, values in (("languages", languages), ("paths", paths), ("kinds", kinds)):
             if isinstance(values, str):
                 raise UsageError(f"{name} is {values!r}: give a list of them")
@@ -269,14 +214,14 @@ class Index:
             from hybridx.since import changed_since as changed
 
             only = changed(self.root, engine.generation.snapshot.paths(), changed_since)
-        scope = Scope(_resolved(languages), _spelled(paths), kinds, only)
+        scope = Scope(resolved(languages), spelled(paths), kinds, only)
         result = engine.search(
             query,
             k,
             mode=mode,
             scope=scope,
             max_tokens=max_tokens,
-            reranker=self._reranker(self.settings.rerank if rerank is None else rerank),
+            reranker=self._models.reranker(self.settings.rerank if rerank is None else rerank),
             observer=observer,
         )
         if check:
@@ -298,7 +243,7 @@ class Index:
             root=str(self.root),
             generation=manifest.generation,
             merkle_root=manifest.merkle_root,
-            model=_model_info(manifest),
+            model=model_info(manifest),
             files=totals.files,
             chunks=totals.chunks,
             documents=len(generation.searcher),
@@ -333,9 +278,8 @@ class Index:
         from hybridx.commit import Generation
         from hybridx.why import explain
 
-        spelled = _tidy(*_spelled([path]))
         generation = Generation.current(self._layout)
-        return explain(self._layout, self.settings, generation, spelled)
+        return explain(self._layout, self.settings, generation, tidy(*spelled([path])))
 
     def verify(
         self,
@@ -459,72 +403,12 @@ class Index:
             generation = self._generation()
             kept = self._engine
             if kept is None or kept.generation.manifest != generation.manifest:
-                load_model = partial(self._model_of, generation.manifest)
+                load_model = partial(self._models.of, generation.manifest)
                 engine = SearchEngine(generation, self.settings, load_model)
                 if kept is not None:
                     engine.take_over(kept)
                 self._engine = kept = engine
             return kept
-
-    def _wanted_model(self) -> Model:
-        """The model that is asked for; where none is, the one the index has."""
-        from hybridx.commit import Generation
-
-        settings = self.settings
-        choices = {"precision": settings.precision, "dimension": settings.dimension}
-        current = None
-        if settings.origin("model") == "default":
-            with contextlib.suppress(HybridxError):
-                current = Generation.current(self._layout)
-        if current is not None:
-            # Its precision is the index's too, wherever it runs now.
-            return self._model_of(current.manifest, **choices, device="cpu")
-        return self._model(settings.model, **choices, device=settings.device)
-
-    def _serving_model(self) -> Model | None:
-        """The model of the index that is there; `None` if there is none, or it is gone."""
-        from hybridx.commit import Generation
-
-        with contextlib.suppress(HybridxError):
-            current = Generation.current(self._layout)
-            if current is not None:
-                return self._model_of(current.manifest)
-        return None
-
-    def _model_of(self, manifest: Manifest, **choices: Any) -> Model:
-        """The model that a generation was made with."""
-        bundled = manifest.model_source == "bundled"
-        try:
-            return self._model("bundled" if bundled else manifest.model_folder, **choices)
-        except ModelError as error:
-            raise ModelError(
-                f"the index was made with model {manifest.model}: {error}; "
-                "name another with hybridx index --model, or search with --mode lexical"
-            ) from error
-
-    def _model(self, name: str, **choices: Any) -> Model:
-        """The model called `name`; that of a manifest needs no `choices`."""
-        key = (name, *choices.values())
-        if key not in self._models:
-            from hybridx.embed.model import load_model
-
-            self._models[key] = load_model(name, cache_dir=self.settings.cache_dir, **choices)
-        return self._models[key]
-
-    def _reranker(self, name: str) -> Reranker | None:
-        """The cross-encoder `name`; it is kept, whatever generation is searched."""
-        if name == NO_RERANKING:
-            return None
-        with self._lock:
-            if name not in self._rerankers:
-                from hybridx.embed.rerank import Reranker, load_cross_encoder
-
-                self._rerankers[name] = Reranker(
-                    load_cross_encoder(name),
-                    device=self.settings.device,
-                    threads=self.settings.threads,
-                )
-            return self._rerankers[name]
 
     def _pending(self, generation: Generation) -> int:
         changes = scan_tree(self._layout, self.settings).tree.diff(generation.snapshot.tree)
@@ -546,48 +430,3 @@ def _run(work: Coroutine[Any, Any, _T], cancel: _core.CancelToken) -> _T:
             # Ctrl-C ends the wait, not the thread.
             cancel.cancel()
             raise
-
-
-def _text(query: str) -> str:
-    """A query without what is no text."""
-    try:
-        return os.fsencode(query).decode("utf-8", "replace")
-    except UnicodeEncodeError:
-        return query.encode("utf-8", "replace").decode()
-
-
-def _resolved(languages: Sequence[str]) -> list[str]:
-    """Languages by their names; one that nobody knows stays, and nothing is of it."""
-    return [_core.language(name) or name for name in languages]
-
-
-def _spelled(paths: Sequence[str]) -> list[str]:
-    """Globs or paths as the index spells them."""
-    return [
-        _core.encode_path(os.fsencode(path)) if any(map(_is_surrogate, path)) else path
-        for path in paths
-    ]
-
-
-def _tidy(path: str) -> str:
-    """A path without `.` and doubled or outer slashes; the root is empty."""
-    return "/".join(part for part in path.split("/") if part not in {"", "."})
-
-
-def _is_surrogate(character: str) -> bool:
-    """Whether it stands for a byte that is no text, as Python reads file names."""
-    return "\udc80" <= character <= "\udcff"
-
-
-_CHOICES = re.compile(r"#(?:precision=\w+)?,?(?:dimension=\d+)?$")
-"""What follows the folder in the reference to a model."""
-
-
-def _model_info(manifest: Manifest) -> ModelInfo:
-    return ModelInfo(
-        name=manifest.model,
-        source=manifest.model_source,
-        dimension=manifest.dimension,
-        fingerprint=manifest.model_fingerprint,
-        path=_CHOICES.sub("", manifest.model_folder),
-    )

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 import json
 import os
 import secrets
@@ -23,7 +24,7 @@ from hybridx.errors import HybridxError, ModelError
 from hybridx.layout import Epoch, Pending
 from hybridx.observe import watched
 from hybridx.pipeline import TRANSFORMER_BATCH_BYTES, call, sequentially, side_by_side
-from hybridx.scan import scan_tree
+from hybridx.scan import scan_tree, size_of
 from hybridx.stages import EmbedStep, StoreStep
 from hybridx.store import STORE_VERSION
 from hybridx.tally import Tally
@@ -91,6 +92,8 @@ class Update:
     expected: tuple[Epoch | None] | None = None
     """The epoch for whose sake the model was chosen: another one may want another model. `None` if
     the model was chosen for its own sake."""
+    is_last: bool = True
+    """Whether the work is done with it: it may be the first of several passes."""
     observer: Observer | None = None
 
     async def run(self) -> IndexReport:
@@ -160,6 +163,8 @@ class Update:
             # A cache: without it the next scan reads every file.
             with contextlib.suppress(OSError):
                 await call(executor, scan.cache.save, self.layout.stat_cache)
+        if self.is_last:
+            work.tally.tell("done", force=True)
         chunks = work.before.totals().chunks
         return work.tally.report(self.layout.root, scan, manifest, chunks, after.totals())
 
@@ -336,6 +341,10 @@ class Update:
             spans=self.observer is not None,
             cancel=self.cancel,
         )
+        if tally.progress is not None:
+            # The core's threads are at work meanwhile.
+            paths = itertools.chain(changes.added, changes.modified, moved)
+            tally.bytes_expected = size_of(self.layout.root, paths)
         mend = self.request.mend
         cache = VectorCache(
             settings.cache_dir,

@@ -36,7 +36,7 @@ _WAITING = 16
 def sequentially(stream: _core.IngestStream, embed: EmbedStep, store: StoreStep) -> None:
     """Takes every batch through all steps before the next one is asked for."""
     with workers(embed.tally.observer, stream) as watching:
-        while (source := _next(stream, embed.tally, watching)) is not None:
+        while (source := _take(stream, embed.tally, watching)) is not None:
             batch = embed.prepare(source)
             embed.run([batch])
             store(batch)
@@ -50,7 +50,7 @@ async def side_by_side(stream: _core.IngestStream, embed: EmbedStep, store: Stor
 
     async def read(executor: ThreadPoolExecutor) -> None:
         while True:
-            source = await call(executor, _next, stream, embed.tally, watching)
+            source = await call(executor, _take, stream, embed.tally, watching)
             await ingested.put(source)
             if source is None:
                 return
@@ -108,16 +108,18 @@ async def side_by_side(stream: _core.IngestStream, embed: EmbedStep, store: Stor
             raise
 
 
-def _next(
+def _take(
     stream: _core.IngestStream, tally: Tally, watching: Workers | None
 ) -> _core.IngestBatch | None:
-    """Waits for the next batch."""
+    """The next batch of the core, counted; `None` after the last one."""
     with tally.timed("ingest") as span:
-        batch = next(stream, None)
-        if batch is not None and watching is not None:
-            span.note(files=len(batch.paths), chunks=len(batch), bytes=batch.bytes)
-            watching.took(batch)
-    return batch
+        source = next(stream, None)
+        if source is not None:
+            tally.read(source)
+        if source is not None and watching is not None:
+            span.note(files=len(source.paths), chunks=len(source), bytes=source.bytes)
+            watching.took(source)
+    return source
 
 
 async def call(executor: ThreadPoolExecutor, function: Callable[..., _T], *arguments: Any) -> _T:

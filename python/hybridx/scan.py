@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, TypedDict
 
 from hybridx import _core
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from hybridx.config import Settings
@@ -76,3 +77,18 @@ def explain_path(layout: Layout, settings: Settings, path: str) -> _core.Explana
         OSError: there is no such root.
     """
     return _core.explain(layout.root, path, **_rules(layout, settings))
+
+
+def size_of(root: Path, paths: Iterable[str]) -> int:
+    """Bytes of the files at `paths`, as the index spells them; those that are gone have none.
+
+    Two seconds for a million files: nothing to be done for nobody's sake.
+    """
+    folder = os.fsencode(root)
+    total = 0
+    for path in paths:
+        try:
+            total += os.lstat(os.path.join(folder, _core.decode_path(path))).st_size  # noqa: PTH118
+        except OSError:
+            continue
+    return total

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hybridx.errors import CorruptIndexError, StoreError
+from hybridx.lance import load_lancedb
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
-    from types import ModuleType
 
     import numpy as np
     import pyarrow as pa
@@ -50,15 +50,6 @@ _MACHINE = {
     for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "EMFILE", "ENFILE")
 }
 """Errors of the machine: they say nothing about the table."""
-
-
-def load_lancedb() -> ModuleType:
-    """LanceDB, told to keep its warnings to itself: what matters comes as an error."""
-    os.environ.setdefault("LANCEDB_LOG", "off")
-    import lancedb
-
-    module: ModuleType = lancedb
-    return module
 
 
 @dataclass(eq=False)
@@ -94,7 +85,8 @@ class VectorStore:
             CorruptIndexError: the table or that version of it cannot be opened.
         """
         with _translated(self.folder, "opened", CorruptIndexError):
-            if self._name in self._database.list_tables().tables:
+            # Not by a list of tables, for which LanceDB loads the models of its catalogues.
+            if self._table_folder.is_dir():
                 self._table = self._opened(version)
             elif version is None:
                 self._table = self._database.create_table(self._name, schema=self._schema())

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from hybridx.errors import TooManyErrorsError
 from hybridx.observe import watched
+from hybridx.pace import Pace
 from hybridx.types import (
     ChunkCounts,
     FileCounts,
@@ -56,7 +57,11 @@ class Tally:
     cells: int = 0
     """The same with the padding."""
     bytes_read: int = 0
+    bytes_expected: int | None = None
+    """Of the files that are to be indexed, if somebody wants to know."""
     files_done: int = 0
+    files_read: int = 0
+    chunks_read: int = 0
     errors: list[FileError] = field(default_factory=list)
     _expected: Counter[str] = field(default_factory=Counter)
     """Files that are to be indexed, by kind."""
@@ -66,6 +71,8 @@ class Tally:
     """Those that failed, or turned out to be no text, or went away."""
     _seconds: dict[str, float] = field(default_factory=dict)
     _start: float = field(default_factory=time.perf_counter)
+    _pace: Pace | None = None
+    """From the first batch on: before, nothing could have been stored."""
     _told: float = 0.0
     _telling: threading.Lock = field(default_factory=threading.Lock)
 
@@ -83,6 +90,12 @@ class Tally:
     def expected(self) -> int:
         """How many files are to be indexed."""
         return self._expected.total()
+
+    def read(self, source: _core.IngestBatch) -> None:
+        """Counts a batch that came out of the core."""
+        self.files_read += len(source.paths)
+        self.chunks_read += len(source)
+        self.tell("index")
 
     def stored(
         self,
@@ -121,17 +134,40 @@ class Tally:
             if not force and now - self._told < _PROGRESS_SECONDS:
                 return
             self._told = now
-            self.progress(
-                Progress(
-                    stage=stage,
-                    files_done=self.files_done,
-                    files_total=None if stage == "scan" else self.expected,
-                    bytes_done=self.bytes_read,
-                    chunks_done=self.added_chunks,
-                    chunks_embedded=self.embedded,
-                    seconds=now - self._start,
-                )
-            )
+            self.progress(self._so_far(stage, now))
+
+    def _so_far(self, stage: str, now: float) -> Progress:
+        files, size, chunks = self.files_done, self.bytes_read, self.added_chunks
+        since, total = now - self._start, self.bytes_expected
+        known = None if stage == "scan" else self.expected
+        rates, eta = (0.0, 0.0, 0.0), None
+        if stage == "done":
+            # Some files may have failed, or changed since their size was asked for.
+            total, eta = size, 0.0
+            rates = (files / since, size / since, chunks / since) if since > 0 else rates
+        elif known is not None:
+            total = None if total is None else max(total, size)
+            pace = self._pace = self._pace or Pace(now)
+            pace.look(now, files, size, chunks)
+            rates = (pace.files, pace.bytes, pace.chunks)
+            eta = pace.seconds_for(known - files, None if total is None else total - size)
+        return Progress(
+            stage=stage,
+            files_done=files,
+            files_total=known,
+            bytes_done=size,
+            chunks_done=chunks,
+            chunks_embedded=self.embedded,
+            seconds=since,
+            bytes_total=total,
+            files_read=self.files_read,
+            chunks_read=self.chunks_read,
+            chunks_reused=self.reused,
+            files_per_second=rates[0],
+            bytes_per_second=rates[1],
+            chunks_per_second=rates[2],
+            eta_seconds=eta,
+        )
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[AnySpan]:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from hybridx._core import Totals
+    from hybridx._core import Changes, Totals
 
 __all__ = [
     "ChunkCounts",
+    "DiffReport",
     "FileCounts",
     "FileError",
     "Hit",
@@ -183,6 +184,51 @@ class IndexReport(_Value):
     """Of the whole generation, not of this run alone."""
     upgrade: Upgrade | None = None
     """What is not finished of another model's vectors."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiffReport:
+    """What changed since the index's generation."""
+
+    old_root: str
+    new_root: str
+    changes: Changes
+    seconds: float
+
+    @property
+    def added(self) -> list[str]:
+        """Files the index does not have."""
+        return self.changes.added
+
+    @property
+    def modified(self) -> list[str]:
+        """Files the index has with other content."""
+        return self.changes.modified
+
+    @property
+    def removed(self) -> list[str]:
+        """Files only the index has."""
+        return self.changes.removed
+
+    @property
+    def moved(self) -> list[tuple[str, str]]:
+        """Files the index has under another name: `(old, new)`."""
+        return self.changes.moved
+
+    def __bool__(self) -> bool:
+        return bool(self.changes)
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON of `hybridx diff --json`."""
+        return {
+            "old_root": self.old_root,
+            "new_root": self.new_root,
+            "added": self.added,
+            "modified": self.modified,
+            "removed": self.removed,
+            "moved": [{"from": old, "to": new} for old, new in self.moved],
+            "seconds": round(self.seconds, 4),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,16 +420,41 @@ class Why(_Value):
 
 @dataclass(frozen=True, slots=True)
 class Progress(_Value):
-    """How far an update is. Totals are `None` until the scan has found them."""
+    """How far an update is. Totals are `None` until the scan has found them.
+
+    Counts never fall, and the last call has the stage `done` and all of them complete. An update
+    that fills in a slow model's vectors beside the index works in passes; each starts at zero with
+    the stage `scan`, and only the last one ends with `done`.
+    """
 
     stage: str
-    """`scan`, `index` or `commit`."""
+    """`scan`, `index`, `commit` or `done`."""
     files_done: int = 0
+    """Files that are stored, with those that failed or turned out to be no text."""
     files_total: int | None = None
     bytes_done: int = 0
+    """Bytes of the files that are stored."""
     chunks_done: int = 0
+    """Chunks that are stored."""
     chunks_embedded: int = 0
+    """Chunks the model was run on."""
     seconds: float = 0.0
+    """Since the update, or its pass, began."""
+    bytes_total: int | None = None
+    """Bytes of all files that are to be indexed, as of the scan; in the end, what was read."""
+    files_read: int = 0
+    """Files that were read and chunked: some of them are not embedded or stored yet."""
+    chunks_read: int = 0
+    chunks_reused: int = 0
+    """Chunks whose vector was known."""
+    files_per_second: float = 0.0
+    """Of files stored, as are the other rates. Those of the last ten seconds count most; at the
+    end it is the mean of the whole run."""
+    bytes_per_second: float = 0.0
+    chunks_per_second: float = 0.0
+    eta_seconds: float | None = None
+    """Seconds until the last file will be stored, judged by bytes where their total is known and
+    by files else; `None` while there is nothing to judge by. The last commit comes after that."""
 
 
 ProgressCallback = Callable[[Progress], None]

@@ -144,7 +144,7 @@ class Updating:
         serving = load_model(BUNDLED) if self.layout.current() is None else self.serving
         if serving is not None and serving.terms:
             # A matter of seconds, and everything can be searched.
-            await self._update(serving).run()
+            await dataclasses.replace(self._update(serving), is_last=False).run()
         first: _core.Snapshot | None = None
         tallies: list[Tally] = []
         for number in range(_ROUNDS):

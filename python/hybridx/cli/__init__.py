@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import click
 
+from hybridx.cli._help import examples
 from hybridx.cli._options import debug_option
 from hybridx.cli._program import Program
 from hybridx.cli.clean import clean
+from hybridx.cli.completion import completion
 from hybridx.cli.config import config
 from hybridx.cli.diff import diff
 from hybridx.cli.index import index
@@ -30,7 +32,15 @@ def _print_version(context: click.Context, _option: click.Parameter, wanted: boo
         context.exit()
 
 
-@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Program,
+    epilog=examples("""
+        hybridx index                      # once, and whenever files have changed
+        hybridx search "where are retries configured"
+        hybridx search --help              # each command has examples of its own
+    """),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option(
     "--version",
     is_flag=True,
@@ -44,7 +54,7 @@ def cli() -> None:
     """Hybrid code search: BM25 and vectors over a source tree, kept true by a Merkle diff."""
 
 
-for _command in (index, search, diff, status, why, verify, models, config, clean):
+for _command in (index, search, diff, status, why, verify, models, config, clean, completion):
     cli.add_command(_command)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -12,10 +10,7 @@ import click
 from hybridx.cli._text import visible, visible_path
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from rich.console import Console
-
+    from hybridx.cli._paint import Painter
     from hybridx.types import Hit, SearchResult
 
 LINES = 12
@@ -29,24 +24,25 @@ def print_grep(result: SearchResult) -> None:
         click.echo(f"{visible_path(hit.path)}:{hit.start_line + at}:{visible(line)}")
 
 
-def print_text(result: SearchResult, *, explain: bool) -> None:
-    """Prints every hit as a headline and its first lines; in colour on a terminal."""
-    console = _console()
+def print_text(result: SearchResult, *, explain: bool, painter: Painter | None = None) -> None:
+    """Prints every hit as a headline and its first lines; in colour with a painter."""
     if explain:
         click.echo(stages(result))
         click.echo()
     for at, hit in enumerate(result.hits):
         if at:
             click.echo()
-        code, rest = _cut(hit)
-        if console is not None:
-            _print_rich(console, hit, code)
+        start, code, rest = _cut(hit)
+        if painter is not None:
+            painter.headline(hit)
         else:
             click.echo(headline(hit))
         if explain:
             click.echo(f"    {scores(hit)}")
             click.echo(f"    = {effects(hit)}")
-        if console is None:
+        if painter is not None:
+            painter.code(code, hit.language, hit.start_line + start)
+        else:
             for line in code:
                 click.echo(f"    {line}".rstrip())
         if rest:
@@ -108,47 +104,11 @@ def _lines(hit: Hit) -> list[str]:
     return [line.removesuffix("\r") for line in hit.text.split("\n")]
 
 
-def _cut(hit: Hit) -> tuple[list[str], int]:
+def _cut(hit: Hit) -> tuple[int, list[str], int]:
+    """How many lines come before those to show, these, and how many are left out in all."""
     lines = _lines(hit)
     while lines and not lines[-1].strip():
         lines.pop()
     start = max(min(hit.best_line - hit.start_line, len(lines) - LINES), 0)
     shown = lines[start : start + LINES]
-    return [visible(line) for line in shown], len(lines) - len(shown)
-
-
-def _console() -> Console | None:
-    """A console if stdout is a terminal that wants colour."""
-    if (
-        sys.stdout is None
-        or not sys.stdout.isatty()
-        or os.environ.get("NO_COLOR")
-        or os.environ.get("TERM") == "dumb"
-    ):
-        return None
-    from rich.console import Console  # nearly a tenth of a second
-
-    return Console(highlight=False)
-
-
-def _print_rich(console: Console, hit: Hit, code: Sequence[str]) -> None:
-    from rich.syntax import Syntax
-    from rich.text import Text
-
-    head = Text()
-    head.append(visible_path(hit.path), style="bold magenta")
-    head.append(f":{hit.start_line}-{hit.end_line}", style="green")
-    if hit.symbol:
-        head.append(f"  {visible(hit.symbol)}", style="bold")
-    head.append(f"  {hit.kind}  {hit.score:.4g}", style="dim")
-    console.print(head, soft_wrap=True)
-    console.print(
-        Syntax(
-            "\n".join(code),
-            hit.language,
-            theme="ansi_dark",
-            background_color="default",
-            line_numbers=True,
-            start_line=hit.start_line,
-        )
-    )
+    return start, [visible(line) for line in shown], len(lines) - len(shown)

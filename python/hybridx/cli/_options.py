@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from hybridx.cli._complete import files, folders
 from hybridx.cli._program import complain
 from hybridx.cli._text import visible_path
 from hybridx.config import Settings
@@ -49,12 +50,16 @@ precision_option = click.option(
 profile_option = click.option(
     "--profile",
     metavar="FILE",
+    shell_complete=files,
     help="Write a trace that ui.perfetto.dev and chrome://tracing open.",
 )
 metrics_option = click.option(
-    "--metrics", metavar="FILE", help="Write metrics for Prometheus, and keep them up to date."
+    "--metrics",
+    metavar="FILE",
+    shell_complete=files,
+    help="Write metrics for Prometheus, every two seconds.",
 )
-path_argument = click.argument("path", default=".", metavar="[PATH]")
+path_argument = click.argument("path", default=".", metavar="[PATH]", shell_complete=folders)
 
 
 def index_options(command: _Command) -> _Command:
@@ -62,6 +67,7 @@ def index_options(command: _Command) -> _Command:
     place = click.option(
         "--index-dir",
         metavar="DIR",
+        shell_complete=folders,
         help="The folder of the index, instead of .hybridx in the root.",
     )
     return place(quiet_option(debug_option(command)))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from hybridx.cli._help import write_commands
 from hybridx.cli._text import visible, visible_path
 from hybridx.errors import (
     Cancelled,
@@ -95,6 +96,12 @@ class Program(click.Group):
         if not standalone_mode:
             return run()
         sys.exit(_ended(run, state))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the commands by what they are for."""
+        names = self.list_commands(ctx)
+        found = ((name, self.get_command(ctx, name)) for name in names)
+        write_commands(formatter, [(name, each) for name, each in found if each is not None])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command of `ctx`; what it returns is no exit code."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hybridx.cli._help import examples
 from hybridx.cli._options import (
     index_options,
     json_option,
@@ -22,7 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@click.command()
+@click.command(
+    epilog=examples("""
+        hybridx clean
+        hybridx clean ~/src/repo
+        hybridx clean --cache              # the vectors that all indexes share
+    """)
+)
 @path_argument
 @click.option(
     "--cache",

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from hybridx.cli._files import resolved
+from hybridx.cli._help import examples
 from hybridx.cli._options import debug_option, json_option, path_argument
 from hybridx.cli._program import complain
 from hybridx.cli._text import print_columns, print_json, visible
@@ -20,7 +21,13 @@ def config() -> None:
     """Show the settings."""
 
 
-@config.command()
+@config.command(
+    epilog=examples("""
+        hybridx config show
+        HYBRIDX_JOBS=2 hybridx config show ~/src/repo
+        hybridx config show --json
+    """)
+)
 @path_argument
 @json_option
 @debug_option

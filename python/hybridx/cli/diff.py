@@ -6,15 +6,21 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hybridx.cli._help import examples
 from hybridx.cli._options import index_options, json_option, opened, path_argument
 from hybridx.cli._run import interruptible
 from hybridx.cli._text import plural, print_json, seconds, visible_path
 
 if TYPE_CHECKING:
-    from hybridx.api import DiffReport
+    from hybridx.types import DiffReport
 
 
-@click.command()
+@click.command(
+    epilog=examples("""
+        hybridx diff
+        hybridx diff ~/src/repo --json
+    """)
+)
 @path_argument
 @json_option
 @index_options

@@ -9,7 +9,9 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
+from hybridx.cli import _complete as complete
 from hybridx.cli._files import read_names, spell
+from hybridx.cli._help import examples
 from hybridx.cli._options import (
     index_options,
     json_option,
@@ -39,11 +41,22 @@ _SHOWN = 3
 """Failed files shown of each stage."""
 
 
-@click.command()
+@click.command(
+    epilog=examples("""
+        hybridx index                      # the working directory
+        hybridx index ~/src/linux -j 8     # another folder, with eight threads
+        git diff --name-only | hybridx index --files-from -
+        hybridx index --model all-MiniLM-L6-v2 --device cuda
+        hybridx index --full --json
+    """)
+)
 @path_argument
 @click.option("--full", is_flag=True, help="Build the index anew.")
 @click.option(
-    "--model", metavar="NAME", help="The embedding model: bundled, one that was added, or a folder."
+    "--model",
+    metavar="NAME",
+    shell_complete=complete.models,
+    help="The embedding model: bundled, one that was added, or a folder.",
 )
 @precision_option
 @click.option("--dimension", type=int, metavar="N", help="Of the vectors, if there is a choice.")
@@ -65,6 +78,7 @@ _SHOWN = 3
     "files",
     multiple=True,
     metavar="FILE",
+    shell_complete=complete.files,
     help="Only this file, relative to the working directory; may be repeated.",
 )
 @click.option(

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hybridx.cli import _complete as complete
+from hybridx.cli._help import examples
 from hybridx.cli._options import debug_option, json_option, precision_option, quiet_option
 from hybridx.cli._program import complain
 from hybridx.cli._progress import download_bar
@@ -23,7 +25,13 @@ def models() -> None:
     """Show, add and remove embedding models."""
 
 
-@models.command("list")
+@models.command(
+    "list",
+    epilog=examples("""
+        hybridx models list
+        hybridx models list --json
+    """),
+)
 @json_option
 @debug_option
 def list_(as_json: bool) -> None:
@@ -65,8 +73,13 @@ def list_(as_json: bool) -> None:
     print_columns(rows)
 
 
-@models.command()
-@click.argument("name", default="")
+@models.command(
+    epilog=examples("""
+        hybridx models show                # the one that the settings choose
+        hybridx models show all-MiniLM-L6-v2
+    """)
+)
+@click.argument("name", default="", shell_complete=complete.models)
 @json_option
 @debug_option
 def show(name: str, as_json: bool) -> None:
@@ -87,8 +100,14 @@ def show(name: str, as_json: bool) -> None:
     print_columns([(key, visible(str(value))) for key, value in document.items()])
 
 
-@models.command()
-@click.argument("name", metavar="NAME|DIR")
+@models.command(
+    epilog=examples("""
+        hybridx models add all-MiniLM-L6-v2
+        hybridx models add owner/name@revision --precision int8
+        hybridx models add ~/models/my-own
+    """)
+)
+@click.argument("name", metavar="NAME|DIR", shell_complete=complete.known_models)
 @precision_option
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where the model is to run."
@@ -121,8 +140,13 @@ def add(name: str, as_json: bool, quiet: bool, **flags: object) -> None:
         click.echo(f"  {done.origin.remark}", err=True)
 
 
-@models.command()
-@click.argument("name")
+@models.command(
+    epilog=examples("""
+        hybridx models remove all-MiniLM-L6-v2
+        hybridx models remove owner/name@0123abcd
+    """)
+)
+@click.argument("name", shell_complete=complete.added_models)
 @quiet_option
 @debug_option
 def remove(name: str, quiet: bool) -> None:

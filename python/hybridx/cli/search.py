@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from hybridx.cli import _complete as complete
 from hybridx.cli._filters import kinds_of, languages_of
+from hybridx.cli._help import examples
 from hybridx.cli._hits import print_grep, print_text
 from hybridx.cli._options import (
     index_options,
@@ -18,12 +21,15 @@ from hybridx.cli._options import (
 )
 from hybridx.cli._program import complain
 from hybridx.cli._run import interruptible
+from hybridx.cli._terminal import wants_color
 from hybridx.cli._text import plural, print_json
 from hybridx.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hybridx.cli._paint import Painter
+    from hybridx.cli._terminal import Color
     from hybridx.observe import Observer
     from hybridx.types import Mode, SearchResult
 
@@ -31,7 +37,16 @@ NO_HITS = 1
 _MOST = 10_000
 
 
-@click.command()
+@click.command(
+    epilog=examples("""
+        hybridx search "where are retries configured"
+        hybridx search mergePolicy --kind function --lang python,rust
+        hybridx search '"connection reset by peer"' --path 'src/**'
+        hybridx search "parse a date" ~/src/repo --changed-since 2d
+        hybridx search "open a socket" --format grep -k 30
+        hybridx search retry --json --max-tokens 4000
+    """)
+)
 @click.argument("query")
 @path_argument
 @click.option(
@@ -43,9 +58,21 @@ _MOST = 10_000
     default="hybrid",
     help="Ask BM25 and vectors (the default), BM25 alone, or vectors alone.",
 )
-@click.option("--lang", multiple=True, metavar="NAMES", help="Only these languages: python,rust.")
+@click.option(
+    "--lang",
+    multiple=True,
+    metavar="NAMES",
+    shell_complete=complete.languages,
+    help="Only these languages: python,rust.",
+)
 @click.option("--path", "globs", multiple=True, metavar="GLOB", help="Only paths like 'src/**'.")
-@click.option("--kind", multiple=True, metavar="NAMES", help="Only these kinds: function,class.")
+@click.option(
+    "--kind",
+    multiple=True,
+    metavar="NAMES",
+    shell_complete=complete.kinds,
+    help="Only these kinds: function,class.",
+)
 @click.option(
     "--changed-since",
     metavar="WHEN",
@@ -60,6 +87,7 @@ _MOST = 10_000
 @click.option(
     "--rerank",
     metavar="MODEL",
+    shell_complete=complete.folders,
     help="Order the best candidates by the cross-encoder in the folder MODEL; none for none.",
 )
 @click.option(
@@ -70,6 +98,12 @@ _MOST = 10_000
 )
 @click.option(
     "--explain", is_flag=True, help="Show what each score is made of, and what took how long."
+)
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    help="Colours in text; auto is on a terminal, unless NO_COLOR is set or FORCE_COLOR says so.",
 )
 @click.option("--check", is_flag=True, help="Scan the tree and say how stale the index is.")
 @profile_option
@@ -90,6 +124,7 @@ def search(
     max_tokens: int | None,
     form: str | None,
     explain: bool,
+    color: Color,
     check: bool,
     profile: str | None,
     as_json: bool,
@@ -123,14 +158,26 @@ def search(
 
     with observing(profile) as observer:
         result = interruptible(lambda: work(observer))
-    _show(result, "json" if as_json else form or "text", explain=explain)
+    form = "json" if as_json else form or "text"
+    painter = _painter(query, path, color) if form == "text" and result.hits else None
+    _show(result, form, painter, explain=explain)
     if not quiet:
         _remark(result)
     if not result.hits:
         context.exit(NO_HITS)
 
 
-def _show(result: SearchResult, form: str, *, explain: bool) -> None:
+def _painter(query: str, root: str, color: Color) -> Painter | None:
+    if not wants_color(sys.stdout, color):
+        return None
+    from hybridx.cli._paint import Painter  # nearly a tenth of a second
+
+    return Painter(query, root)
+
+
+def _show(
+    result: SearchResult, form: str, painter: Painter | None = None, *, explain: bool
+) -> None:
     if form == "json":
         print_json(_json(result, explain=explain))
     elif form == "jsonl":
@@ -139,7 +186,7 @@ def _show(result: SearchResult, form: str, *, explain: bool) -> None:
     elif form == "grep":
         print_grep(result)
     else:
-        print_text(result, explain=explain)
+        print_text(result, explain=explain, painter=painter)
 
 
 def _json(result: SearchResult, *, explain: bool) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hybridx.cli._help import examples
 from hybridx.cli._options import index_options, json_option, opened, path_argument
 from hybridx.cli._run import interruptible
 from hybridx.cli._text import plural, print_columns, print_json, size, visible, visible_path
@@ -17,7 +18,14 @@ if TYPE_CHECKING:
 _Skips = list[tuple[str, str, str]]
 
 
-@click.command()
+@click.command(
+    epilog=examples("""
+        hybridx status
+        hybridx status --no-check          # without a look at the tree
+        hybridx status --skipped           # every file that is left out, and why
+        hybridx status ~/src/repo --json
+    """)
+)
 @path_argument
 @click.option("--skipped", "list_skipped", is_flag=True, help="List every skipped file and why.")
 @click.option(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hybridx.cli._help import examples
 from hybridx.cli._options import (
     index_options,
     json_option,
@@ -26,7 +27,13 @@ FOUND = 1
 _SHOWN = 20
 
 
-@click.command()
+@click.command(
+    epilog=examples("""
+        hybridx verify
+        hybridx verify --repair
+        hybridx verify ~/src/repo --json
+    """)
+)
 @path_argument
 @click.option("--repair", is_flag=True, help="Mend what is wrong, from the source files.")
 @lock_timeout_option

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hybridx.cli._complete import files, folders
 from hybridx.cli._files import resolved, root_of, spell
+from hybridx.cli._help import examples
 from hybridx.cli._options import index_options, json_option, opened
 from hybridx.cli._run import interruptible
 from hybridx.cli._text import plural, print_json, size, visible, visible_path
@@ -22,11 +24,18 @@ if TYPE_CHECKING:
 NOT_IN_INDEX = 1
 
 
-@click.command()
-@click.argument("file")
+@click.command(
+    epilog=examples("""
+        hybridx why build/output.js
+        hybridx why src                    # a folder: what of it is in the index
+        hybridx why notes.md --root ~/src/repo --json
+    """)
+)
+@click.argument("file", shell_complete=files)
 @click.option(
     "--root",
     metavar="PATH",
+    shell_complete=folders,
     help="The root of the index to ask; else the nearest one above FILE that has an index.",
 )
 @json_option

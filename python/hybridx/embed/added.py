@@ -224,6 +224,8 @@ def put_in_place(staged: Path, cache_dir: Path, origin: Source) -> Added:
 
 def _called(cache_dir: Path, name: str) -> list[Added]:
     plain, _, revision = name.partition("@")
+    if any(each.name == name for each in list_added(cache_dir)):
+        plain, revision = name, ""  # the name of a folder may have an @ in it
     repository = KNOWN[plain].repository if plain in KNOWN else plain
     return [
         each
