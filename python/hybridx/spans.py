@@ -33,6 +33,10 @@ _WAITS = frozenset({"ingest", "lock", "run", "send", "wait"})
 """Stages in which a thread waits for others."""
 
 
+_IDLE = frozenset({"run", "read"})
+"""Lanes of threads that do nothing but wait."""
+
+
 @dataclass(eq=False, slots=True)
 class Lane:
     """A row of the trace: a thread, and after it others that do the same."""
@@ -164,7 +168,7 @@ class Recorder:
         """Nanoseconds in which threads were at work, by what they do."""
         found: dict[str, int] = {}
         for lane in self._lanes.copy():
-            if lane.key != "run":
+            if lane.key not in _IDLE:
                 found[lane.key] = found.get(lane.key, 0) + lane.busy_until(now)
         return found
 
