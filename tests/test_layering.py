@@ -17,14 +17,15 @@ PYTHON_ROOMS = [
     {"config", "layout", "ranking", "answer", "budget", "pace", "trace", "metrics"},
     {"spans"},
     {"observe"},
-    {"embed", "store", "scan", "since", "arguments"},
+    {"embed", "store", "scan", "since", "arguments", "results"},
     {"commit"},
     {"tally"},
     {"stages"},
-    {"pipeline"},
+    {"pipeline", "outcomes"},
     {"indexer", "search", "verify", "why", "models"},
     {"upgrade"},
-    {"watch", "api"},
+    {"watch"},
+    {"api"},
     {"aio"},
     {"cli", "mcp", "hook"},
     {"__init__", "__main__"},
@@ -42,7 +43,7 @@ RUST_ROOMS = [
     {"chunk"},
     {"batch", "fields", "snapshot", "rules", "schedule", "span"},
     {"walk"},
-    {"bm25", "tokenize", "pairs", "ingest", "why"},
+    {"bm25", "tokenize", "pairs", "ingest", "outline", "why"},
 ]
 
 RUST_EXCEPTIONS = {("language", "chunk")}

@@ -18,19 +18,32 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from hybridx._core import CancelToken, Changes, MerkleTree
-    from hybridx.aio import AsyncIndex
+    from hybridx.aio import AsyncFileResults, AsyncIndex
     from hybridx.api import Index
     from hybridx.config import Settings
     from hybridx.observe import Observer
-    from hybridx.types import DiffReport, Hit, IndexReport, Progress, SearchResult, Status, Why
+    from hybridx.results import FileResults
+    from hybridx.types import (
+        DiffReport,
+        FileResult,
+        Hit,
+        IndexReport,
+        Progress,
+        SearchResult,
+        Status,
+        Why,
+    )
 
     __version__: str
 
 __all__ = [
+    "AsyncFileResults",
     "AsyncIndex",
     "CancelToken",
     "Changes",
     "DiffReport",
+    "FileResult",
+    "FileResults",
     "Hit",
     "HybridxError",
     "Index",
@@ -47,10 +60,13 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AsyncFileResults": "aio",
     "AsyncIndex": "aio",
     "CancelToken": "_core",
     "Changes": "_core",
     "DiffReport": "types",
+    "FileResult": "types",
+    "FileResults": "results",
     "Hit": "types",
     "Index": "api",
     "IndexReport": "types",

@@ -23,6 +23,7 @@ from hybridx.config import MIB
 from hybridx.errors import HybridxError, ModelError
 from hybridx.layout import Epoch, Pending
 from hybridx.observe import watched
+from hybridx.outcomes import outcomes, removals
 from hybridx.pipeline import TRANSFORMER_BATCH_BYTES, call, sequentially, side_by_side
 from hybridx.scan import scan_tree, size_of
 from hybridx.stages import EmbedStep, StoreStep
@@ -33,10 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from hybridx.config import Settings
+    from hybridx.embed.embedder import Embedder
     from hybridx.embed.model import Model
     from hybridx.layout import Layout
     from hybridx.observe import Observer
-    from hybridx.types import IndexReport, ProgressCallback
+    from hybridx.types import IndexReport, OnFiles, ProgressCallback
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,21 @@ class Request:
     """Files whose rows in the stores are wrong: what is there goes, and is made anew."""
     repair: bool = False
     """The index is to be what it was: with the model that it has, whatever is configured."""
+    on_files: OnFiles | None = None
+    """Told of every file that is stored. While it does not return, nothing is."""
+    serving: bool = False
+    """What serves is to be kept up to date; hours of work for a slow model are begun by others."""
+
+
+@dataclass
+class Kept:
+    """What a process that updates again and again need not make anew each time."""
+
+    embedder: Embedder | None = None
+    scanned: _core.StatCache | None = None
+    """That of the last update, as it was saved."""
+    scanned_as: tuple[int, ...] | None = None
+    """What its file looked like then: others may have written it since."""
 
 
 class SupersededError(HybridxError):
@@ -95,6 +112,7 @@ class Update:
     is_last: bool = True
     """Whether the work is done with it: it may be the first of several passes."""
     observer: Observer | None = None
+    kept: Kept = field(default_factory=Kept)
 
     async def run(self) -> IndexReport:
         """Runs the update.
@@ -281,6 +299,7 @@ class Update:
             return await call(executor, self._write_sequentially, work)
         stream, embed, store = await call(executor, self._start, work)
         with _closing(stream, embed, store):
+            await call(executor, self._tell_removed, work, store)
             # Files may only have gone, or been skipped: then there is nothing to embed.
             if work.tally.expected:
                 await side_by_side(stream, embed, store)
@@ -290,6 +309,7 @@ class Update:
         with one_core():
             stream, embed, store = self._start(work)
             with _closing(stream, embed, store):
+                self._tell_removed(work, store)
                 sequentially(stream, embed, store)
                 return self._finish(work, embed, store)
 
@@ -367,7 +387,15 @@ class Update:
             cache,
             on_commit,
         )
+        on_files = self.request.on_files
+        if on_files is not None:
+            store.on_batch = lambda batch: on_files(outcomes(batch, origins, store.next_generation))
         return stream, embed, store
+
+    def _tell_removed(self, work: Plan, store: StoreStep) -> None:
+        if self.request.on_files is not None:
+            for some in removals(work.changes.removed, store.next_generation):
+                self.request.on_files(some)
 
     def _finish(
         self, work: Plan, embed: EmbedStep, store: StoreStep

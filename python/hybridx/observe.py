@@ -196,6 +196,7 @@ class Observer:
         self._runs, self._begun = 0, 0
         self._began: _Began | None = None
         self._probes: dict[str, Callable[[], int]] = {}
+        self._measures: dict[str, Callable[[], float | None]] = {}
         self._shown: dict[str, float] = {}
         self._lock, self._writing = threading.Lock(), threading.Lock()
         self._closing, self._wake = False, threading.Condition()
@@ -360,6 +361,10 @@ class Observer:
             for stage in sizes:
                 self._show_queue(stage, 0, now)
 
+    def measure(self, name: str, get: Callable[[], float | None]) -> None:
+        """Has a gauge of `FAMILIES` asked for from now on; `None` says that nobody knows."""
+        self._measures = {**self._measures, name: get}
+
     @contextmanager
     def workers(self, stream: _core.IngestStream) -> Iterator[Workers]:
         """What takes the spans of the threads behind `stream`."""
@@ -425,6 +430,13 @@ class Observer:
         """Looks at queues and memory."""
         for stage, size in self._probes.items():
             self._show_queue(stage, size(), now)
+        for name, get in self._measures.items():
+            value = get()
+            if value is None:
+                self._registry.forget(name)
+            else:
+                self._registry.set(name, value)
+                self._show(name, value, now)
         memory = anonymous_memory()
         self._registry.set("memory_anonymous_bytes", memory)
         self._show("memory (MiB)", memory >> 20, now)

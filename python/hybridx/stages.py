@@ -281,6 +281,8 @@ class StoreStep:
     cancel: _core.CancelToken
     cache: VectorCache
     on_commit: Callable[[], None]
+    on_batch: Callable[[Batch], None] | None = None
+    """Called with what was stored, before it may be committed."""
     _committed: float = field(default_factory=time.perf_counter, init=False)
     _files: int = field(default=0, init=False)
 
@@ -291,6 +293,8 @@ class StoreStep:
             self.writer.add(batch.rows, batch.vectors, batch.stale)
             self.draft.remove(batch.stale)
             self.draft.record(batch.source, batch.failed)
+        if self.on_batch is not None:
+            self.on_batch(batch)
         self.tally.stored(batch.source, batch.rows.num_rows, batch.failed)
         self._files += len(batch.source.paths)
         waited = time.perf_counter() - self._committed
@@ -298,6 +302,11 @@ class StoreStep:
         if self._files >= self.commit_files or waited >= COMMIT_SECONDS or tight:
             # What the stores hold in memory goes to the disk.
             self.commit()
+
+    @property
+    def next_generation(self) -> int:
+        """The one that holds what is stored now."""
+        return self.writer.template.generation + 1
 
     def commit(self, *, last: bool = False) -> tuple[Manifest, _core.Snapshot]:
         """Makes everything so far a generation, unless it would be the one that is there.

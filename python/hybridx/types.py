@@ -6,7 +6,7 @@ The JSON is the contract of the command line: keys may be added, never renamed o
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,14 +14,17 @@ if TYPE_CHECKING:
     from hybridx._core import Changes, Totals
 
 __all__ = [
+    "Change",
     "ChunkCounts",
     "DiffReport",
     "FileCounts",
     "FileError",
+    "FileResult",
     "Hit",
     "IndexReport",
     "Mode",
     "ModelInfo",
+    "OnFiles",
     "Problem",
     "Progress",
     "ProgressCallback",
@@ -32,6 +35,7 @@ __all__ = [
     "TokenCounts",
     "Upgrade",
     "Verification",
+    "WatchState",
     "Why",
 ]
 
@@ -107,6 +111,36 @@ class FileError(_Value):
     path: str
     stage: str
     message: str
+
+
+Change = Literal["added", "modified", "moved", "removed", "failed", "skipped"]
+"""What an update did with a file. `skipped` is one that turned out to be no text when it was read;
+what the scan leaves out is none of the update's files."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileResult(_Value):
+    """A file that an update is done with: it is in the stores, and not committed yet."""
+
+    path: str
+    """Relative to the root, `/` between its parts."""
+    change: Change
+    generation: int
+    """Searches find it as soon as this generation serves, after the next commit: compare
+    `SearchResult.generation`. Where the index is built anew beside the one that serves, that is
+    at the end of the update."""
+    chunks: int = 0
+    """How many of it are stored."""
+    moved_from: str | None = None
+    """Its earlier path."""
+    stage: str | None = None
+    """In which a file failed, as in `FileError`."""
+    error: str | None = None
+    """Why it failed."""
+
+
+OnFiles = Callable[[Sequence[FileResult]], None]
+"""Called with some files that were stored, from the thread that stores them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +362,35 @@ class Status(_Value):
     """What was taken out of the indexed texts."""
     upgrade: Upgrade | None = None
     """What there is of another model's vectors, if they are being filled in."""
+    watcher: int | None = None
+    """The process that watches the tree and keeps the index up to date; `None` if none does."""
+
+
+Role = Literal["watching", "standby", "stopped"]
+"""What a process does for the watch of an index."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchState(_Value):
+    """How a watch is doing."""
+
+    role: Role
+    """`watching`: this process hears of changes and writes; `standby`: another one does, and this
+    one takes over when it ends; `stopped`: not started, or ended."""
+    pid: int | None
+    """The process that watches the index, this one or another; `None` if nobody does."""
+    pending: int | None
+    """Changed paths that were heard of and cannot be found yet; 0 if the index is up to date.
+    `None` if it is unknown: in `standby`, before the first update, while everything is looked
+    at."""
+    polling: str | None = None
+    """Why the tree is looked at from time to time; `None` if the system tells of changes."""
+    batches: int = 0
+    """Batches that were ingested: updates that made a generation, and the first one."""
+    last: IndexReport | None = None
+    """The report of the last update, also of one that found nothing to do."""
+    error: str | None = None
+    """Why the last update failed; it is tried again. `None` if it did not fail."""
 
 
 @dataclass(frozen=True, slots=True)
