@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from itertools import pairwise
@@ -20,6 +24,7 @@ from hybridx.observe import FAMILIES, Observer
 from support import Tree, check_refused, open_index, run_cli, run_unprivileged
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from prometheus_client.metrics_core import Metric
@@ -278,6 +283,56 @@ def test_the_command_writes_both_and_ends_as_ever(project: Tree, tmp_path: Path)
     assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
     assert samples(metrics)["hybridx_runs_total", "success"] == 1
     assert trace.stat().st_size > 1000
+
+
+def test_a_watch_keeps_them_up_to_date_and_is_not_woken_by_them(
+    project: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hybridx.observe.WRITE_SECONDS", 0.05)
+    # In the tree itself: whoever heard of these files would never come to rest.
+    metrics, trace = project.path("hybridx.prom"), project.path("trace.json")
+    with Observer(metrics=metrics, profile=trace) as observer:
+        with open_index(project).watch(observer=observer) as reports:
+            next(reports)
+            project.write("more.py", "def more():\n    return 1\n")
+            assert next(reports).files.added == 1
+            wait_until(lambda: samples(metrics).get(("hybridx_pending_files",)) == 0)
+            before, stamp = samples(metrics), metrics.stat().st_mtime_ns
+            time.sleep(1.0)
+            after = samples(metrics)
+            assert metrics.stat().st_mtime_ns > stamp, "it is not written while nothing changes"
+        assert after["hybridx_runs_total", "success"] == before["hybridx_runs_total", "success"]
+        assert after["hybridx_chunks_total",] == before["hybridx_chunks_total",]
+    names = {event["name"] for event in json.loads(trace.read_text())["traceEvents"]}
+    assert {"update", "scan", "file", "tantivy commit"} <= names
+    assert samples(metrics)["hybridx_running",] == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_hybridx_watch_ends_cleanly_with_both_files_whole(
+    project: Tree, metrics: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    trace = tmp_path / "trace.json"
+    args = ["watch", "--quiet", "--metrics", str(metrics), "--profile", str(trace)]
+    command = [sys.executable, "-m", "hybridx", *args, str(project.root)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_until(lambda: metrics.exists() and ("hybridx_generation",) in samples(metrics))
+    finally:
+        process.send_signal(number)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == (130 if number == signal.SIGINT else 0), err
+    found = samples(metrics)
+    assert found["hybridx_generation",] == 1
+    assert found["hybridx_running",] == 0
+    assert "tantivy commit" in {e["name"] for e in json.loads(trace.read_text())["traceEvents"]}
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_a_closed_observer_is_closed_once_and_leaves_no_thread(metrics: Path) -> None:

@@ -91,6 +91,7 @@ class AsyncIndex:
         paths: Sequence[str | os.PathLike[str]] | None = None,
         sequential: bool = False,
         progress: ProgressCallback | None = None,
+        observer: Observer | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> AsyncFileResults:
         """See `Index.updates`.
@@ -100,7 +101,12 @@ class AsyncIndex:
                 print(done.change, done.path)
         """
         results = self._index.updates(
-            full=full, paths=paths, sequential=sequential, progress=progress, cancel=cancel
+            full=full,
+            paths=paths,
+            sequential=sequential,
+            progress=progress,
+            observer=observer,
+            cancel=cancel,
         )
         return AsyncFileResults(results)
 
@@ -110,6 +116,7 @@ class AsyncIndex:
         on_error: Callable[[Exception], None] | None = None,
         on_note: Callable[[str], None] | None = None,
         progress: ProgressCallback | None = None,
+        observer: Observer | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> AsyncIterator[IndexReport]:
         """See `Index.watch`. Cancelling the task, or leaving the loop, stops the watch.
@@ -118,7 +125,12 @@ class AsyncIndex:
         """
         token = cancel or _core.CancelToken()
         reports = await asyncio.to_thread(
-            self._index.watch, on_error=on_error, on_note=on_note, progress=progress, cancel=token
+            self._index.watch,
+            on_error=on_error,
+            on_note=on_note,
+            progress=progress,
+            observer=observer,
+            cancel=token,
         )
         # A thread of its own: it waits for as long as nothing changes.
         with ThreadPoolExecutor(1, "hybridx-reports") as executor:

@@ -292,16 +292,20 @@ class Index:
         from hybridx.indexer import Kept, Request
         from hybridx.watch import Watcher
 
-        kept, request = Kept(), Request(serving=True)
+        kept, request = Kept(resident=True), Request(serving=True)
 
         def update(token: _core.CancelToken) -> IndexReport:
             return self._update(request, progress, token, kept, observer)
+
+        def warm_up() -> None:
+            kept.warm_up(self._models.serving() or self._models.wanted(), self.settings)
 
         watcher = Watcher(
             self._layout,
             lambda: self.settings,
             update,
             reload=self._reload,
+            warm_up=warm_up,
             on_report=on_report,
             on_error=on_error,
             on_note=on_note,

@@ -226,6 +226,8 @@ class Writer:
     heap_bytes: int
     flush_rows: int
     """Vector rows that wait in memory to be written as one version."""
+    known_files: _core.Inventory | None = None
+    """Those of the vector store that this process wrote, or looked at, before."""
     observer: Observer | None = None
     changed: bool = field(default=False, init=False)
     """Whether anything was added or removed since the last commit."""
@@ -252,7 +254,7 @@ class Writer:
         if not self._vectors_open:
             with operation(self.observer, "lance", "open"):
                 if self.template.vectors_version:
-                    _check(self.vector_files, self.epoch.vectors)
+                    _check(self.vector_files, self.epoch.vectors, self.known_files)
                 self._vectors.drop_others(self._held_tables())
                 self._vectors.restore(self.template.vectors_version)
             self._vectors_open = True
@@ -301,11 +303,13 @@ class Writer:
             with operation(self.observer, "lance", "sync"):
                 self.vector_files.sync(self.epoch.vectors, rewritten=REWRITTEN)
             due = last and self._is_due(manifest.chunks)
+            written = self._vectors.number, self._vectors.version
             with operation(self.observer, "lance", "rewrite" if due else "fold"):
                 manifest = self._rewritten(manifest) if due else self._folded(manifest)
             manifest = dataclasses.replace(manifest, vectors_version=self._vectors.version)
-            with operation(self.observer, "lance", "sync"):
-                self.vector_files.sync(self.epoch.vectors, rewritten=REWRITTEN)
+            if written != (self._vectors.number, self._vectors.version):
+                with operation(self.observer, "lance", "sync"):
+                    self.vector_files.sync(self.epoch.vectors, rewritten=REWRITTEN)
             with operation(self.observer, "lance", "read back"):
                 self._vectors.read_back(manifest.chunks)
         path = self.epoch.snapshot(manifest.generation, manifest.vectors_table)
@@ -385,7 +389,7 @@ class Writer:
         return held - {self.template.vectors_table}
 
 
-def _check(files: _core.Inventory, folder: Path) -> None:
+def _check(files: _core.Inventory, folder: Path, known: _core.Inventory | None = None) -> None:
     """LanceDB trusts what it reads: on a wrong length it may end the process."""
-    for name, detail in files.suspect(folder):
+    for name, detail in files.suspect(folder, known=known):
         raise CorruptIndexError(f"{folder / name} is damaged: {detail}")

@@ -19,6 +19,7 @@ from hybridx.cli.models import models
 from hybridx.cli.search import search
 from hybridx.cli.status import status
 from hybridx.cli.verify import verify
+from hybridx.cli.watch import watch
 from hybridx.cli.why import why
 
 __all__ = ["cli", "main"]
@@ -54,7 +55,19 @@ def cli() -> None:
     """Hybrid code search: BM25 and vectors over a source tree, kept true by a Merkle diff."""
 
 
-for _command in (index, search, diff, status, why, verify, models, config, clean, completion):
+for _command in (
+    index,
+    watch,
+    search,
+    diff,
+    status,
+    why,
+    verify,
+    models,
+    config,
+    clean,
+    completion,
+):
     cli.add_command(_command)
 
 
