@@ -116,6 +116,7 @@ def wheel() -> None:
 def wheels(*arguments: str) -> None:
     """Builds what is published."""
     import tomllib  # an older Python gets as far as the message about it
+
     make_venv()
     with (ROOT / "pyproject.toml").open("rb") as file:
         tools = tomllib.load(file)["project"]["optional-dependencies"]["release"]

@@ -32,6 +32,7 @@ from hybridx.config import Settings
 from hybridx.errors import IndexBusyError, ModelError, NotIndexedError, UsageError
 from hybridx.layout import Layout
 from hybridx.models import Models, model_info
+from hybridx.observe import watched
 from hybridx.results import FileResults
 from hybridx.scan import scan_tree
 from hybridx.types import DiffReport, Secrets, Status
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from hybridx.commit import Generation
     from hybridx.embed.model import Model
     from hybridx.indexer import Kept, Request
+    from hybridx.observe import Observer
     from hybridx.search import SearchEngine
     from hybridx.types import (
         IndexReport,
@@ -138,6 +140,7 @@ class Index:
         paths: Sequence[str | os.PathLike[str]] | None = None,
         sequential: bool = False,
         progress: ProgressCallback | None = None,
+        observer: Observer | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> IndexReport:
         """Brings the index up to date with the tree; the first run builds it.
@@ -148,6 +151,7 @@ class Index:
             sequential: one step at a time, for debugging; the result is the same.
             progress: called some ten times a second, from one of the update's threads. What it
                 raises ends the update, and is raised.
+            observer: what writes a trace and metrics of it; its files are not indexed by this.
             cancel: a token that ends the update with `Cancelled` when set.
 
         Raises:
@@ -161,7 +165,8 @@ class Index:
 
         Whatever it raises, and whatever ends the process, what was committed is kept.
         """
-        return self._update(_request(full, paths, sequential), progress, cancel)
+        request = _request(full, paths, sequential)
+        return self._update(request, progress, cancel, observer=observer)
 
     def updates(
         self,
@@ -170,6 +175,7 @@ class Index:
         paths: Sequence[str | os.PathLike[str]] | None = None,
         sequential: bool = False,
         progress: ProgressCallback | None = None,
+        observer: Observer | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> FileResults:
         """An update whose files can be taken one by one, as they are stored.
@@ -196,7 +202,8 @@ class Index:
         request = _request(full, paths, sequential)
 
         def run(on_files: OnFiles) -> IndexReport:
-            return self._update(dataclasses.replace(request, on_files=on_files), progress, token)
+            asked = dataclasses.replace(request, on_files=on_files)
+            return self._update(asked, progress, token, observer=observer)
 
         return FileResults(run, token)
 
@@ -206,9 +213,25 @@ class Index:
         progress: ProgressCallback | None,
         cancel: _core.CancelToken | None,
         kept: Kept | None = None,
+        observer: Observer | None = None,
     ) -> IndexReport:
         self._check_process()
         check_work(progress, cancel)
+        if observer is None:
+            return self._updated(request, progress, cancel, kept)
+        with observer.run(self.root) as done:
+            report = self._updated(request, progress, cancel, kept, observer)
+            done(report)
+        return report
+
+    def _updated(
+        self,
+        request: Request,
+        progress: ProgressCallback | None,
+        cancel: _core.CancelToken | None,
+        kept: Kept | None,
+        observer: Observer | None = None,
+    ) -> IndexReport:
         from hybridx.indexer import SupersededError
         from hybridx.upgrade import Updating
 
@@ -220,6 +243,7 @@ class Index:
             run = Updating(
                 layout, self.settings, model, request, current, serving, progress, token, kept
             )
+            run.observer = observer
             # While this waited for the lock another model's vectors may have been completed.
             with layout.explained(), contextlib.suppress(SupersededError):
                 return _run(run.run(), token)
@@ -245,6 +269,7 @@ class Index:
         on_error: Callable[[Exception], None] | None = None,
         on_note: Callable[[str], None] | None = None,
         progress: ProgressCallback | None = None,
+        observer: Observer | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> Reports:
         """Keeps the index up to date with the tree, and iterates over what that does.
@@ -258,6 +283,7 @@ class Index:
             on_error: called with what an update failed of; it is tried again by itself.
             on_note: called with a sentence if the tree must be looked at from time to time.
             progress: of each update, as in `update`.
+            observer: what writes a trace and metrics, for as long as the watch runs.
             cancel: a token that ends the watch when set.
 
         Raises:
@@ -272,6 +298,7 @@ class Index:
                 on_error=on_error,
                 on_note=on_note,
                 progress=progress,
+                observer=observer,
                 cancel=cancel,
             )
 
@@ -284,6 +311,7 @@ class Index:
         on_error: Callable[[Exception], None] | None = None,
         on_note: Callable[[str], None] | None = None,
         progress: ProgressCallback | None = None,
+        observer: Observer | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> Watcher:
         """What keeps the index up to date in the background, once it is started.
@@ -298,7 +326,7 @@ class Index:
         kept, request = Kept(resident=True), Request(serving=True)
 
         def update(token: _core.CancelToken) -> IndexReport:
-            return self._update(request, progress, token, kept)
+            return self._update(request, progress, token, kept, observer)
 
         def warm_up() -> None:
             kept.warm_up(self._models.serving() or self._models.wanted(), self.settings)
@@ -312,8 +340,11 @@ class Index:
             on_report=on_report,
             on_error=on_error,
             on_note=on_note,
+            deaf=observer.paths if observer else (),
             cancel=cancel,
         )
+        if observer is not None:
+            observer.measure("pending_files", lambda: watcher.state().pending)
         self._watcher = weakref.ref(watcher)
         return watcher
 
@@ -361,6 +392,7 @@ class Index:
         max_tokens: int | None = None,
         check: bool = False,
         rerank: str | None = None,
+        observer: Observer | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> SearchResult:
         """The best `k` chunks for `query`.
@@ -380,6 +412,7 @@ class Index:
                 indexed.
             rerank: a folder that holds a cross-encoder, which puts the best candidates in order,
                 or `none`; where it is not given, the setting counts.
+            observer: what shows the search's stages in its trace.
             cancel: a token that ends the search with `Cancelled` when set.
 
         Raises:
@@ -398,7 +431,8 @@ class Index:
         chosen = self.settings.rerank if rerank is None else as_text("rerank", rerank)
         since = None if changed_since is None else as_text("changed_since", changed_since)
         scope = Scope(as_languages(languages), as_globs(paths), as_words("kinds", kinds))
-        engine = self._search_engine()
+        with watched(observer, "search", "open the index"):
+            engine = self._search_engine()
         if since is not None:
             from hybridx.since import changed_since as changed
 
@@ -412,6 +446,7 @@ class Index:
             max_tokens=budget,
             reranker=self._models.reranker(chosen),
             cancel=cancel,
+            observer=observer,
         )
         if check:
             stale = self._pending(engine.generation, cancel)

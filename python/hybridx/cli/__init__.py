@@ -14,8 +14,8 @@ from hybridx.cli.clean import clean
 from hybridx.cli.completion import completion
 from hybridx.cli.config import config
 from hybridx.cli.diff import diff
-from hybridx.cli.hook import hook
 from hybridx.cli.doctor import doctor
+from hybridx.cli.hook import hook
 from hybridx.cli.index import index
 from hybridx.cli.mcp import mcp
 from hybridx.cli.models import models

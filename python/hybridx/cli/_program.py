@@ -99,7 +99,7 @@ class Program(click.Group):
             return run()
         code = _ended(run, state)
         if state.running:
-            _leave(code)
+            leave(code)
         sys.exit(code)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
