@@ -269,7 +269,7 @@ def alternatives(expression: str) -> list[frozenset[str]]:
     """
     # A slash is an older way to write OR.
     tokens = re.findall(r"[()]|[^\s()]+", expression.replace("/", " OR "))
-    tokens.append("")
+    tokens += ["", ""]
 
     def either() -> list[frozenset[str]]:
         found = both()
@@ -318,7 +318,7 @@ def wrapped(names: list[str]) -> Iterator[str]:
     """Names, separated by commas, in lines of at most 80 characters."""
     line = ""
     for name in names:
-        if line and len(line) + len(name) + 3 > 80:  # noqa: PLR2004
+        if line and len(line) + len(name) + 3 > 80:
             yield f"{line},"
             line = name
         else:

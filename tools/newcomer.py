@@ -214,7 +214,10 @@ def shown(line: list[str]) -> str:
 
 
 def built_wheel(named: str | None) -> Path:
-    """The wheel to try: the one named, or the newest in dist/ for this machine; built if missing."""
+    """The wheel to try: the one named, or the newest for this machine in dist/.
+
+    One is built if there is none.
+    """
     if named is not None:
         path = Path(named).resolve()
         if not path.is_file():
