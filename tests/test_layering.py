@@ -41,7 +41,7 @@ RUST_ROOMS = [
     {"chunk"},
     {"batch", "fields", "snapshot", "rules", "schedule"},
     {"walk"},
-    {"bm25", "tokenize", "pairs", "ingest", "why"},
+    {"bm25", "tokenize", "pairs", "ingest", "outline", "why"},
 ]
 
 RUST_EXCEPTIONS = {("language", "chunk")}

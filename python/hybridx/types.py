@@ -381,7 +381,8 @@ class WatchState(_Value):
     """The process that watches the index, this one or another; `None` if nobody does."""
     pending: int | None
     """Changed paths that were heard of and cannot be found yet; 0 if the index is up to date.
-    `None` if it is unknown: in `standby`, before the first update, and while everything is looked at."""
+    `None` if it is unknown: in `standby`, before the first update, while everything is looked
+    at."""
     polling: str | None = None
     """Why the tree is looked at from time to time; `None` if the system tells of changes."""
     batches: int = 0

@@ -38,7 +38,7 @@ fn listing(text: &str, chunks: &[Chunk]) -> String {
         let (start, end) = (piece.start_line, piece.end_line);
         lines.push(format!("{start}-{end} {} {}", piece.kind.name(), piece.symbol));
         lines.extend(piece.context.lines().map(|line| format!("  < {line}")));
-        for Definition { symbol, kind, start_line, signature, doc } in &piece.definitions {
+        for Definition { symbol, kind, start_line, signature, doc, .. } in &piece.definitions {
             let parts = [signature, doc].map(|part| short(&text[part.clone()])).join(" | ");
             let parts = parts.trim_end_matches([' ', '|']);
             lines.push(format!("  = {start_line} {} {symbol} | {parts}", kind.name()));
