@@ -22,6 +22,7 @@ import contextlib
 import os
 import re
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -287,8 +288,10 @@ class Shell:
 def programs(folder: Path) -> Path:
     """A folder with `hybridx` and `python3` as an installation has them."""
     folder.mkdir(parents=True)
+    # Who starts them may hand on no environment: the SDK of MCP does not.
+    known = f"PYTHONPATH={shlex.quote(os.environ.get('PYTHONPATH', ''))}"
     for name, arguments in (("hybridx", " -P -m hybridx"), ("python3", ""), ("python", "")):
         script = folder / name
-        script.write_text(f'#!/bin/sh\nexec "{sys.executable}"{arguments} "$@"\n')
+        script.write_text(f'#!/bin/sh\nexport {known}\nexec "{sys.executable}"{arguments} "$@"\n')
         script.chmod(0o755)
     return folder

@@ -302,12 +302,28 @@ def _field_docs(value: type) -> dict[str, str]:
     return said
 
 
+# Metrics.
+
+
+def metrics() -> str:
+    """Every metric of `--metrics`."""
+    from hybridx import metrics, observe
+
+    rows = ["| metric | kind | labels | |", "|---|---|---|---|"]
+    for each in observe.FAMILIES:
+        labels = ", ".join(f"`{label}`" for label in each.labels)
+        name = f"{metrics.PREFIX}{each.name}"
+        rows.append(f"| `{name}` | {each.kind} | {labels} | {_cell(each.help)} |")
+    return "\n".join(rows) + "\n"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "settings": settings,
     "api": api,
     "values": values,
     "exceptions": exceptions,
+    "metrics": metrics,
 }
 
 if __name__ == "__main__":
