@@ -14,6 +14,8 @@ RUST = ROOT / "rust" / "core" / "src"
 PYTHON_ROOMS = [
     {"_core"},
     {"errors", "types", "lance"},
+    {"setting", "presets"},
+    {"sources"},
     {"config", "layout", "ranking", "answer", "budget", "pace"},
     {"embed", "store", "scan", "since", "arguments", "results"},
     {"commit"},
@@ -24,8 +26,8 @@ PYTHON_ROOMS = [
     {"upgrade"},
     {"watch"},
     {"api"},
-    {"aio"},
-    {"cli", "mcp", "hook"},
+    {"aio", "hook", "git_hooks"},
+    {"cli", "mcp"},
     {"__init__", "__main__"},
 ]
 """A room may use the rooms before it; rooms of one line do not know each other."""

@@ -757,8 +757,11 @@ class Inventory:
     def damaged(self, folder: _Path) -> list[tuple[str, str]]:
         """`(name, what is wrong)` of files that are there and not as they were recorded."""
 
-    def suspect(self, folder: _Path) -> list[tuple[str, str]]:
-        """The same, of files of which the size or the last 256 KiB are wrong: a quick look."""
+    def suspect(self, folder: _Path, *, known: Inventory | None = None) -> list[tuple[str, str]]:
+        """The same, of files of which the size or the last 256 KiB are wrong: a quick look.
+
+        Of files that are recorded alike in `known` only the size is looked at.
+        """
 
     @property
     def bytes(self) -> int:

@@ -264,16 +264,20 @@ class Index:
         from hybridx.indexer import Kept, Request
         from hybridx.watch import Watcher
 
-        kept, request = Kept(), Request(serving=True)
+        kept, request = Kept(resident=True), Request(serving=True)
 
         def update(token: _core.CancelToken) -> IndexReport:
             return self._update(request, progress, token, kept)
+
+        def warm_up() -> None:
+            kept.warm_up(self._models.serving() or self._models.wanted(), self.settings)
 
         watcher = Watcher(
             self._layout,
             lambda: self.settings,
             update,
             reload=self._reload,
+            warm_up=warm_up,
             on_report=on_report,
             on_error=on_error,
             on_note=on_note,
@@ -528,7 +532,7 @@ class Index:
             cancel: a token that ends the wait for the lock when set.
 
         Raises:
-            IndexBusyError: another process writes it for longer than `lock_timeout`.
+            IndexBusyError: another process writes it for longer than `lock_timeout`, or watches it.
             Cancelled: the token was set; nothing was removed.
             UsageError: the folder set as `index_dir` is no index of this root.
         """
@@ -548,8 +552,16 @@ class Index:
                     f"{self._layout.who_fills()} is filling in another model's vectors for "
                     f"{self.root}: end it first"
                 )
+            watching = self._layout.take_watching(1.0)
+            if watching is None:
+                filling.release()
+                raise IndexBusyError(
+                    f"process {self._layout.watcher()} watches {self.root} and would make the "
+                    "index anew: end it first"
+                )
             size = self._layout.size()["total"]
             self._layout.remove()
+            watching.release()
             filling.release()
         finally:
             lock.release()

@@ -224,6 +224,8 @@ class Writer:
     heap_bytes: int
     flush_rows: int
     """Vector rows that wait in memory to be written as one version."""
+    known_files: _core.Inventory | None = None
+    """Those of the vector store that this process wrote, or looked at, before."""
     changed: bool = field(default=False, init=False)
     """Whether anything was added or removed since the last commit."""
     _bm25: _core.Bm25Writer = field(init=False, repr=False)
@@ -248,7 +250,7 @@ class Writer:
         """Opens the vector store, set back to exactly what the last generation holds."""
         if not self._vectors_open:
             if self.template.vectors_version:
-                _check(self.vector_files, self.epoch.vectors)
+                _check(self.vector_files, self.epoch.vectors, self.known_files)
             self._vectors.drop_others(self._held_tables())
             self._vectors.restore(self.template.vectors_version)
             self._vectors_open = True
@@ -295,9 +297,11 @@ class Writer:
         if self._vectors_open:
             self.vector_files.sync(self.epoch.vectors, rewritten=REWRITTEN)
             due = last and self._is_due(manifest.chunks)
+            written = self._vectors.number, self._vectors.version
             manifest = self._rewritten(manifest) if due else self._folded(manifest)
             manifest = dataclasses.replace(manifest, vectors_version=self._vectors.version)
-            self.vector_files.sync(self.epoch.vectors, rewritten=REWRITTEN)
+            if written != (self._vectors.number, self._vectors.version):
+                self.vector_files.sync(self.epoch.vectors, rewritten=REWRITTEN)
             self._vectors.read_back(manifest.chunks)
         path = self.epoch.snapshot(manifest.generation, manifest.vectors_table)
         digest = snapshot.save(path, self.vector_files)
@@ -371,7 +375,7 @@ class Writer:
         return held - {self.template.vectors_table}
 
 
-def _check(files: _core.Inventory, folder: Path) -> None:
+def _check(files: _core.Inventory, folder: Path, known: _core.Inventory | None = None) -> None:
     """LanceDB trusts what it reads: on a wrong length it may end the process."""
-    for name, detail in files.suspect(folder):
+    for name, detail in files.suspect(folder, known=known):
         raise CorruptIndexError(f"{folder / name} is damaged: {detail}")

@@ -31,6 +31,7 @@ from hybridx.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from pathlib import Path
 
     from hybridx.config import Settings
     from hybridx.embed.embedder import Embedder
@@ -68,6 +69,50 @@ class Kept:
     """That of the last update, as it was saved."""
     scanned_as: tuple[int, ...] | None = None
     """What its file looked like then: others may have written it since."""
+    files: _core.Inventory | None = None
+    """Those of the vector store, as the last update left them."""
+    resident: bool = False
+    """Whether there will be further updates: only then is it worth keeping anything."""
+    _embedder_of: tuple[object, ...] = ()
+
+    def stat_cache(self, layout: Layout) -> _core.StatCache | None:
+        """The stat cache as it lies on the disk, if it is the one that was saved here last."""
+        return self.scanned if self.scanned_as == _looks(layout.stat_cache) else None
+
+    def save(self, cache: _core.StatCache, layout: Layout) -> None:
+        """Writes the stat cache. Raises `OSError`."""
+        cache.save(layout.stat_cache)
+        if self.resident:
+            self.scanned, self.scanned_as = cache, _looks(layout.stat_cache)
+
+    def warm_up(self, model: Model, settings: Settings) -> None:
+        """Loads what the next update would load first. Raises `ModelError`."""
+        from hybridx.store import load_lancedb
+
+        load_lancedb()
+        self.load_embedder(model, settings, settings.threads)
+
+    def load_embedder(self, model: Model, settings: Settings, jobs: int) -> Embedder:
+        """The model, loaded; raises `ModelError`."""
+        from hybridx.embed.embedder import Embedder  # heavy
+
+        device, required = settings.device, settings.require_gpu
+        wanted = (model.reference, model.fingerprint, device, required, jobs)
+        if self.embedder is None or self._embedder_of != wanted:
+            # Not two of them at a time.
+            self.embedder = None
+            self.embedder = Embedder(model, device=device, require_gpu=required, jobs=jobs)
+            self._embedder_of = wanted
+        return self.embedder
+
+
+def _looks(path: Path) -> tuple[int, ...] | None:
+    """By what one can see that a file was replaced."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 class SupersededError(HybridxError):
@@ -177,7 +222,7 @@ class Update:
         if scan.cache is not None:
             # A cache: without it the next scan reads every file.
             with contextlib.suppress(OSError):
-                await call(executor, scan.cache.save, self.layout.stat_cache)
+                await call(executor, self.kept.save, scan.cache, self.layout)
         if self.is_last:
             work.tally.tell("done", force=True)
         chunks = work.before.totals().chunks
@@ -226,7 +271,12 @@ class Update:
     def _scan(self) -> _core.Scan:
         folder = self.layout.folder
         return scan_tree(
-            self.layout, self.settings, jobs=self._jobs, clock_folder=folder, cancel=self.cancel
+            self.layout,
+            self.settings,
+            jobs=self._jobs,
+            clock_folder=folder,
+            cache=self.kept.stat_cache(self.layout),
+            cancel=self.cancel,
         )
 
     def _choose_epoch(self) -> tuple[Epoch, Generation | None]:
@@ -305,6 +355,7 @@ class Update:
             threads=min(jobs, 4),
             heap_bytes=budget.heap_bytes,
             flush_rows=budget.flush_rows,
+            known_files=self.kept.files,
         )
         writer.changed = work.names_another_model
         writer.remove(changes.removed)
@@ -346,7 +397,17 @@ class Update:
             settings.cache_mb * MIB,
         )
         embed = EmbedStep(
-            self.model, settings, jobs, work.base, origins, mend, cache, tally, self.cancel
+            self.model,
+            settings,
+            jobs,
+            work.base,
+            origins,
+            mend,
+            cache,
+            tally,
+            self.cancel,
+            self.kept.load_embedder,
+            hurried=self.kept.resident and bool(self.model.terms),
         )
         store = StoreStep(
             writer,
@@ -378,6 +439,8 @@ class Update:
             work.base.lease.release()
         embed.cache.finish()
         committed = store.commit(last=True)
+        if self.kept.resident:
+            self.kept.files = store.writer.vector_files
         with store.tally.timed("commit"):
             store.writer.close()
         return committed

@@ -28,8 +28,14 @@ if TYPE_CHECKING:
     from hybridx.store import VectorStore
     from hybridx.tally import Tally
 
+    _Vectors = dict[bytes, NDArray[np.float32]]
+    """By the digest of the text."""
+
 _FEW_FILES = 500
 """Under memory pressure a run commits earlier, but not for fewer files than these."""
+
+_FEW_TEXTS = 100
+"""A static model is run on so many in less time than it takes to open the base's vectors."""
 
 _told: set[str] = set()
 """What was said of the device: an upgrade loads its model more than once."""
@@ -107,6 +113,9 @@ class EmbedStep:
     cache: VectorCache
     tally: Tally
     cancel: _core.CancelToken
+    load_embedder: Callable[[Model, Settings, int], Embedder]
+    hurried: bool = False
+    """Whether to run a fast model on a few texts rather than look for them in the base."""
     _stopped: bool = field(default=False, init=False)
     _pending: dict[bytes, tuple[Work, int]] = field(default_factory=dict, init=False)
     """Where the texts stand that the model is about to be run on."""
@@ -133,9 +142,7 @@ class EmbedStep:
             pending = {
                 digest: self._pending[digest] for digest in digests if digest in self._pending
             }
-        known = self._known_vectors([path for path in stale if path not in self.distrusted])
-        cached = self.cache.get({d for d in digests if d not in known and d not in pending})
-        known.update(cached)
+        known, cached = self._known({d for d in digests if d not in pending}, stale)
         skip = np.zeros(rows.num_rows, dtype=np.bool_)
         work = Work(digests, vectors)
         for at, digest in enumerate(digests):
@@ -236,9 +243,18 @@ class EmbedStep:
             }
             first = after
 
-    def _known_vectors(self, stale: Sequence[str]) -> dict[bytes, NDArray[np.float32]]:
-        store = self._base_store if stale else None
-        return store.vectors_of(stale) if store else {}
+    def _known(self, digests: set[bytes], stale: Sequence[str]) -> tuple[_Vectors, _Vectors]:
+        """The vectors that are known, and those among them that are the cache's."""
+        cached: _Vectors = {}
+        if self.hurried:
+            cached = self.cache.get(digests)
+            if len(digests) - len(cached) <= _FEW_TEXTS:
+                return cached, cached
+        trusted = [path for path in stale if path not in self.distrusted]
+        store = self._base_store if trusted else None
+        known = store.vectors_of(trusted) if store else {}
+        cached |= self.cache.get(digests - known.keys() - cached.keys())
+        return known | cached, cached
 
     @cached_property
     def _base_store(self) -> VectorStore | None:
@@ -246,12 +262,7 @@ class EmbedStep:
 
     @cached_property
     def _embedder(self) -> Embedder:
-        from hybridx.embed.embedder import Embedder
-
-        settings = self.settings
-        embedder = Embedder(
-            self.model, device=settings.device, require_gpu=settings.require_gpu, jobs=self.jobs
-        )
+        embedder = self.load_embedder(self.model, self.settings, self.jobs)
         self.tally.device = embedder.session.device
         note = embedder.session.note
         if note and note not in _told:

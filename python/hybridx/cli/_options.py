@@ -45,6 +45,11 @@ precision_option = click.option(
     type=click.Choice(["auto", "float32", "float16", "int8"]),
     help="Of a transformer's weights; auto is float32, and float16 with --device cuda.",
 )
+preset_option = click.option(
+    "--preset",
+    type=click.Choice(["small", "medium", "large"]),
+    help="How large the repository is: how it is indexed, not what is found.",
+)
 path_argument = click.argument("path", default=".", metavar="[PATH]", shell_complete=folders)
 
 

@@ -131,7 +131,7 @@ def _ended(run: Any, state: State) -> int:
     except Interrupted as stop:
         complain(_KEPT if stop.kept else "interrupted")
         if stop.running:
-            _leave(INTERRUPTED)
+            leave(INTERRUPTED)
         return INTERRUPTED
     except (Cancelled, click.Abort, KeyboardInterrupt) as stop:
         complain(_KEPT if isinstance(stop, Cancelled) else "interrupted")
@@ -194,7 +194,7 @@ def _drop_stdout() -> None:
         os.close(nowhere)
 
 
-def _leave(code: int) -> NoReturn:
+def leave(code: int) -> NoReturn:
     """Ends the process now. Safe at any moment: a run that is cut short loses no commit."""
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.flush()

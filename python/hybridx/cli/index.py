@@ -16,6 +16,7 @@ from hybridx.cli._options import (
     opened,
     path_argument,
     precision_option,
+    preset_option,
 )
 from hybridx.cli._program import complain
 from hybridx.cli._progress import progress_bar
@@ -50,6 +51,7 @@ SOME_FAILED = 1
     shell_complete=complete.models,
     help="The embedding model: bundled, one that was added, or a folder.",
 )
+@preset_option
 @precision_option
 @click.option("--dimension", type=int, metavar="N", help="Of the vectors, if there is a choice.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where the model runs.")
