@@ -13,8 +13,8 @@
     release may the version in Cargo.toml go out? Licences and changelog, then `wheels`
     doors   try every way in as a new user would, with the wheel in dist/
 
-All but `wheel`, `notes` and `doors` work in `.venv`, which is made when it is missing. Cargo always builds for
-release, so that extension, tests and lints share one build of every dependency.
+All but `wheel`, `notes` and `doors` work in `.venv`, which is made when it is missing. Cargo always
+builds for release, so that extension, tests and lints share one build of every dependency.
 """
 
 from __future__ import annotations

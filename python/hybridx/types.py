@@ -32,6 +32,7 @@ __all__ = [
     "ProgressCallback",
     "Rule",
     "SearchResult",
+    "Setting",
     "StageSeconds",
     "Status",
     "Symbol",
@@ -419,6 +420,12 @@ class Status(_Value):
     """What there is of another model's vectors, if they are being filled in."""
     watcher: int | None = None
     """The process that watches the tree and keeps the index up to date; `None` if none does."""
+    model_error: str | None = None
+    """Why the model cannot be used: it was removed, or a part of it is missing or wrong. The index
+    can then be searched by words alone."""
+    outdated: bool = False
+    """Whether another version, or one with other settings, made the index: the next update builds
+    it anew, and until then it serves as it is."""
 
 
 Role = Literal["watching", "standby", "stopped"]
@@ -436,8 +443,9 @@ class WatchState(_Value):
     """The process that watches the index, this one or another; `None` if nobody does."""
     pending: int | None
     """Changed paths that were heard of and cannot be found yet; 0 if the index is up to date.
-    `None` if it is unknown: in `standby`, before the first update, while everything is looked
-    at."""
+
+    `None` if it is unknown: in `standby`, before the first update, while everything is looked at.
+    """
     polling: str | None = None
     """Why the tree is looked at from time to time; `None` if the system tells of changes."""
     batches: int = 0
@@ -534,6 +542,31 @@ class Why(_Value):
     def in_index(self) -> bool:
         """Whether the file, or any file of the folder, is in the index."""
         return self.verdict == "indexed" or bool(self.below and self.below["indexed"])
+
+
+@dataclass(frozen=True, slots=True)
+class Setting(_Value):
+    """What there is to know of a setting."""
+
+    key: str
+    description: str
+    type: str
+    """`true or false`, `a whole number`, `a number`, `a text`, `a list of texts` or `a path`."""
+    default: Any
+    """`None` is explained by the description."""
+    variable: str | None
+    """The environment variable that gives it."""
+    flag: str | None
+    """The flag that gives it, of those commands that have use for it."""
+    in_project: bool
+    """Whether `hybridx.toml` and `pyproject.toml` may give it."""
+    low: float | None
+    """The least value; bounds are included."""
+    high: float | None
+    choices: tuple[str, ...]
+    """The only values there are; empty if there are others."""
+    presets: Mapping[str, Any]
+    """The value by preset, of those that change it."""
 
 
 @dataclass(frozen=True, slots=True)
