@@ -478,7 +478,10 @@ class Index:
             path: relative to the root.
             line: counted from 1.
             k: at most so many hits, 1 to 10,000.
-            languages, paths, kinds, max_tokens: as in `search`.
+            languages: as in `search`, as are `paths`, `kinds` and `max_tokens`.
+            paths: see there.
+            kinds: see there.
+            max_tokens: see there.
             cancel: a token that ends it with `Cancelled` when set.
 
         Raises:
