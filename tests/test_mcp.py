@@ -23,15 +23,19 @@ from hypothesis import strategies as st
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-from hybridx.errors import UsageError
+from hybridx._core import CancelToken, Lock
+from hybridx.errors import Cancelled, UsageError
 from hybridx.mcp.arguments import checked
 from hybridx.mcp.schemas import tools
+from hybridx.mcp.served import Served
 from support import PROJECT, Tree, json_of, open_index, run_cli, updated
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from mcp_types import CallToolResult
+
+    import hybridx
 
 SOON = 20.0
 """Seconds that what takes less than one may take on a busy machine."""
@@ -470,24 +474,38 @@ def test_a_cancelled_call_ends_and_the_next_one_works(tmp_path: Path) -> None:
     talk(work, "--no-watch", tree.root)
 
 
-def test_calls_that_are_cancelled_keep_none_of_the_others_waiting(tmp_path: Path) -> None:
-    text = "".join(f"def name_{n}():\n    return compute({n})\n\n" for n in range(200))
-    tree = Tree(tmp_path / "tree", {f"d{n % 9}/f{n}.py": text for n in range(900)})
+def test_a_cancelled_refresh_waits_no_longer_for_the_watch(tree: Tree) -> None:
+    """Calls that wait in vain would take the places of others."""
+    tree.write("a.py", "def f(): pass\n")
+    served = Served("tree", open_index(tree), tree.root, pytest.fail)
+    with ThreadPoolExecutor(1) as executor, locked(served.index):
+        # The watch cannot update while somebody else writes.
+        served.start()
+        while served.freshness().state != "building":
+            time.sleep(0.01)
+        token = CancelToken()
+        waiting = executor.submit(served.refresh, lambda _: None, token)
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.3)
+        token.cancel()
+        with pytest.raises(Cancelled):
+            waiting.result(timeout=SOON)
+    report = served.refresh(lambda _: None, CancelToken())
+    assert report is not None
+    assert served.index.search("f").hits
+    assert served.stop(SOON)
 
-    async def work(session: ClientSession) -> None:
-        # More than are worked on at once, while the first index is being built.
-        for _ in range(12):
-            with anyio.move_on_after(0.05):
-                await session.call_tool("refresh", {})
-        with anyio.fail_after(SOON):
-            _, found = await answer(session, "outline", path="d0/f0.py")
-        assert found["symbols"]
-        assert found["freshness"]["state"] == "building", "it waited for the update"
-        await until(
-            session, finds("d0/f0.py"), "search", query="compute name_0", paths=["d0/f0.py"]
-        )
 
-    talk(work, tree.root)
+@contextlib.contextmanager
+def locked(index: hybridx.Index) -> Iterator[None]:
+    """Keeps every writer away."""
+    index._layout.create()
+    lock = Lock.acquire(index._layout.lock)
+    assert lock is not None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class Raw:
