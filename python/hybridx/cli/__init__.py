@@ -9,7 +9,7 @@ import click
 
 from hybridx.cli._help import examples
 from hybridx.cli._options import debug_option
-from hybridx.cli._program import Program
+from hybridx.cli._program import Program, end
 from hybridx.cli.clean import clean
 from hybridx.cli.completion import completion
 from hybridx.cli.config import config
@@ -61,4 +61,9 @@ for _command in (index, search, diff, status, why, verify, models, config, clean
 
 def main() -> None:
     """Runs the program with the arguments of the process, and ends the process."""
-    cli.main(prog_name="hybridx")
+    try:
+        cli.main(prog_name="hybridx")
+    except SystemExit as ending:
+        if isinstance(ending.code, int):
+            end(ending.code)
+        raise
