@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import hybridx
-from hybridx import config, errors, types
+from hybridx import errors, types
 from hybridx.cli import cli
 
 if TYPE_CHECKING:
@@ -110,56 +110,43 @@ def _cell(text: str) -> str:
 
 
 def settings() -> str:
-    """Every setting: type, default, where it can be set, and what it means."""
-    variables, said = config._variables(), _field_docs(config.Settings)
-    flags = _flags()
+    """Every setting: what it takes, who gives it, and what it does."""
     parts = []
-    for each in dataclasses.fields(config.Settings):
-        rule = config._RULES.get(each.name)
-        if rule is None:
-            continue
-        sources = [f"`{variables[each.name]}`"] if each.name in variables else []
-        sources += [f"`{flag}`" for flag in flags.get(each.name, ())]
-        where = f"Set by {', '.join(sources)}" if sources else "Set"
-        where += " or the project's file." if rule.in_project else "; not by a project's file."
-        default = _default(each)
-        parts += [
-            f"### {each.name}",
-            f"{_kind(rule)}; {default}. {where}",
-            said.get(each.name, ""),
-        ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    for key in hybridx.Settings.keys():
+        each = hybridx.Settings.describe(key)
+        parts += [f"### {key}", f"{_takes(each)}; {_default(each)}. {_given_by(each)}"]
+        parts.append(each.description)
+        if each.presets:
+            chosen = ", ".join(f"{_value(value)} by `{name}`" for name, value in each.presets.items())
+            parts.append(f"By [preset](../how-to/tune.md#choose-a-preset): {chosen}.")
+    return "\n\n".join(parts) + "\n"
 
 
-def _kind(rule: Any) -> str:
-    name = config._TYPE_NAMES.get(rule.kind, "a path").capitalize()
-    if rule.choices:
-        return f"One of {', '.join(f'`{each}`' for each in rule.choices)}"
-    if rule.kind in (int, float):
-        return f"{name} from {rule.low:,} to {rule.high:,}"
-    return name
+def _takes(each: types.Setting) -> str:
+    if each.choices:
+        return f"One of {', '.join(f'`{choice}`' for choice in each.choices)}"
+    kind = each.type.capitalize()
+    return kind if each.low is None or each.high is None else f"{kind} from {each.low:,} to {each.high:,}"
 
 
-def _default(each: dataclasses.Field[Any]) -> str:
-    if each.default_factory is not dataclasses.MISSING:
+def _default(each: types.Setting) -> str:
+    if each.type == "a path" and each.default is not None:
         return "by default `hybridx` in the user's cache folder"
-    value = each.default
-    if value is None:
+    if each.default is None:
         return "not set by default"
-    shown = str(value).lower() if isinstance(value, bool) else value
-    return f"by default `{shown}`" if shown != () else "by default empty"
+    return f"by default {_value(each.default)}"
 
 
-def _flags() -> dict[str, list[str]]:
-    """The options that set a setting, by its key."""
-    keys = set(config.Settings.keys())
-    found: dict[str, list[str]] = {}
-    for _, command in _commands(cli, ()):
-        for each in command.params:
-            if isinstance(each, click.Option) and each.name in keys:
-                names = found.setdefault(each.name, [])
-                names += [name for name in each.opts[:1] if name not in names]
-    return found
+def _value(value: object) -> str:
+    if value in ((), []):
+        return "empty"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _given_by(each: types.Setting) -> str:
+    sources = [f"`{source}`" for source in (each.variable, each.flag) if source]
+    given = f"Given by {', '.join(sources)}" if sources else "Given"
+    return f"{given} or a project's file." if each.in_project else f"{given}, not by a project's file."
 
 
 # The Python API.
@@ -302,12 +289,72 @@ def _field_docs(value: type) -> dict[str, str]:
     return said
 
 
+# Tools of agents.
+
+
+def tools() -> str:
+    """Every tool of `hybridx mcp`, with its arguments and what it answers."""
+    from hybridx.mcp import schemas
+
+    parts = []
+    for each in schemas.tools(["one"]):
+        parts += [f"## {each.name}", each.description]
+        rows = [
+            f"| `{name}` | {_schema(schema)} | {_cell(schema.get('description', ''))} |"
+            for name, schema in each.arguments["properties"].items()
+        ]
+        if rows:
+            parts.append("\n".join(["| argument | | |", "|---|---|---|", *rows]))
+        required = each.arguments.get("required", [])
+        if required:
+            parts.append(f"Required: {', '.join(f'`{name}`' for name in required)}.")
+        answer = ", ".join(f"`{key}`" for key in _keys(each.result))
+        parts.append(f"Structured answer: {answer}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _schema(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        kind = "one of " + ", ".join(f"`{value}`" for value in schema["enum"])
+    elif schema.get("type") == "array":
+        kind = "list"
+    else:
+        kind = str(schema.get("type", ""))
+    if "minimum" in schema:
+        kind += f" from {schema['minimum']:,} to {schema['maximum']:,}"
+    return kind + (f"; `{schema['default']}`" if "default" in schema else "")
+
+
+def _keys(schema: dict[str, Any], before: str = "") -> Iterator[str]:
+    for name, inner in schema.get("properties", {}).items():
+        within = inner.get("items", inner)
+        keys = list(_keys(within, f"{before}{name}."))
+        yield from keys or [f"{before}{name}"]
+
+
+# Metrics.
+
+
+def metrics() -> str:
+    """Every metric of `--metrics`."""
+    from hybridx import metrics, observe
+
+    rows = ["| metric | kind | labels | |", "|---|---|---|---|"]
+    for each in observe.FAMILIES:
+        labels = ", ".join(f"`{label}`" for label in each.labels)
+        name = f"{metrics.PREFIX}{each.name}"
+        rows.append(f"| `{name}` | {each.kind} | {labels} | {_cell(each.help)} |")
+    return "\n".join(rows) + "\n"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "settings": settings,
     "api": api,
     "values": values,
     "exceptions": exceptions,
+    "metrics": metrics,
+    "tools": tools,
 }
 
 if __name__ == "__main__":

@@ -395,9 +395,9 @@ class Layout:
         """The process that fills an epoch beside the current one, if there is one."""
         return _holder(self.filling)
 
-    def take_watching(self) -> _core.Lock | None:
-        """Takes the lock of who watches the tree; `None` if somebody has it."""
-        return _core.Lock.acquire(self.watching)
+    def take_watching(self, timeout: float = 0.0) -> _core.Lock | None:
+        """Takes the lock of who watches the tree; `None` if somebody has it all that time."""
+        return _core.Lock.acquire(self.watching, timeout=timeout)
 
     def watcher(self) -> int | None:
         """The process that watches the tree, if there is one."""
