@@ -24,7 +24,8 @@ PYTHON_ROOMS = [
     {"pipeline", "outcomes"},
     {"indexer", "search", "verify", "why", "models"},
     {"upgrade"},
-    {"watch", "api"},
+    {"watch"},
+    {"api"},
     {"aio"},
     {"cli", "mcp", "hook"},
     {"__init__", "__main__"},
@@ -42,7 +43,7 @@ RUST_ROOMS = [
     {"chunk"},
     {"batch", "fields", "snapshot", "rules", "schedule"},
     {"walk"},
-    {"bm25", "tokenize", "pairs", "ingest", "why"},
+    {"bm25", "tokenize", "pairs", "ingest", "outline", "why"},
 ]
 
 RUST_EXCEPTIONS = {("language", "chunk")}

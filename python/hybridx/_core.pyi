@@ -45,6 +45,7 @@ __all__ = [
     "language",
     "languages",
     "map_large_blocks",
+    "outline",
     "path_patterns",
     "redact",
     "release_memory",
@@ -222,6 +223,23 @@ def explain(
     """Explains one path below `root`, by the rules of `scan`.
 
     Raises `OSError` if there is no such root and `UsageError` if the path is not below it.
+    """
+
+def outline(
+    root: _Path,
+    path: str,
+    *,
+    max_file_bytes: int = ...,
+    redact_secrets: bool = True,
+    secrets_allow: Sequence[str] = ...,
+    cancel: CancelToken | None = None,
+) -> tuple[str, int, list[tuple[str, str, int, int, str]]]:
+    """What the file at `path` defines as it is now: `(language, lines, definitions)`.
+
+    A definition is `(qualified name, kind, first line, last line, signature)`; lines count from 1,
+    the last one is included, and the signature is on one line. They are in the order in which they
+    begin. Secrets are redacted first; rules that leave files out are not asked. Raises `UsageError`
+    for what is no text, with the reason, and `Cancelled`.
     """
 
 @final
@@ -661,6 +679,12 @@ class Bm25Searcher:
         """The chunks with these ids, in this order; unknown ids are left out.
 
         Raises `CorruptIndexError` if a chunk is not what was stored under its id.
+        """
+
+    def chunks_of(self, path: str) -> list[StoredChunk]:
+        """The chunks of the file at `path`, in their order; none if it has none.
+
+        Raises as `fetch` does.
         """
 
     def rows(self) -> list[object]:

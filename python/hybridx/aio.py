@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -11,7 +12,7 @@ from hybridx.api import Index
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from hybridx.config import Settings
     from hybridx.results import FileResults
@@ -99,6 +100,36 @@ class AsyncIndex:
             full=full, paths=paths, sequential=sequential, progress=progress, cancel=cancel
         )
         return AsyncFileResults(results)
+
+    async def watch(
+        self,
+        *,
+        on_error: Callable[[Exception], None] | None = None,
+        on_note: Callable[[str], None] | None = None,
+        progress: ProgressCallback | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> AsyncIterator[IndexReport]:
+        """See `Index.watch`. Cancelling the task, or leaving the loop, stops the watch.
+
+        The functions are called from threads of the watch, not from the event loop.
+        """
+        token = cancel or _core.CancelToken()
+        reports = await asyncio.to_thread(
+            self._index.watch, on_error=on_error, on_note=on_note, progress=progress, cancel=token
+        )
+        # A thread of its own: it waits for as long as nothing changes.
+        with ThreadPoolExecutor(1, "hybridx-reports") as executor:
+            loop = asyncio.get_running_loop()
+            try:
+                while True:
+                    report = await loop.run_in_executor(executor, next, reports, None)
+                    if report is None:
+                        return
+                    yield report
+            finally:
+                token.cancel()
+                # The index stays locked until its thread has ended.
+                await asyncio.shield(loop.run_in_executor(None, reports.close))
 
     async def diff(self, *, cancel: _core.CancelToken | None = None) -> DiffReport:
         """See `Index.diff`."""

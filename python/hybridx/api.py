@@ -8,6 +8,7 @@ import dataclasses
 import os
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -36,11 +37,11 @@ from hybridx.scan import scan_tree
 from hybridx.types import DiffReport, Secrets, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
     from types import TracebackType
 
     from hybridx.commit import Generation
-    from hybridx.indexer import Request
+    from hybridx.indexer import Kept, Request
     from hybridx.search import SearchEngine
     from hybridx.types import (
         IndexReport,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         Verification,
         Why,
     )
+    from hybridx.watch import Reports, Watcher
 
 __all__ = ["DiffReport", "Index"]
 
@@ -74,6 +76,7 @@ class Index:
         self._engine: SearchEngine | None = None
         self._models = Models(self._layout, settings)
         self._lock = threading.Lock()
+        self._watcher: weakref.ref[Watcher] | None = None
         self._pid = os.getpid()
 
     @classmethod
@@ -186,6 +189,7 @@ class Index:
         request: Request,
         progress: ProgressCallback | None,
         cancel: _core.CancelToken | None,
+        kept: Kept | None = None,
     ) -> IndexReport:
         self._check_process()
         check_work(progress, cancel)
@@ -197,10 +201,97 @@ class Index:
             current = layout.current()
             model = self._models.wanted()
             serving = self._models.serving() if request.repair or not model.terms else None
-            run = Updating(layout, self.settings, model, request, current, serving, progress, token)
+            run = Updating(
+                layout, self.settings, model, request, current, serving, progress, token, kept
+            )
             # While this waited for the lock another model's vectors may have been completed.
             with layout.explained(), contextlib.suppress(SupersededError):
                 return _run(run.run(), token)
+
+    def watch(
+        self,
+        *,
+        on_error: Callable[[Exception], None] | None = None,
+        on_note: Callable[[str], None] | None = None,
+        progress: ProgressCallback | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> Reports:
+        """Keeps the index up to date with the tree, and iterates over what that does.
+
+        The first report is that of the update it begins with, each other one that of a batch of
+        changes which was ingested: what it tells of can be found. The iterator ends when `cancel`
+        is set; leaving it as a context manager, or closing it, stops the watch. See `Watcher`, its
+        attribute `watcher`, for what happens where several processes watch.
+
+        Args:
+            on_error: called with what an update failed of; it is tried again by itself.
+            on_note: called with a sentence if the tree must be looked at from time to time.
+            progress: of each update, as in `update`.
+            cancel: a token that ends the watch when set.
+
+        Raises:
+            OSError: while iterating: the root was removed or moved.
+            HybridxError: while iterating: the first update failed for good.
+        """
+        from hybridx.watch import Reports
+
+        def make(on_report: Callable[[IndexReport], None]) -> Watcher:
+            return self.watcher(
+                on_report=on_report,
+                on_error=on_error,
+                on_note=on_note,
+                progress=progress,
+                cancel=cancel,
+            )
+
+        return Reports(make)
+
+    def watcher(
+        self,
+        *,
+        on_report: Callable[[IndexReport], None] | None = None,
+        on_error: Callable[[Exception], None] | None = None,
+        on_note: Callable[[str], None] | None = None,
+        progress: ProgressCallback | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> Watcher:
+        """What keeps the index up to date in the background, once it is started.
+
+        All functions are called from the watcher's threads: `on_report` with what each batch of
+        changes did, the others as `watch` says.
+        """
+        self._check_process()
+        from hybridx.indexer import Kept, Request
+        from hybridx.watch import Watcher
+
+        kept, request = Kept(), Request(serving=True)
+
+        def update(token: _core.CancelToken) -> IndexReport:
+            return self._update(request, progress, token, kept)
+
+        watcher = Watcher(
+            self._layout,
+            lambda: self.settings,
+            update,
+            reload=self._reload,
+            on_report=on_report,
+            on_error=on_error,
+            on_note=on_note,
+            cancel=cancel,
+        )
+        self._watcher = weakref.ref(watcher)
+        return watcher
+
+    def _reload(self) -> None:
+        """Reads the settings anew where they came from, unless a program made them."""
+        settings = self.settings.reloaded(self.root)
+        place = Layout.of(
+            self.root, index_dir=settings.index_dir, index_parent=settings.index_parent
+        )
+        if place != self._layout:
+            raise UsageError(f"the index is to lie in {place.folder} from now on: start anew")
+        if settings != self.settings:
+            self.settings, self._models = settings, Models(self._layout, settings)
 
     def diff(self, *, cancel: _core.CancelToken | None = None) -> DiffReport:
         """What changed since the index's generation; nothing is written.
@@ -290,6 +381,9 @@ class Index:
         if check:
             stale = self._pending(engine.generation, cancel)
             result = dataclasses.replace(result, stale_files=stale)
+        elif self._watcher is not None and (watcher := self._watcher()) is not None:
+            # As far as it was heard of, which costs nothing.
+            result = dataclasses.replace(result, stale_files=watcher.state().pending)
         return result
 
     def status(self, *, check: bool = True, cancel: _core.CancelToken | None = None) -> Status:
@@ -332,6 +426,7 @@ class Index:
             failed=totals.failed,
             secrets=Secrets.of(totals),
             upgrade=unfinished(self._layout, totals.chunks),
+            watcher=self._layout.watcher(),
         )
 
     def skipped(self) -> list[tuple[str, str, str]]:

@@ -138,6 +138,9 @@ class Settings:
         default=10.0, metadata=_must(float, low=0, high=86_400 * 365, flag="--lock-timeout")
     )
     """Seconds to wait for another process that is writing the index."""
+    watch_polling: bool = field(default=False, metadata=_must(bool))
+    """Look at the tree from time to time rather than wait to be told of changes: for network file
+    systems, where others change files and the system does not tell."""
     commit_files: int = field(default=5000, metadata=_must(int, low=1, high=2**40))
     """Files between two commits of a long run."""
     cache_dir: Path = field(default_factory=_user_cache, metadata=_must(Path, in_project=False))
@@ -205,6 +208,20 @@ class Settings:
                 origins[rival] = f"overruled by {origin}"
         _keep_apart(root, values.get("index_dir"), origins)
         return cls(**values, origins=origins)
+
+    def reloaded(self, root: str | os.PathLike[str]) -> Settings:
+        """The same from the sources as they are now; flags stay.
+
+        Settings that a program made stay as they are. Raises as `load` does.
+        """
+        flags: dict[str, object] = {}
+        for key in _RULES:
+            origin = self.origin(key)
+            if origin == "argument":
+                return self
+            if origin.startswith("--"):
+                flags[key] = getattr(self, key)
+        return Settings.load(root, flags)
 
     @classmethod
     def keys(cls) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from hybridx.config import Settings
+    from hybridx.embed.embedder import Embedder
     from hybridx.embed.model import Model
     from hybridx.layout import Layout
     from hybridx.types import IndexReport, OnFiles, ProgressCallback
@@ -54,6 +55,19 @@ class Request:
     """The index is to be what it was: with the model that it has, whatever is configured."""
     on_files: OnFiles | None = None
     """Told of every file that is stored. While it does not return, nothing is."""
+    serving: bool = False
+    """What serves is to be kept up to date; hours of work for a slow model are begun by others."""
+
+
+@dataclass
+class Kept:
+    """What a process that updates again and again need not make anew each time."""
+
+    embedder: Embedder | None = None
+    scanned: _core.StatCache | None = None
+    """That of the last update, as it was saved."""
+    scanned_as: tuple[int, ...] | None = None
+    """What its file looked like then: others may have written it since."""
 
 
 class SupersededError(HybridxError):
@@ -95,6 +109,7 @@ class Update:
     the model was chosen for its own sake."""
     is_last: bool = True
     """Whether the work is done with it: it may be the first of several passes."""
+    kept: Kept = field(default_factory=Kept)
 
     async def run(self) -> IndexReport:
         """Runs the update.

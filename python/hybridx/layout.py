@@ -9,6 +9,7 @@
         CURRENT                 the name of the epoch that readers open
         UPGRADE                 which epoch is being filled beside it, if one is
         filling                 the lock of who fills it
+        watching                the lock of who watches the tree
         epochs/<fingerprint>/   everything stored under one model, chunker and analyzer
             bm25/               Tantivy; the payload of its last commit is the manifest
             vectors/            LanceDB
@@ -179,6 +180,11 @@ class Layout:
     def filling(self) -> Path:
         """The lock of who fills an epoch beside the current one."""
         return self.folder / "filling"
+
+    @property
+    def watching(self) -> Path:
+        """The lock of who watches the tree."""
+        return self.folder / "watching"
 
     @property
     def _upgrade(self) -> Path:
@@ -365,19 +371,15 @@ class Layout:
 
     def filler(self) -> int | None:
         """The process that fills an epoch beside the current one, if there is one."""
-        holder = _core.Lock.holder(self.filling)
-        if holder is None:
-            return None
-        try:
-            import fcntl
-        except ImportError:  # not on this system: what is written there must do
-            return holder[0]
-        with contextlib.suppress(OSError), self.filling.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return holder[0]
-        return None
+        return _holder(self.filling)
+
+    def take_watching(self) -> _core.Lock | None:
+        """Takes the lock of who watches the tree; `None` if somebody has it."""
+        return _core.Lock.acquire(self.watching)
+
+    def watcher(self) -> int | None:
+        """The process that watches the tree, if there is one."""
+        return _holder(self.watching)
 
     def drop_other_epochs(self, keep: Epoch) -> None:
         """Removes what earlier fingerprints left behind, and nobody reads any more."""
@@ -423,6 +425,23 @@ class Layout:
                     if part in sizes:
                         sizes[part] += size
         return sizes
+
+
+def _holder(lock: Path) -> int | None:
+    """The process that holds a lock, if one does."""
+    holder = _core.Lock.holder(lock)
+    if holder is None:
+        return None
+    try:
+        import fcntl
+    except ImportError:  # not on this system: what is written there must do
+        return holder[0]
+    with contextlib.suppress(OSError), lock.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return holder[0]
+    return None
 
 
 def _write_durably(path: Path, content: bytes) -> None:

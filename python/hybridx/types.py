@@ -36,6 +36,7 @@ __all__ = [
     "TokenCounts",
     "Upgrade",
     "Verification",
+    "WatchState",
     "Why",
 ]
 
@@ -362,6 +363,35 @@ class Status(_Value):
     """What was taken out of the indexed texts."""
     upgrade: Upgrade | None = None
     """What there is of another model's vectors, if they are being filled in."""
+    watcher: int | None = None
+    """The process that watches the tree and keeps the index up to date; `None` if none does."""
+
+
+Role = Literal["watching", "standby", "stopped"]
+"""What a process does for the watch of an index."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchState(_Value):
+    """How a watch is doing."""
+
+    role: Role
+    """`watching`: this process hears of changes and writes; `standby`: another one does, and this
+    one takes over when it ends; `stopped`: not started, or ended."""
+    pid: int | None
+    """The process that watches the index, this one or another; `None` if nobody does."""
+    pending: int | None
+    """Changed paths that were heard of and cannot be found yet; 0 if the index is up to date.
+    `None` if it is unknown: in `standby`, before the first update, while everything is looked
+    at."""
+    polling: str | None = None
+    """Why the tree is looked at from time to time; `None` if the system tells of changes."""
+    batches: int = 0
+    """Batches that were ingested: updates that made a generation, and the first one."""
+    last: IndexReport | None = None
+    """The report of the last update, also of one that found nothing to do."""
+    error: str | None = None
+    """Why the last update failed; it is tried again. `None` if it did not fail."""
 
 
 @dataclass(frozen=True, slots=True)

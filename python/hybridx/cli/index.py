@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import shlex
-from itertools import groupby
 from typing import IO, TYPE_CHECKING
 
 import click
@@ -23,19 +20,18 @@ from hybridx.cli._options import (
 )
 from hybridx.cli._program import complain
 from hybridx.cli._progress import progress_bar
+from hybridx.cli._report import print_digest, print_report
 from hybridx.cli._run import interruptible
-from hybridx.cli._text import plural, print_json, seconds, size, visible, visible_path
+from hybridx.cli._text import print_json
 from hybridx.errors import TooManyErrorsError
 from hybridx.types import FileError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hybridx.types import IndexReport, ProgressCallback, Secrets
+    from hybridx.types import IndexReport, ProgressCallback
 
 SOME_FAILED = 1
-_SHOWN = 3
-"""Failed files shown of each stage."""
 
 
 @click.command(
@@ -124,14 +120,12 @@ def index(
         if as_json:
             print_json({"errors": [each.to_json() for each in failed]})
         elif not quiet:
-            for line in digest(failed):
-                click.echo(line, err=True)
+            print_digest(failed)
         context.exit(SOME_FAILED)
     if as_json:
         print_json(report.to_json())
     elif not quiet:
-        for line in summary(report):
-            click.echo(line, err=True)
+        print_report(report)
     if report.errors or report.files.failed:
         context.exit(SOME_FAILED)
 
@@ -155,80 +149,3 @@ def _update(
             )
 
     return interruptible(work, cancel, kept=True)
-
-
-def summary(report: IndexReport) -> list[str]:
-    """What a run did, in lines for people."""
-    files, took = report.files, report.seconds.total
-    counts = {
-        "added": files.added,
-        "modified": files.modified,
-        "removed": files.removed,
-        "moved": files.moved,
-    }
-    changed = sum(counts.values())
-    skipped = f"; {files.skipped:,} skipped" if files.skipped else ""
-    if not changed:
-        first = (
-            f"{'no change' if files.failed else 'up to date'}: {plural(files.unchanged, 'file')}"
-        )
-        end = f"generation {report.generation} ({seconds(took)})"
-        return [f"{first}{skipped}; {end}", *unfinished(report), *digest(report.errors)]
-    parts = [f"{count:,} {what}" for what, count in counts.items() if count]
-    parts.append(f"{files.unchanged:,} unchanged")
-    chunks = report.chunks
-    numbers = [
-        f"{chunks.added:,} added",
-        f"{chunks.removed:,} removed",
-        f"{chunks.embedded:,} embedded"
-        + (f" on {visible(report.device)}" if chunks.embedded else ""),
-        f"{plural(chunks.reused_vectors, 'vector')} reused",
-    ]
-    rate = ""
-    if took > 0:
-        rate = f" ({size(report.bytes_read / took)}/s, {changed / took:,.0f} files/s)"
-    return [
-        f"{plural(changed, 'file')}: {', '.join(parts)}{skipped}",
-        f"{plural(chunks.total, 'chunk')}: {', '.join(numbers)}",
-        f"generation {report.generation} in {seconds(took)}{rate}",
-        *kept_out(report.secrets),
-        *unfinished(report),
-        *digest(report.errors),
-    ]
-
-
-def kept_out(secrets: Secrets) -> list[str]:
-    """What the index holds no secrets of, in a line for people; none if there was nothing."""
-    parts = []
-    if secrets.redactions:
-        redacted = plural(secrets.redactions, "secret")
-        parts.append(f"{redacted} redacted in {plural(secrets.files, 'file')}")
-    if secrets.sensitive:
-        parts.append(f"{plural(secrets.sensitive, 'sensitive file')} skipped")
-    return [f"secrets: {', '.join(parts)} (`hybridx why FILE` says more)"] if parts else []
-
-
-def unfinished(report: IndexReport) -> list[str]:
-    """What is not done of another model's vectors, in a line for people."""
-    found = report.upgrade
-    if found is None:
-        return []
-    so_far = f"{visible(found.model)} has {math.floor(found.coverage * 100)}% of the vectors"
-    if found.pid is not None:
-        return [f"{so_far}; process {found.pid} is filling in the rest"]
-    place, model = (shlex.quote(visible_path(each)) for each in (report.root, found.path))
-    return [f"{so_far}; to go on: hybridx index {place} --model {model}"]
-
-
-def digest(errors: Sequence[FileError]) -> list[str]:
-    """The first failed files of every stage."""
-    lines = []
-    for stage, some in groupby(
-        sorted(errors, key=lambda each: each.stage), lambda each: each.stage
-    ):
-        rows = list(some)
-        lines.append(f"{plural(len(rows), 'file')} failed in {visible(stage)}:")
-        lines += [f"  {visible_path(row.path)}: {visible(row.message)}" for row in rows[:_SHOWN]]
-        if len(rows) > _SHOWN:
-            lines.append(f"  and {len(rows) - _SHOWN:,} more (--json lists them all)")
-    return lines

@@ -17,6 +17,7 @@ pub mod lock;
 pub mod memory;
 pub mod merkle;
 pub mod origin;
+pub mod outline;
 pub mod pairs;
 pub mod path;
 pub mod read;
