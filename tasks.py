@@ -7,10 +7,14 @@
     slow    the tests that take minutes
     bench   the criterion benches of the core (arguments go to cargo bench)
     model   make the bundled model anew (arguments go to models/make.sh)
-    wheel   build a wheel into dist/
+    wheel   build a wheel for this machine into dist/
+    wheels  what is published, into dist/: manylinux wheels for x86_64 and aarch64, and the sdist
+    notes   the release notes of a version, from CHANGELOG.md
+    release may the version in Cargo.toml go out? Licences and changelog, then `wheels`
+    doors   try every way in as a new user would, with the wheel in dist/
 
-Everything but `wheel` works in `.venv`, which is made when it is missing. Cargo always builds for
-release, so that extension, tests and lints share one build of every dependency.
+All but `wheel`, `notes` and `doors` work in `.venv`, which is made when it is missing. Cargo always
+builds for release, so that extension, tests and lints share one build of every dependency.
 """
 
 from __future__ import annotations
@@ -42,10 +46,15 @@ def run(*command: str | Path) -> None:
         sys.exit(done.returncode)
 
 
-def setup() -> None:
-    """Makes `.venv`, if it is missing, and builds hybridx and its development tools into it."""
+def make_venv() -> None:
+    """Makes `.venv`, if it is missing."""
     if not PYTHON.exists():
         venv.create(VENV, with_pip=True)
+
+
+def setup() -> None:
+    """Builds hybridx and its development tools into `.venv`."""
+    make_venv()
     run(PYTHON, "-m", "pip", "install", "--quiet", "--editable", ".[dev]")
 
 
@@ -65,6 +74,7 @@ def lint() -> None:
     run(PYTHON, "-m", "ruff", "format", "--check")
     run(PYTHON, "-m", "mypy")
     run(PYTHON, "-m", "mypy.stubtest", "hybridx._core")
+    run(PYTHON, "tools/licences.py", "--check")
 
 
 def format_() -> None:
@@ -103,6 +113,34 @@ def wheel() -> None:
     run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", "dist", ".")
 
 
+def wheels(*arguments: str) -> None:
+    """Builds what is published."""
+    import tomllib  # an older Python gets as far as the message about it
+
+    make_venv()
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        tools = tomllib.load(file)["project"]["optional-dependencies"]["release"]
+    run(PYTHON, "-m", "pip", "install", "--quiet", *tools)
+    run(PYTHON, "tools/wheels.py", *arguments)
+
+
+def notes(*arguments: str) -> None:
+    """Prints the release notes."""
+    run(sys.executable, "tools/notes.py", *arguments)
+
+
+def release() -> None:
+    """Builds a release, if nothing speaks against it."""
+    notes("--check")
+    run(sys.executable, "tools/licences.py", "--check")
+    wheels()
+
+
+def doors(*arguments: str) -> None:
+    """Tries every way in."""
+    run(sys.executable, "tools/doors.py", *arguments)
+
+
 TASKS = {
     "test": test,
     "lint": lint,
@@ -112,6 +150,10 @@ TASKS = {
     "bench": bench,
     "model": model,
     "wheel": wheel,
+    "wheels": wheels,
+    "notes": notes,
+    "release": release,
+    "doors": doors,
 }
 
 

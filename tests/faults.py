@@ -393,7 +393,7 @@ def _serve(path: str) -> None:
     import hybridx.embed.embedder
     import hybridx.indexer
     import hybridx.search  # noqa: F401
-    from hybridx.store import load_lancedb
+    from hybridx.lance import load_lancedb
 
     load_lancedb()
     faults = ctypes.CDLL(path)

@@ -18,23 +18,38 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from hybridx._core import CancelToken, Changes, MerkleTree
-    from hybridx.aio import AsyncIndex
+    from hybridx.aio import AsyncFileResults, AsyncIndex
     from hybridx.api import Index
     from hybridx.config import Settings
-    from hybridx.types import DiffReport, Hit, IndexReport, Progress, SearchResult, Status, Why
+    from hybridx.observe import Observer
+    from hybridx.results import FileResults
+    from hybridx.types import (
+        DiffReport,
+        FileResult,
+        Hit,
+        IndexReport,
+        Progress,
+        SearchResult,
+        Status,
+        Why,
+    )
 
     __version__: str
 
 __all__ = [
+    "AsyncFileResults",
     "AsyncIndex",
     "CancelToken",
     "Changes",
     "DiffReport",
+    "FileResult",
+    "FileResults",
     "Hit",
     "HybridxError",
     "Index",
     "IndexReport",
     "MerkleTree",
+    "Observer",
     "Progress",
     "SearchResult",
     "Settings",
@@ -45,14 +60,18 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AsyncFileResults": "aio",
     "AsyncIndex": "aio",
     "CancelToken": "_core",
     "Changes": "_core",
     "DiffReport": "types",
+    "FileResult": "types",
+    "FileResults": "results",
     "Hit": "types",
     "Index": "api",
     "IndexReport": "types",
     "MerkleTree": "_core",
+    "Observer": "observe",
     "Progress": "types",
     "SearchResult": "types",
     "Settings": "config",

@@ -45,6 +45,7 @@ __all__ = [
     "language",
     "languages",
     "map_large_blocks",
+    "outline",
     "path_patterns",
     "redact",
     "release_memory",
@@ -162,11 +163,11 @@ def scan(
 ) -> Scan:
     """Walks and digests the tree at `root`.
 
-    `exclude` are absolute folders never entered; `clock_folder` is a writable folder whose file
-    system's time decides which files are too fresh to trust their times. Raises `OSError` if
-    `root` cannot be listed and `Cancelled`; anything wrong below `root` is a skip,
-    and so is a file of more than `max_file_bytes` (4 MiB). With `redact_secrets`, so is one whose
-    name says that it holds secrets, unless a pattern of `secrets_allow` matches it. Raises
+    `exclude` are absolute paths of files and folders never looked into; `clock_folder` is a
+    writable folder whose file system's time decides which files are too fresh to trust their times.
+    Raises `OSError` if `root` cannot be listed and `Cancelled`; anything wrong below `root` is a
+    skip, and so is a file of more than `max_file_bytes` (4 MiB). With `redact_secrets`, so is one
+    whose name says that it holds secrets, unless a pattern of `secrets_allow` matches it. Raises
     `UsageError` for a pattern that does not parse.
     """
 
@@ -222,6 +223,23 @@ def explain(
     """Explains one path below `root`, by the rules of `scan`.
 
     Raises `OSError` if there is no such root and `UsageError` if the path is not below it.
+    """
+
+def outline(
+    root: _Path,
+    path: str,
+    *,
+    max_file_bytes: int = ...,
+    redact_secrets: bool = True,
+    secrets_allow: Sequence[str] = ...,
+    cancel: CancelToken | None = None,
+) -> tuple[str, int, list[tuple[str, str, int, int, str]]]:
+    """What the file at `path` defines as it is now: `(language, lines, definitions)`.
+
+    A definition is `(qualified name, kind, first line, last line, signature)`; lines count from 1,
+    the last one is included, and the signature is on one line. They are in the order in which they
+    begin. Secrets are redacted first; rules that leave files out are not asked. Raises `UsageError`
+    for what is no text, with the reason, and `Cancelled`.
     """
 
 @final
@@ -353,6 +371,15 @@ class IngestBatch:
     def bytes(self) -> int:
         """Bytes read."""
 
+    @property
+    def spans(self) -> list[tuple[int, str, int, int, str | None, int, int]]:
+        """What the thread that made it did since its last batch; see `spans` of `ingest`.
+
+        Each is `(worker, step, start, end, path, bytes, chunks)`. Times are nanoseconds on the
+        stream's clock. Steps are `file`, which alone has the last three, and within it `read`,
+        `redact` and `chunk`; `wait` for memory and `send`, a wait for room in the queue.
+        """
+
     def __len__(self) -> int:
         """The number of chunks."""
 
@@ -366,6 +393,10 @@ class IngestStream:
 
     def __iter__(self) -> IngestStream: ...
     def __next__(self) -> IngestBatch: ...
+    @property
+    def clock_ns(self) -> int:
+        """Nanoseconds since it was started."""
+
     def close(self) -> None:
         """Stops the threads behind the stream; a thread that waits for a batch gets none."""
 
@@ -380,6 +411,7 @@ def ingest(
     memory_bytes: int = ...,
     redact_secrets: bool = True,
     secrets_allow: Sequence[str] = ...,
+    spans: bool = False,
     cancel: CancelToken | None = None,
 ) -> IngestStream:
     """Reads, chunks and analyses files in parallel, their secrets redacted.
@@ -389,7 +421,8 @@ def ingest(
 
     At most `queue` batches of about `batch_bytes` (1 MiB) wait to be read; files of more than
     `max_file_bytes` (4 MiB) are skipped. Files that are worked on at once take about
-    `memory_bytes` (256 MiB) together; one that needs more is worked on alone.
+    `memory_bytes` (256 MiB) together; one that needs more is worked on alone. With `spans` batches
+    tell what the threads did when.
     """
 
 @final
@@ -663,6 +696,12 @@ class Bm25Searcher:
         Raises `CorruptIndexError` if a chunk is not what was stored under its id.
         """
 
+    def chunks_of(self, path: str) -> list[StoredChunk]:
+        """The chunks of the file at `path`, in their order; none if it has none.
+
+        Raises as `fetch` does.
+        """
+
     def rows(self) -> list[object]:
         """Every chunk, in Arrow batches, in no particular order.
 
@@ -733,8 +772,11 @@ class Inventory:
     def damaged(self, folder: _Path) -> list[tuple[str, str]]:
         """`(name, what is wrong)` of files that are there and not as they were recorded."""
 
-    def suspect(self, folder: _Path) -> list[tuple[str, str]]:
-        """The same, of files of which the size or the last 256 KiB are wrong: a quick look."""
+    def suspect(self, folder: _Path, *, known: Inventory | None = None) -> list[tuple[str, str]]:
+        """The same, of files of which the size or the last 256 KiB are wrong: a quick look.
+
+        Of files that are recorded alike in `known` only the size is looked at.
+        """
 
     @property
     def bytes(self) -> int:

@@ -8,36 +8,55 @@ import dataclasses
 import os
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from hybridx import _core
-from hybridx.arguments import as_text, resolved, spelled, tidy
+from hybridx.arguments import (
+    as_folder,
+    as_globs,
+    as_languages,
+    as_number,
+    as_path,
+    as_paths,
+    as_query,
+    as_text,
+    as_words,
+    check_cancel,
+    check_work,
+)
 from hybridx.config import Settings
 from hybridx.errors import IndexBusyError, ModelError, NotIndexedError, UsageError
 from hybridx.layout import Layout
 from hybridx.models import Models, model_info
+from hybridx.observe import watched
+from hybridx.results import FileResults
 from hybridx.scan import scan_tree
 from hybridx.types import DiffReport, Secrets, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
     from types import TracebackType
 
     from hybridx.commit import Generation
     from hybridx.embed.model import Model
-    from hybridx.indexer import Request
+    from hybridx.indexer import Kept, Request
+    from hybridx.observe import Observer
     from hybridx.search import SearchEngine
     from hybridx.types import (
         IndexReport,
         Mode,
+        OnFiles,
+        Outline,
         ProgressCallback,
         SearchResult,
         Verification,
         Why,
     )
+    from hybridx.watch import Reports, Watcher
 
 __all__ = ["DiffReport", "Index"]
 
@@ -61,6 +80,7 @@ class Index:
         self._engine: SearchEngine | None = None
         self._models = Models(self._layout, settings)
         self._lock = threading.Lock()
+        self._watcher: weakref.ref[Watcher] | None = None
         self._pid = os.getpid()
 
     @classmethod
@@ -69,9 +89,11 @@ class Index:
 
         Raises:
             OSError: there is no such folder, or it cannot be read.
-            UsageError: `path` is a file, or a setting makes no sense.
+            UsageError: `path` is a file or no path at all, or a setting makes no sense.
         """
-        given = Path(path)
+        given = as_folder(path)
+        if settings is not None and not isinstance(settings, Settings):
+            raise UsageError(f"settings is {settings!r}: give Settings")
         # Resolved, so that one folder has one index however it is named.
         root = Path(os.path.realpath(given, strict=True))
         if not root.is_dir():
@@ -92,6 +114,20 @@ class Index:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.root)!r})"
 
+    @property
+    def generation(self) -> int | None:
+        """The number of the generation that a search sees now; `None` if there is no index.
+
+        Raises:
+            CorruptIndexError: the index is damaged.
+            IndexFormatError: another version of hybridx wrote it.
+        """
+        self._check_process()
+        from hybridx.commit import Generation
+
+        found = Generation.current(self._layout)
+        return found.manifest.generation if found else None
+
     def close(self) -> None:
         """Lets go of what searches keep open; the next search opens it again."""
         self._engine = None
@@ -101,9 +137,10 @@ class Index:
         self,
         *,
         full: bool = False,
-        paths: Sequence[str] | None = None,
+        paths: Sequence[str | os.PathLike[str]] | None = None,
         sequential: bool = False,
         progress: ProgressCallback | None = None,
+        observer: Observer | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> IndexReport:
         """Brings the index up to date with the tree; the first run builds it.
@@ -112,27 +149,89 @@ class Index:
             full: build everything anew beside what is there, then switch.
             paths: only these files and folders, relative to the root.
             sequential: one step at a time, for debugging; the result is the same.
-            progress: called some ten times a second, from one of the update's threads.
+            progress: called some ten times a second, from one of the update's threads. What it
+                raises ends the update, and is raised.
+            observer: what writes a trace and metrics of it; its files are not indexed by this.
             cancel: a token that ends the update with `Cancelled` when set.
 
         Raises:
             IndexBusyError: another process writes it for longer than `lock_timeout`.
-            Cancelled: the token was set; what was committed is kept.
-            HybridxError, OSError: as they say; what was committed is kept.
-        """
-        from hybridx.indexer import Request
+            Cancelled: the token was set.
+            UsageError: an argument makes no sense.
+            ModelError: the model cannot be loaded, or fails on most files.
+            TooManyErrorsError: more files failed than `max_errors` allows.
+            CorruptIndexError, IndexFormatError, StoreError: what is there cannot be gone on from.
+            OSError: the tree or the index cannot be read or written.
 
-        only = None if paths is None else frozenset(map(tidy, spelled(paths)))
-        request = Request(full=full, paths=only, sequential=sequential)
-        return self._update(request, progress, cancel)
+        Whatever it raises, and whatever ends the process, what was committed is kept.
+        """
+        request = _request(full, paths, sequential)
+        return self._update(request, progress, cancel, observer=observer)
+
+    def updates(
+        self,
+        *,
+        full: bool = False,
+        paths: Sequence[str | os.PathLike[str]] | None = None,
+        sequential: bool = False,
+        progress: ProgressCallback | None = None,
+        observer: Observer | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> FileResults:
+        """An update whose files can be taken one by one, as they are stored.
+
+            with index.updates() as results:
+                for done in results:
+                    print(done.change, done.path)
+            print(results.report.generation)
+
+        Only files that changed come: those that are gone first, the others in no particular order,
+        failed ones among them. A file that comes is stored, and can be found after the next
+        commit: as soon as `search` answers from the generation that `FileResult.generation` names.
+        Arguments are those of `update`; closing the iterator before its end sets `cancel`. Where a
+        slow model is filled in beside the index, each file comes once a pass.
+
+        Raises:
+            UsageError: an argument makes no sense. All else that `update` raises comes from the
+                iterator.
+        """
+        self._check_process()
+        check_work(progress, cancel)
+        token = cancel or _core.CancelToken()
+        # Checked now and not in the thread that runs it.
+        request = _request(full, paths, sequential)
+
+        def run(on_files: OnFiles) -> IndexReport:
+            asked = dataclasses.replace(request, on_files=on_files)
+            return self._update(asked, progress, token, observer=observer)
+
+        return FileResults(run, token)
 
     def _update(
         self,
         request: Request,
         progress: ProgressCallback | None,
         cancel: _core.CancelToken | None,
+        kept: Kept | None = None,
+        observer: Observer | None = None,
     ) -> IndexReport:
         self._check_process()
+        check_work(progress, cancel)
+        if observer is None:
+            return self._updated(request, progress, cancel, kept)
+        with observer.run(self.root) as done:
+            report = self._updated(request, progress, cancel, kept, observer)
+            done(report)
+        return report
+
+    def _updated(
+        self,
+        request: Request,
+        progress: ProgressCallback | None,
+        cancel: _core.CancelToken | None,
+        kept: Kept | None,
+        observer: Observer | None = None,
+    ) -> IndexReport:
         from hybridx.indexer import SupersededError
         from hybridx.upgrade import Updating
 
@@ -141,20 +240,141 @@ class Index:
             current = layout.current()
             model = self._models.wanted()
             serving = self._models.serving() if request.repair or not model.terms else None
-            run = Updating(layout, self.settings, model, request, current, serving, progress, token)
+            run = Updating(
+                layout, self.settings, model, request, current, serving, progress, token, kept
+            )
+            run.observer = observer
             # While this waited for the lock another model's vectors may have been completed.
             with layout.explained(), contextlib.suppress(SupersededError):
                 return _run(run.run(), token)
 
-    def diff(self) -> DiffReport:
+    def refresh(
+        self,
+        *,
+        progress: ProgressCallback | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> IndexReport:
+        """Brings the index up to date under the model that serves, whatever is configured.
+
+        It is what a watch does again and again: unlike `update` it never begins with the vectors of
+        a slower model. Arguments and errors are those of `update`.
+        """
+        from hybridx.indexer import Request
+
+        return self._update(Request(serving=True), progress, cancel)
+
+    def watch(
+        self,
+        *,
+        on_error: Callable[[Exception], None] | None = None,
+        on_note: Callable[[str], None] | None = None,
+        progress: ProgressCallback | None = None,
+        observer: Observer | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> Reports:
+        """Keeps the index up to date with the tree, and iterates over what that does.
+
+        The first report is that of the update it begins with, each other one that of a batch of
+        changes which was ingested: what it tells of can be found. The iterator ends when `cancel`
+        is set; leaving it as a context manager, or closing it, stops the watch. See `Watcher`, its
+        attribute `watcher`, for what happens where several processes watch.
+
+        Args:
+            on_error: called with what an update failed of; it is tried again by itself.
+            on_note: called with a sentence if the tree must be looked at from time to time.
+            progress: of each update, as in `update`.
+            observer: what writes a trace and metrics, for as long as the watch runs.
+            cancel: a token that ends the watch when set.
+
+        Raises:
+            OSError: while iterating: the root was removed or moved.
+            HybridxError: while iterating: the first update failed for good.
+        """
+        from hybridx.watch import Reports
+
+        def make(on_report: Callable[[IndexReport], None]) -> Watcher:
+            return self.watcher(
+                on_report=on_report,
+                on_error=on_error,
+                on_note=on_note,
+                progress=progress,
+                observer=observer,
+                cancel=cancel,
+            )
+
+        return Reports(make)
+
+    def watcher(
+        self,
+        *,
+        on_report: Callable[[IndexReport], None] | None = None,
+        on_error: Callable[[Exception], None] | None = None,
+        on_note: Callable[[str], None] | None = None,
+        progress: ProgressCallback | None = None,
+        observer: Observer | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> Watcher:
+        """What keeps the index up to date in the background, once it is started.
+
+        All functions are called from the watcher's threads: `on_report` with what each batch of
+        changes did, the others as `watch` says.
+        """
+        self._check_process()
+        from hybridx.indexer import Kept, Request
+        from hybridx.watch import Watcher
+
+        kept, request = Kept(resident=True), Request(serving=True)
+
+        def update(token: _core.CancelToken) -> IndexReport:
+            return self._update(request, progress, token, kept, observer)
+
+        def warm_up() -> None:
+            kept.warm_up(self._models.serving() or self._models.wanted(), self.settings)
+
+        watcher = Watcher(
+            self._layout,
+            lambda: self.settings,
+            update,
+            reload=self._reload,
+            warm_up=warm_up,
+            on_report=on_report,
+            on_error=on_error,
+            on_note=on_note,
+            deaf=observer.paths if observer else (),
+            cancel=cancel,
+        )
+        if observer is not None:
+            observer.measure("pending_files", lambda: watcher.state().pending)
+        self._watcher = weakref.ref(watcher)
+        return watcher
+
+    def _reload(self) -> None:
+        """Reads the settings anew where they came from, unless a program made them."""
+        settings = self.settings.reloaded(self.root)
+        place = Layout.of(
+            self.root, index_dir=settings.index_dir, index_parent=settings.index_parent
+        )
+        if place != self._layout:
+            raise UsageError(f"the index is to lie in {place.folder} from now on: start anew")
+        if settings != self.settings:
+            self.settings, self._models = settings, Models(self._layout, settings)
+
+    def diff(self, *, cancel: _core.CancelToken | None = None) -> DiffReport:
         """What changed since the index's generation; nothing is written.
+
+        Args:
+            cancel: a token that ends the scan with `Cancelled` when set.
 
         Raises:
             NotIndexedError: there is no index.
+            Cancelled: the token was set.
+            CorruptIndexError, IndexFormatError: the index cannot be read.
+            OSError: the tree cannot be listed.
         """
+        check_cancel(cancel)
         start = time.perf_counter()
         generation = self._generation()
-        scan = scan_tree(self._layout, self.settings)
+        scan = scan_tree(self._layout, self.settings, cancel=cancel)
         changes = scan.tree.diff(generation.snapshot.tree)
         old = generation.manifest.merkle_root
         return DiffReport(old, scan.tree.root, changes, time.perf_counter() - start)
@@ -172,58 +392,153 @@ class Index:
         max_tokens: int | None = None,
         check: bool = False,
         rerank: str | None = None,
+        observer: Observer | None = None,
+        cancel: _core.CancelToken | None = None,
     ) -> SearchResult:
         """The best `k` chunks for `query`.
 
-        Filters hold for every hit: an empty one does not filter, one that nothing satisfies
-        gives no hits. `paths` are globs as in .gitignore files. `changed_since` is a time that
-        passed (`2d`), a date, or a revision that git knows. With `max_tokens` there are no more
-        hits than a language model reads as about so many tokens; the last one may be cut. `check`
-        scans the tree and says in `stale_files` how many files changed since it was indexed.
-        `rerank` is a folder that holds a cross-encoder, which puts the best candidates in order,
-        or `none`; where it is not given, the setting counts.
+        Args:
+            query: words, names, quotations, code; all of it is text, nothing is an operator.
+            k: hits, 1 to 10,000.
+            mode: `hybrid`, `lexical` (words alone) or `semantic` (vectors alone).
+            languages: names or extensions, as `python`, `py`. Filters hold for every hit: an
+                empty one does not filter, one that nothing satisfies gives no hits.
+            paths: globs as in .gitignore files.
+            kinds: of chunks, as `function`, `class`, `section`.
+            changed_since: a time that passed (`2d`), a date, or a revision that git knows.
+            max_tokens: no more text than a language model reads as about so many tokens, at
+                least 1; the last hit may be cut.
+            check: scan the tree, and say in `stale_files` how many files changed since it was
+                indexed.
+            rerank: a folder that holds a cross-encoder, which puts the best candidates in order,
+                or `none`; where it is not given, the setting counts.
+            observer: what shows the search's stages in its trace.
+            cancel: a token that ends the search with `Cancelled` when set.
 
         Raises:
             NotIndexedError: there is no index.
             UsageError: an argument makes no sense.
             ModelError: a model cannot be loaded, or failed.
+            Cancelled: the token was set.
+            CorruptIndexError, IndexFormatError, StoreError: the index cannot be read.
+            OSError: it cannot be opened; or, with `check`, the tree cannot be listed.
         """
         from hybridx.search import Scope
 
-        engine = self._search_engine()
-        query = as_text(query)
-        for name, values in (("languages", languages), ("paths", paths), ("kinds", kinds)):
-            if isinstance(values, str):
-                raise UsageError(f"{name} is {values!r}: give a list of them")
-        only = None
-        if changed_since is not None:
+        check_cancel(cancel)
+        query, k = as_query(query), as_number("k", k)
+        budget = None if max_tokens is None else as_number("max_tokens", max_tokens)
+        chosen = self.settings.rerank if rerank is None else as_text("rerank", rerank)
+        since = None if changed_since is None else as_text("changed_since", changed_since)
+        scope = Scope(as_languages(languages), as_globs(paths), as_words("kinds", kinds))
+        with watched(observer, "search", "open the index"):
+            engine = self._search_engine()
+        if since is not None:
             from hybridx.since import changed_since as changed
 
-            only = changed(self.root, engine.generation.snapshot.paths(), changed_since)
-        scope = Scope(resolved(languages), spelled(paths), kinds, only)
+            only = changed(self.root, engine.generation.snapshot.paths(), since)
+            scope = dataclasses.replace(scope, only=only)
         result = engine.search(
             query,
             k,
             mode=mode,
             scope=scope,
-            max_tokens=max_tokens,
-            reranker=self._models.reranker(self.settings.rerank if rerank is None else rerank),
+            max_tokens=budget,
+            reranker=self._models.reranker(chosen),
+            cancel=cancel,
+            observer=observer,
         )
         if check:
-            result = dataclasses.replace(result, stale_files=self._pending(engine.generation))
+            stale = self._pending(engine.generation, cancel)
+            result = dataclasses.replace(result, stale_files=stale)
+        elif self._watcher is not None and (watcher := self._watcher()) is not None:
+            # As far as it was heard of, which costs nothing.
+            result = dataclasses.replace(result, stale_files=watcher.state().pending)
         return result
 
-    def status(self, *, check: bool = True) -> Status:
-        """What the index holds; `check` scans the tree to see whether it is still true.
+    def related(
+        self,
+        path: str | os.PathLike[str],
+        line: int,
+        k: int = 10,
+        *,
+        languages: Sequence[str] = (),
+        paths: Sequence[str] = (),
+        kinds: Sequence[str] = (),
+        max_tokens: int | None = None,
+    ) -> SearchResult:
+        """The `k` chunks that are most like the one at `line` (from 1) of the file at `path`.
+
+        Likeness is the cosine similarity of their vectors, -1 to 1, which is the score of each hit.
+        The chunk at the place, and other pieces of its definition, are none of the hits. `path` is
+        relative to the root; filters and `max_tokens` are as in `search`.
 
         Raises:
             NotIndexedError: there is no index.
+            UsageError: the place is in no chunk of the index, or an argument makes no sense.
         """
+        from hybridx.related import related
+        from hybridx.search import Scope
+
+        scope = Scope(as_languages(languages), as_globs(paths), as_words("kinds", kinds))
+        return related(
+            self._search_engine(),
+            as_path(path),
+            as_number("line", line),
+            as_number("k", k),
+            scope=scope,
+            max_tokens=None if max_tokens is None else as_number("max_tokens", max_tokens),
+        )
+
+    def outline(
+        self,
+        path: str | os.PathLike[str] = "",
+        *,
+        max_tokens: int | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> Outline:
+        """What the file at `path` defines, or what the folder at `path` holds.
+
+        `path` is relative to the root; `""` is the root. Definitions have lines, counted from 1 and
+        read from the file as it is now; which files a folder holds is what the generation says.
+        With `max_tokens` there is no more than a language model reads as about so many tokens, the
+        deepest definitions and the last files being left out, and counted in `omitted`.
+
+        Raises:
+            NotIndexedError: `path` is a folder, and there is no index.
+            UsageError: there is nothing at `path`, it is not below the root, or the rules that
+                leave files out of the index leave it out.
+            Cancelled: the token was set.
+        """
+        self._check_process()
+        from hybridx.commit import Generation
+        from hybridx.outline import outline
+
+        check_cancel(cancel)
+        place = as_path(path)
+        budget = None if max_tokens is None else as_number("max_tokens", max_tokens)
+        generation = Generation.current(self._layout)
+        return outline(self._layout, self.settings, generation, place, budget, cancel)
+
+    def status(self, *, check: bool = True, cancel: _core.CancelToken | None = None) -> Status:
+        """What the index holds.
+
+        Args:
+            check: scan the tree to see whether it is still true.
+            cancel: a token that ends the scan with `Cancelled` when set.
+
+        Raises:
+            NotIndexedError: there is no index.
+            Cancelled: the token was set.
+            CorruptIndexError, IndexFormatError: the index cannot be read.
+            OSError: the tree cannot be listed.
+        """
+        check_cancel(cancel)
         from hybridx.upgrade import unfinished
 
         generation = self._generation()
         manifest, totals = generation.manifest, generation.snapshot.totals()
-        pending = self._pending(generation) if check else None
+        pending = self._pending(generation, cancel) if check else None
         model, missing = None, None
         try:
             model = self._models.of(manifest)
@@ -250,6 +565,7 @@ class Index:
             failed=totals.failed,
             secrets=Secrets.of(totals),
             upgrade=unfinished(self._layout, totals.chunks),
+            watcher=self._layout.watcher(),
             model_error=missing,
             outdated=self._is_outdated(generation, model),
         )
@@ -269,23 +585,30 @@ class Index:
         return self._models.wanted()
 
     def skipped(self) -> list[tuple[str, str, str]]:
-        """Every file that was seen and left out: `(path, reason, detail)`, in path order."""
+        """Every file that was seen and left out: `(path, reason, detail)`, in path order.
+
+        Raises:
+            NotIndexedError: there is no index.
+            CorruptIndexError, IndexFormatError: it cannot be read.
+        """
         return self._generation().snapshot.skipped
 
-    def why(self, path: str) -> Why:
+    def why(self, path: str | os.PathLike[str]) -> Why:
         """Why the file or folder at `path`, relative to the root, is in the index or is not.
 
         Without an index it says what the first run would make of it. `""` is the root.
 
         Raises:
             UsageError: the path is not below the root.
+            CorruptIndexError, IndexFormatError: the index cannot be read.
+            OSError: the root is gone.
         """
         self._check_process()
         from hybridx.commit import Generation
         from hybridx.why import explain
 
         generation = Generation.current(self._layout)
-        return explain(self._layout, self.settings, generation, tidy(*spelled([path])))
+        return explain(self._layout, self.settings, generation, as_path(path))
 
     def verify(
         self,
@@ -307,8 +630,10 @@ class Index:
 
         Raises:
             NotIndexedError: there is no index.
-            IndexBusyError, OSError: as `update` does.
+            Cancelled: the token was set.
+            IndexBusyError, OSError: as `update` does; with `repair`, so are the others.
         """
+        check_work(progress, cancel)
         found = self._verify(cancel)
         if found.ok or not repair:
             return found
@@ -358,10 +683,11 @@ class Index:
             cancel: a token that ends the wait for the lock when set.
 
         Raises:
-            IndexBusyError: another process writes it for longer than `lock_timeout`.
+            IndexBusyError: another process writes it for longer than `lock_timeout`, or watches it.
             Cancelled: the token was set; nothing was removed.
             UsageError: the folder set as `index_dir` is no index of this root.
         """
+        check_cancel(cancel)
         self._check_process()
         self.close()
         if not self._layout.folder.exists():
@@ -377,8 +703,16 @@ class Index:
                     f"{self._layout.who_fills()} is filling in another model's vectors for "
                     f"{self.root}: end it first"
                 )
+            watching = self._layout.take_watching(1.0)
+            if watching is None:
+                filling.release()
+                raise IndexBusyError(
+                    f"process {self._layout.watcher()} watches {self.root} and would make the "
+                    "index anew: end it first"
+                )
             size = self._layout.size()["total"]
             self._layout.remove()
+            watching.release()
             filling.release()
         finally:
             lock.release()
@@ -416,10 +750,22 @@ class Index:
                 self._engine = kept = engine
             return kept
 
-    def _pending(self, generation: Generation) -> int:
-        changes = scan_tree(self._layout, self.settings).tree.diff(generation.snapshot.tree)
+    def _pending(self, generation: Generation, cancel: _core.CancelToken | None) -> int:
+        scan = scan_tree(self._layout, self.settings, cancel=cancel)
+        changes = scan.tree.diff(generation.snapshot.tree)
         alone = (changes.added, changes.modified, changes.removed)
         return sum(map(len, alone)) + len(changes.moved)
+
+
+def _request(
+    full: bool,
+    paths: Sequence[str | os.PathLike[str]] | None,
+    sequential: bool,
+) -> Request:
+    from hybridx.indexer import Request
+
+    only = None if paths is None else frozenset(as_paths(paths))
+    return Request(full=full, paths=only, sequential=sequential)
 
 
 def _run(work: Coroutine[Any, Any, _T], cancel: _core.CancelToken) -> _T:

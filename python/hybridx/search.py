@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hybridx import _core
 from hybridx.answer import Piece, joined, within
-from hybridx.errors import CorruptIndexError, ModelError, UsageError
+from hybridx.errors import Cancelled, CorruptIndexError, ModelError, UsageError
 from hybridx.ranking import (
     BASE,
     LEXICAL,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hybridx.embed.embedder import Embedder
     from hybridx.embed.model import Model
     from hybridx.embed.rerank import Reranker
+    from hybridx.observe import Observer
     from hybridx.ranking import Question, Ranked
     from hybridx.store import VectorStore
     from hybridx.types import Mode
@@ -81,13 +82,19 @@ class _Task:
 class _Clock:
     """Milliseconds by stage."""
 
+    cancel: _core.CancelToken | None
+    observer: Observer | None = None
     stages: dict[str, float] = field(default_factory=dict)
-    _last: float = field(default_factory=time.perf_counter)
+    _last: int = field(default_factory=time.perf_counter_ns)
 
     def lap(self, stage: str) -> None:
-        """What passed since the last lap was spent on `stage`."""
-        now = time.perf_counter()
-        self.stages[stage] = round((now - self._last) * 1000, 3)
+        """What passed since the last lap was spent on `stage`. Raises `Cancelled`."""
+        if self.cancel is not None and self.cancel.cancelled:
+            raise Cancelled("cancelled")
+        now = time.perf_counter_ns()
+        self.stages[stage] = round((now - self._last) / 1e6, 3)
+        if self.observer is not None:
+            self.observer.lap("search", stage, self._last, now)
         self._last = now
 
 
@@ -105,6 +112,11 @@ class SearchEngine:
     @cached_property
     def _vectors(self) -> VectorStore | None:
         return self.generation.vectors()
+
+    @property
+    def vectors(self) -> VectorStore | None:
+        """The vectors of the generation; `None` if it has none."""
+        return self._vectors
 
     @cached_property
     def _embedder(self) -> Embedder:
@@ -140,6 +152,8 @@ class SearchEngine:
         max_tokens: int | None = None,
         weights: Weights | None = None,
         reranker: Reranker | None = None,
+        cancel: _core.CancelToken | None = None,
+        observer: Observer | None = None,
     ) -> SearchResult:
         """The best `k` chunks for `query` in `scope`, of about `max_tokens` at most.
 
@@ -148,6 +162,7 @@ class SearchEngine:
         Raises:
             UsageError: `mode`, `k`, `max_tokens` or a path glob makes no sense.
             ModelError: the model that made the vectors cannot be loaded, or `reranker` failed.
+            Cancelled: `cancel` was set.
         """
         start = time.perf_counter()
         if mode not in ("hybrid", "lexical", "semantic"):
@@ -156,7 +171,7 @@ class SearchEngine:
             raise UsageError(f"k is {k}: ask for 1 to {MAX_HITS:,} hits")
         if max_tokens is not None and max_tokens < 1:
             raise UsageError(f"max_tokens is {max_tokens}: there is room for nothing")
-        clock = _Clock()
+        clock = _Clock(cancel, observer)
         question = ask(query[:MAX_QUERY_CHARS])
         clock.lap("question")
         by_transformer = mode != "lexical" and self._is_by_transformer
@@ -168,7 +183,7 @@ class SearchEngine:
         task = _Task(question, mode, scope or Scope(), counted, max(_POOL * k, _MIN_POOL))
         ranked = self._ranked(task, clock)
         if reranker is not None:
-            ranked = self._reranked(task, ranked, reranker)
+            ranked = self._reranked(task, ranked, reranker, cancel)
             clock.lap("rerank")
         hits = self._joined(task, ranked, k)
         if max_tokens is not None:
@@ -215,13 +230,20 @@ class SearchEngine:
         clock.lap("rank")
         return ranked
 
-    def _reranked(self, task: _Task, ranked: list[Ranked], reranker: Reranker) -> list[Ranked]:
+    def _reranked(
+        self,
+        task: _Task,
+        ranked: list[Ranked],
+        reranker: Reranker,
+        cancel: _core.CancelToken | None,
+    ) -> list[Ranked]:
         from hybridx.embed.rerank import passage
 
         first = [each.candidate.id for each in ranked[: self._settings.rerank_candidates]]
         chunks = self.generation.searcher.fetch(first)
         passages = [passage(chunk.path, chunk.context, chunk.text) for chunk in chunks]
-        return rerank(ranked, reranker.log_odds(task.question.text, passages).tolist())
+        log_odds = reranker.log_odds(task.question.text, passages, cancel=cancel)
+        return rerank(ranked, log_odds.tolist())
 
     def _joined(self, task: _Task, ranked: Sequence[Ranked], k: int) -> tuple[Hit, ...]:
         """The best `k` hits, pieces of one definition being one."""

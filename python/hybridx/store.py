@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hybridx.errors import CorruptIndexError, StoreError
+from hybridx.lance import load_lancedb
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
-    from types import ModuleType
 
     import numpy as np
     import pyarrow as pa
@@ -50,15 +50,6 @@ _MACHINE = {
     for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "EMFILE", "ENFILE")
 }
 """Errors of the machine: they say nothing about the table."""
-
-
-def load_lancedb() -> ModuleType:
-    """LanceDB, told to keep its warnings to itself: what matters comes as an error."""
-    os.environ.setdefault("LANCEDB_LOG", "off")
-    import lancedb
-
-    module: ModuleType = lancedb
-    return module
 
 
 @dataclass(eq=False)
@@ -94,7 +85,8 @@ class VectorStore:
             CorruptIndexError: the table or that version of it cannot be opened.
         """
         with _translated(self.folder, "opened", CorruptIndexError):
-            if self._name in self._database.list_tables().tables:
+            # Not by a list of tables, for which LanceDB loads the models of its catalogues.
+            if self._table_folder.is_dir():
                 self._table = self._opened(version)
             elif version is None:
                 self._table = self._database.create_table(self._name, schema=self._schema())
@@ -198,6 +190,22 @@ class VectorStore:
                 matrix = column.flatten().to_numpy().reshape(-1, self.dimension)
                 found.update(zip(rows.column("text_digest").to_pylist(), matrix, strict=True))
         return found
+
+    def vector_of(self, path: str, chunk: int) -> NDArray[np.float32] | None:
+        """The vector of the chunk of that id in the file at `path`, of unit length or zeros.
+
+        `None` if there is no such chunk.
+        """
+        with _translated(self.folder, "read", StoreError):
+            query = self._table.search().where(_any_path([path]))
+            rows = query.select(["id", "vector"]).limit(None).to_arrow()
+        ids = rows.column("id").to_pylist()
+        if chunk not in ids:
+            return None
+        column = rows.column("vector").combine_chunks()
+        matrix = column.flatten().to_numpy().reshape(-1, self.dimension)
+        vector: NDArray[np.float32] = matrix[ids.index(chunk)]
+        return vector
 
     def search(
         self, vector: NDArray[np.float32], limit: int, where: str | None

@@ -6,7 +6,7 @@ The JSON is the contract of the command line: keys may be added, never renamed o
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,24 +14,32 @@ if TYPE_CHECKING:
     from hybridx._core import Changes, Totals
 
 __all__ = [
+    "Change",
     "ChunkCounts",
     "DiffReport",
     "FileCounts",
     "FileError",
+    "FileResult",
     "Hit",
     "IndexReport",
     "Mode",
     "ModelInfo",
+    "OnFiles",
+    "Outline",
+    "OutlinedFile",
     "Problem",
     "Progress",
     "ProgressCallback",
     "Rule",
     "SearchResult",
+    "Setting",
     "StageSeconds",
     "Status",
+    "Symbol",
     "TokenCounts",
     "Upgrade",
     "Verification",
+    "WatchState",
     "Why",
 ]
 
@@ -107,6 +115,36 @@ class FileError(_Value):
     path: str
     stage: str
     message: str
+
+
+Change = Literal["added", "modified", "moved", "removed", "failed", "skipped"]
+"""What an update did with a file. `skipped` is one that turned out to be no text when it was read;
+what the scan leaves out is none of the update's files."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileResult(_Value):
+    """A file that an update is done with: it is in the stores, and not committed yet."""
+
+    path: str
+    """Relative to the root, `/` between its parts."""
+    change: Change
+    generation: int
+    """Searches find it as soon as this generation serves, after the next commit: compare
+    `SearchResult.generation`. Where the index is built anew beside the one that serves, that is
+    at the end of the update."""
+    chunks: int = 0
+    """How many of it are stored."""
+    moved_from: str | None = None
+    """Its earlier path."""
+    stage: str | None = None
+    """In which a file failed, as in `FileError`."""
+    error: str | None = None
+    """Why it failed."""
+
+
+OnFiles = Callable[[Sequence[FileResult]], None]
+"""Called with some files that were stored, from the thread that stores them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +312,8 @@ class SearchResult(_Value):
     """Files changed since the generation; `None` if nobody looked."""
     hits: tuple[Hit, ...]
     kind: str = "words"
-    """What the query was taken for: `name`, `path`, `error`, `text`, `code` or `words`."""
+    """What the query was taken for: `name`, `path`, `error`, `text`, `code` or `words`; `place` for
+    what is related to a place."""
     stages_ms: Mapping[str, float] = field(default_factory=dict)
     """Milliseconds by stage: `question`, `embed`, `vectors`, `words`, `rank`, `rerank`, `fetch`."""
 
@@ -286,6 +325,57 @@ class SearchResult(_Value):
 
     def __getitem__(self, at: int) -> Hit:
         return self.hits[at]
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol(_Value):
+    """A definition in a file. Lines count from 1, `end_line` is included."""
+
+    symbol: str
+    """Its qualified name."""
+    kind: str
+    start_line: int
+    """Its decorators may stand above."""
+    end_line: int
+    signature: str
+    """How it is declared, on one line."""
+    depth: int
+    """How many other definitions it lies in."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutlinedFile(_Value):
+    """A file in the outline of a folder."""
+
+    path: str
+    language: str = ""
+    """Empty if it was not looked into, for want of room or since it went meanwhile."""
+    lines: int = 0
+    symbols: tuple[str, ...] = ()
+    """The names of its largest outermost definitions, in the order in which they begin."""
+    more: int = 0
+    """How many other outermost definitions it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outline(_Value):
+    """What a file defines, or what a folder holds."""
+
+    path: str
+    """Relative to the root; empty for the root itself."""
+    kind: Literal["file", "folder"]
+    generation: int | None
+    """That the files of a folder are of; a file is read as it is now."""
+    language: str = ""
+    lines: int = 0
+    symbols: tuple[Symbol, ...] = ()
+    """Of a file, in the order in which they begin."""
+    files: tuple[OutlinedFile, ...] = ()
+    """Of a folder, by path: those in it, or all below it if these are few."""
+    folders: Mapping[str, int] = field(default_factory=dict)
+    """Of a folder: how many indexed files are below each folder in it; none if `files` are all."""
+    omitted: int = 0
+    """Definitions, or files and folders, that there was no room for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,12 +418,42 @@ class Status(_Value):
     """What was taken out of the indexed texts."""
     upgrade: Upgrade | None = None
     """What there is of another model's vectors, if they are being filled in."""
+    watcher: int | None = None
+    """The process that watches the tree and keeps the index up to date; `None` if none does."""
     model_error: str | None = None
     """Why the model cannot be used: it was removed, or a part of it is missing or wrong. The index
     can then be searched by words alone."""
     outdated: bool = False
     """Whether another version, or one with other settings, made the index: the next update builds
     it anew, and until then it serves as it is."""
+
+
+Role = Literal["watching", "standby", "stopped"]
+"""What a process does for the watch of an index."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchState(_Value):
+    """How a watch is doing."""
+
+    role: Role
+    """`watching`: this process hears of changes and writes; `standby`: another one does, and this
+    one takes over when it ends; `stopped`: not started, or ended."""
+    pid: int | None
+    """The process that watches the index, this one or another; `None` if nobody does."""
+    pending: int | None
+    """Changed paths that were heard of and cannot be found yet; 0 if the index is up to date.
+
+    `None` if it is unknown: in `standby`, before the first update, while everything is looked at.
+    """
+    polling: str | None = None
+    """Why the tree is looked at from time to time; `None` if the system tells of changes."""
+    batches: int = 0
+    """Batches that were ingested: updates that made a generation, and the first one."""
+    last: IndexReport | None = None
+    """The report of the last update, also of one that found nothing to do."""
+    error: str | None = None
+    """Why the last update failed; it is tried again. `None` if it did not fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,6 +542,31 @@ class Why(_Value):
     def in_index(self) -> bool:
         """Whether the file, or any file of the folder, is in the index."""
         return self.verdict == "indexed" or bool(self.below and self.below["indexed"])
+
+
+@dataclass(frozen=True, slots=True)
+class Setting(_Value):
+    """What there is to know of a setting."""
+
+    key: str
+    description: str
+    type: str
+    """`true or false`, `a whole number`, `a number`, `a text`, `a list of texts` or `a path`."""
+    default: Any
+    """`None` is explained by the description."""
+    variable: str | None
+    """The environment variable that gives it."""
+    flag: str | None
+    """The flag that gives it, of those commands that have use for it."""
+    in_project: bool
+    """Whether `hybridx.toml` and `pyproject.toml` may give it."""
+    low: float | None
+    """The least value; bounds are included."""
+    high: float | None
+    choices: tuple[str, ...]
+    """The only values there are; empty if there are others."""
+    presets: Mapping[str, Any]
+    """The value by preset, of those that change it."""
 
 
 @dataclass(frozen=True, slots=True)

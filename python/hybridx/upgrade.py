@@ -22,7 +22,7 @@ from hybridx import _core
 from hybridx.commit import Generation
 from hybridx.embed.model import BUNDLED, load_model
 from hybridx.errors import HybridxError, IndexBusyError
-from hybridx.indexer import Request, Update, fingerprint
+from hybridx.indexer import Kept, Request, Update, fingerprint
 from hybridx.types import FileCounts, StageSeconds, TokenCounts, Upgrade
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hybridx.config import Settings
     from hybridx.embed.model import Model
     from hybridx.layout import Epoch, Layout
+    from hybridx.observe import Observer
     from hybridx.tally import Tally
     from hybridx.types import IndexReport, ProgressCallback
 
@@ -57,6 +58,9 @@ class Updating:
     """The model of the index that serves; `None` if there is none, or it is not to be had."""
     progress: ProgressCallback | None
     cancel: _core.CancelToken
+    kept: Kept | None = None
+    """What updates of this process leave to each other."""
+    observer: Observer | None = None
 
     async def run(self) -> IndexReport:
         """Updates the index; raises as `Update.run` does."""
@@ -66,6 +70,9 @@ class Updating:
         pending = self.layout.pending()
         wanted = self.layout.epoch(fingerprint(self.model, self.settings))
         beside = self._is_beside()
+        if beside and self.request.serving:
+            # Others do that, side by side with this: see `hybridx index`.
+            return self._with_rest(await self._direct(self.serving or load_model(BUNDLED)))
         if beside and self.serving and self.request.paths is not None and not self._is_named:
             # As when a hook names a file: no reason to begin with hours of work.
             return self._with_rest(await self._direct(self.serving))
@@ -127,7 +134,10 @@ class Updating:
         if patient:
             timeout = max(settings.lock_timeout, _PATIENCE)
             settings = dataclasses.replace(settings, lock_timeout=timeout)
-        return Update(self.layout, settings, model, self.request, self.progress, self.cancel)
+        update = Update(self.layout, settings, model, self.request, self.progress, self.cancel)
+        update.kept = self.kept or update.kept
+        update.observer = self.observer
+        return update
 
     async def _filled(self) -> IndexReport:
         start = time.perf_counter()

@@ -15,11 +15,14 @@ from hybridx.cli.completion import completion
 from hybridx.cli.config import config
 from hybridx.cli.diff import diff
 from hybridx.cli.doctor import doctor
+from hybridx.cli.hook import hook
 from hybridx.cli.index import index
+from hybridx.cli.mcp import mcp
 from hybridx.cli.models import models
 from hybridx.cli.search import search
 from hybridx.cli.status import status
 from hybridx.cli.verify import verify
+from hybridx.cli.watch import watch
 from hybridx.cli.why import why
 
 __all__ = ["cli", "main"]
@@ -57,15 +60,18 @@ def cli() -> None:
 
 for _command in (
     index,
+    watch,
     search,
     diff,
     status,
     why,
     verify,
+    mcp,
     models,
     config,
     clean,
     completion,
+    hook,
     doctor,
 ):
     cli.add_command(_command)

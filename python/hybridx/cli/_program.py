@@ -99,7 +99,7 @@ class Program(click.Group):
             return run()
         code = _ended(run, state)
         if state.running:
-            _leave(code)
+            leave(code)
         sys.exit(code)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -136,7 +136,7 @@ def _ended(run: Any, state: State) -> int:
     except Interrupted as stop:
         complain(_KEPT if stop.kept else "interrupted")
         if stop.running:
-            _leave(INTERRUPTED)
+            leave(INTERRUPTED)
         return INTERRUPTED
     except (Cancelled, click.Abort, KeyboardInterrupt) as stop:
         complain(_KEPT if isinstance(stop, Cancelled) else "interrupted")
@@ -199,7 +199,7 @@ def _drop_stdout() -> None:
         os.close(nowhere)
 
 
-def _leave(code: int) -> NoReturn:
+def leave(code: int) -> NoReturn:
     """Ends the process now. Safe at any moment: a run that is cut short loses no commit."""
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.flush()

@@ -12,7 +12,14 @@ from hybridx.cli._filters import kinds_of, languages_of
 from hybridx.cli._help import examples
 from hybridx.cli._hints import hint_within_budget
 from hybridx.cli._hits import print_grep, print_text
-from hybridx.cli._options import index_options, json_option, opened, path_argument
+from hybridx.cli._options import (
+    index_options,
+    json_option,
+    observing,
+    opened,
+    path_argument,
+    profile_option,
+)
 from hybridx.cli._program import complain
 from hybridx.cli._run import interruptible
 from hybridx.cli._terminal import is_live, is_terminal, wants_color
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
 
     from hybridx.cli._paint import Painter
     from hybridx.cli._terminal import Color
+    from hybridx.observe import Observer
     from hybridx.types import Mode, SearchResult
 
 NO_HITS = 1
@@ -99,6 +107,7 @@ _MOST = 10_000
     help="Colours in text; auto is on a terminal, unless NO_COLOR is set or FORCE_COLOR says so.",
 )
 @click.option("--check", is_flag=True, help="Scan the tree and say how stale the index is.")
+@profile_option
 @json_option
 @index_options
 @click.pass_context
@@ -118,6 +127,7 @@ def search(
     explain: bool,
     color: Color,
     check: bool,
+    profile: str | None,
     as_json: bool,
     quiet: bool,
     **flags: object,
@@ -132,7 +142,7 @@ def search(
         raise UsageError("the query is empty; say what to look for")
     languages, kinds = languages_of(lang), kinds_of(kind)
 
-    def work() -> SearchResult:
+    def work(observer: Observer | None) -> SearchResult:
         with opened(path, flags) as index:
             return index.search(
                 query,
@@ -144,9 +154,11 @@ def search(
                 changed_since=changed_since,
                 max_tokens=max_tokens,
                 check=check,
+                observer=observer,
             )
 
-    result = interruptible(work)
+    with observing(profile) as observer:
+        result = interruptible(lambda: work(observer))
     form = "json" if as_json else form or "text"
     painter = _painter(query, path, color) if form == "text" and result.hits else None
     _show(result, form, painter, explain=explain)

@@ -74,6 +74,7 @@ def table(found: Status) -> list[tuple[str, ...]]:
         ("files", f"{found.files:,}"),
         ("chunks", f"{found.chunks:,} ({found.documents:,} documents, {vectors} vectors)"),
         ("freshness", _freshness(found)),
+        *([("watched", f"by process {found.watcher}")] if found.watcher is not None else []),
     ]
     sizes = [f"{visible(part)} {size(count)}" for part, count in found.size_bytes.items()]
     rows.append(("size", ", ".join(sizes) or "-"))

@@ -16,7 +16,7 @@ import numpy as np
 from hybridx import _core
 from hybridx.embed.layouts import is_offset, read_json
 from hybridx.embed.session import CUDA, first_line, missing_gpu, start
-from hybridx.errors import ModelError
+from hybridx.errors import Cancelled, ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,14 +130,19 @@ class Reranker:
         self._output = _OUTPUT if _OUTPUT in outputs else next(iter(outputs))
         self._check_shape(outputs[self._output])
 
-    def log_odds(self, query: str, passages: Sequence[str]) -> NDArray[np.float64]:
+    def log_odds(
+        self, query: str, passages: Sequence[str], *, cancel: _core.CancelToken | None = None
+    ) -> NDArray[np.float64]:
         """The log odds that each passage answers the query, shape `(len(passages),)`.
 
         Raises:
             ModelError: the model failed.
+            Cancelled: `cancel` was set; looked at between batches of some pairs.
         """
         log_odds = np.zeros(len(passages), dtype=np.float64)
         for batch in self._encoder.encode(opening(query), passages, budget=self._budget):
+            if cancel is not None and cancel.cancelled:
+                raise Cancelled("cancelled")
             feeds = {name: getattr(batch, name) for name in self._inputs}
             try:
                 (output,) = self._session.run([self._output], feeds)

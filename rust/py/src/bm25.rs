@@ -83,6 +83,25 @@ pub struct StoredChunk {
     text: String,
 }
 
+impl From<bm25::StoredChunk> for StoredChunk {
+    fn from(chunk: bm25::StoredChunk) -> Self {
+        Self {
+            id: chunk.id,
+            path: chunk.path,
+            language: chunk.language,
+            origin: chunk.origin.name(),
+            kind: chunk.kind,
+            symbol: chunk.symbol,
+            symbols: chunk.symbols,
+            context: chunk.context,
+            start_line: chunk.start_line,
+            end_line: chunk.end_line,
+            place: chunk.place,
+            text: chunk.text,
+        }
+    }
+}
+
 /// What is looked for; see `_core.pyi`.
 #[derive(FromPyObject)]
 struct QuestionArgument {
@@ -216,21 +235,12 @@ impl Bm25Searcher {
 
     fn fetch(&self, py: Python<'_>, ids: Vec<u64>) -> Result<Vec<StoredChunk>> {
         let chunks = py.detach(|| self.0.fetch(&ids))?;
-        let wrap = |chunk: bm25::StoredChunk| StoredChunk {
-            id: chunk.id,
-            path: chunk.path,
-            language: chunk.language,
-            origin: chunk.origin.name(),
-            kind: chunk.kind,
-            symbol: chunk.symbol,
-            symbols: chunk.symbols,
-            context: chunk.context,
-            start_line: chunk.start_line,
-            end_line: chunk.end_line,
-            place: chunk.place,
-            text: chunk.text,
-        };
-        Ok(chunks.into_iter().map(wrap).collect())
+        Ok(chunks.into_iter().map(StoredChunk::from).collect())
+    }
+
+    fn chunks_of(&self, py: Python<'_>, path: &str) -> Result<Vec<StoredChunk>> {
+        let chunks = py.detach(|| self.0.chunks_of(path))?;
+        Ok(chunks.into_iter().map(StoredChunk::from).collect())
     }
 
     fn rows(&self, py: Python<'_>) -> Result<Vec<PyRecordBatch>> {

@@ -9,6 +9,7 @@
 mod bm25;
 mod errors;
 mod ingest;
+mod outline;
 mod pairs;
 mod scan;
 mod snapshot;
@@ -25,6 +26,8 @@ mod _core {
     };
     #[pymodule_export]
     use super::ingest::{IngestBatch, IngestStream, ingest};
+    #[pymodule_export]
+    use super::outline::outline;
     #[pymodule_export]
     use super::pairs::{PaddedPairs, PairEncoder};
     #[pymodule_export]

@@ -136,6 +136,35 @@ impl Searcher {
         })
     }
 
+    /// What is stored of the chunks of the file at `path`, in their order.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`].
+    pub fn chunks_of(&self, path: &str) -> Result<Vec<StoredChunk>> {
+        let ids = self.guarded(|| {
+            let term = Term::from_field_text(self.fields.path, path);
+            let mut ids = Vec::new();
+            for segment in self.inner.segment_readers() {
+                let inverted = segment.inverted_index(self.fields.path)?;
+                let postings = inverted.read_postings(&term, IndexRecordOption::Basic);
+                let Some(mut postings) = postings.map_err(Error::io("lexical index"))? else {
+                    continue;
+                };
+                let column = segment.fast_fields().u64("id")?;
+                while postings.doc() != TERMINATED {
+                    if !segment.is_deleted(postings.doc()) {
+                        ids.extend(column.first(postings.doc()));
+                    }
+                    postings.advance();
+                }
+            }
+            Ok(ids)
+        })?;
+        let mut chunks = self.fetch(&ids)?;
+        chunks.sort_by_key(|chunk| (chunk.start_line, chunk.offset));
+        Ok(chunks)
+    }
+
     /// The ids of all chunks, ascending.
     pub fn ids(&self) -> Result<Vec<u64>> {
         self.guarded(|| {

@@ -7,7 +7,7 @@ use tree_sitter::Node;
 
 use super::Kind;
 use super::definitions::{
-    Before, Comments, Definition, Found, Scope, body, docstring, signature, within_lines,
+    Before, Comments, Definition, Found, Scope, body, docstring, extent, signature, within_lines,
 };
 use super::grammar::{Grammar, Role};
 use super::lines::Lines;
@@ -177,12 +177,19 @@ impl<'a> Catalogue<'a> {
             (last.signature.start, &last.symbol) == (signature.start, &symbol)
         });
         if own && !again {
+            // What a head is of ends where the next one begins.
+            let end = if defined.rest.is_some() {
+                0
+            } else {
+                extent(self.lines, self.grammar, outer).0.end
+            };
             let doc = docstring(self.lines.text, self.grammar, inner).unwrap_or(before.doc);
             self.definitions.push(Found {
                 definition: Definition {
                     symbol: symbol.clone(),
                     kind,
                     start_line: self.lines.number(signature.start),
+                    end_line: number(end),
                     signature: signature.clone(),
                     doc,
                 },
@@ -213,15 +220,22 @@ impl<'a> Catalogue<'a> {
         let symbol = macro_name(call, self.lines.text)?;
         let signature = within_lines(self.lines.text, call.byte_range(), Some(call.end_byte()));
         let start_line = self.lines.number(signature.start);
-        let definition = Definition { symbol, kind: Kind::Function, start_line, signature, doc };
+        let kind = Kind::Function;
+        let definition = Definition { symbol, kind, start_line, end_line: 0, signature, doc };
         Some(Found { definition, parent })
     }
 
-    /// Adds the definition of a macro's call, and the scope that it is.
-    pub fn add_call(&mut self, call: Found) {
+    /// Adds the definition of a macro's call and the block after it, and the scope that it is.
+    pub fn add_call(&mut self, mut call: Found, block: &Range<usize>) {
+        call.definition.end_line = number(block.end);
         let Found { definition: Definition { kind, symbol, signature, .. }, parent } = &call;
         let (symbol, signature) = (symbol.clone(), signature.clone());
         self.scopes.push(Scope { kind: *kind, symbol, parent: *parent, signature });
         self.definitions.push(call);
     }
+}
+
+/// The number, counted from 1, of the last of the lines before `end`.
+fn number(end: usize) -> u32 {
+    u32::try_from(end).unwrap_or(u32::MAX)
 }

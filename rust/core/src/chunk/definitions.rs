@@ -26,6 +26,8 @@ pub struct Definition {
     pub kind: Kind,
     /// The line, counted from 1, on which it begins; its decorators may stand above.
     pub start_line: u32,
+    /// The line on which it ends, included; 0 if it goes on to the next one that is not inside it.
+    pub end_line: u32,
     /// The bytes of the text from there to where its body starts, or of one line if it has none.
     pub signature: Range<usize>,
     /// The bytes of the text that document it: the comment before it or its docstring. Empty if

@@ -522,6 +522,7 @@ impl Builder<'_> {
             symbol: symbol.to_owned(),
             kind,
             start_line: self.lines.number(signature.start),
+            end_line: 0,
             signature,
             doc,
         };

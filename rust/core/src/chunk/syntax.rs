@@ -407,7 +407,7 @@ impl Walk<'_> {
     ) -> Option<Frame<'n>> {
         let scope = self.catalogue.scopes.len();
         let fits = self.emitter.join_block(block, scope, parent)?;
-        self.catalogue.add_call(call);
+        self.catalogue.add_call(call, block);
         self.catalogue.code(block);
         (!fits).then(|| Frame::open(scope, None))
     }
