@@ -436,21 +436,21 @@ class Observer:
                 self._registry.forget(name)
             else:
                 self._registry.set(name, value)
-                self._show(name, value, now)
+                self._show(name, "now", value, now)
         memory = anonymous_memory()
         self._registry.set("memory_anonymous_bytes", memory)
-        self._show("memory (MiB)", memory >> 20, now)
+        self._show("memory", "MiB", memory >> 20, now)
 
     def _show_queue(self, stage: str, size: int, now: int) -> None:
         self._registry.set("queue_batches", size, (stage,))
-        self._show(f"{stage}: batches that wait", size, now)
+        self._show(f"waiting for {stage}", "batches", size, now)
 
-    def _show(self, name: str, value: float, now: int) -> None:
+    def _show(self, name: str, unit: str, value: float, now: int) -> None:
         trace = self._recorder.trace
         # Only what has changed: a watch waits most of its time.
         if trace is not None and self._shown.get(name) != value:
             self._shown[name] = value
-            trace.counter(name, now, {"value": value})
+            trace.counter(name, now, {unit: value})
 
     def _write(self, now: int) -> None:
         """Writes what has come together."""
