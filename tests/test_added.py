@@ -346,3 +346,26 @@ def test_vectors_of_an_added_model_are_those_of_its_folder(tmp_path: Path) -> No
     assert one.shape == (1, WIDTH)
     assert np.array_equal(one, two)
     assert find_added(tmp_path / "cache", "mine") is not None
+
+
+def test_a_project_may_name_what_was_added_and_nothing_else(project: Tree, tmp_path: Path) -> None:
+    """Whoever clones a tree would run what lies in it."""
+    (project.root / "models").mkdir()
+    make_transformer(project.root / "models" / "own")
+    project.write("hybridx.toml", 'model = "models/own"\n')
+    for command in (["index"], ["index", "--jobs", "1"]):
+        refused = run_cli(*command, cwd=project.root)
+        check_refused(refused, "models/own", "if you trust it", "hybridx models add models/own")
+    assert not (project.root / ".hybridx" / "CURRENT").exists()
+    assert run_cli("index", "--model", "models/own", cwd=project.root).returncode == 0
+    make_transformer(tmp_path / "mine")
+    project.write("hybridx.toml", 'model = "mine"\n')
+    check_refused(run_cli("index", "--full", project.root), "'mine'", "if you trust it")
+    assert run_cli("models", "add", tmp_path / "mine").returncode == 0
+    assert json_of(run_cli("index", "--full", "--json", project.root))["model"] == "mine"
+
+
+def test_no_model_has_an_empty_name(tmp_path: Path) -> None:
+    make_transformer(tmp_path / "m")
+    for name in ("", " "):
+        check_refused(run_cli("models", "add", name, cwd=tmp_path / "m"), "empty")

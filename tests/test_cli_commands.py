@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from hybridx import _core
 from hybridx.cli import cli
 from hybridx.cli._filters import kinds_of, languages_of
+from hybridx.config import Settings
 from hybridx.errors import (
     Cancelled,
     CorruptIndexError,
@@ -491,6 +492,7 @@ def test_diff_lists_changes_by_path(api: type[FakeIndex]) -> None:
     api.answers["diff"] = SimpleNamespace(
         changes=changes, seconds=0.25, to_json=lambda: {"added": ["c.py"]}
     )
+    api.answers["status"] = STATUS
     result = run("diff")
     assert result.exit_code == 0
     assert result.stdout == ("M  a.py\nR  z.py -> b.py\nA  c.py\nD  d.py\nA  new\\x0aline\n")
@@ -607,3 +609,16 @@ def test_a_broken_configuration_is_exit_code_2(api: type[FakeIndex]) -> None:
         result = run(*args)
         assert result.exit_code == 2
         assert "hybridx.toml: there is no setting jbos; did you mean jobs?" in result.stderr
+
+
+def test_settings_are_described() -> None:
+    said = run("config", "describe", "commit_files", "preset").output
+    assert "commit_files\n  Files between two commits" in said
+    assert "large: 50000" in said
+    assert "one of small, medium, large" in said
+    assert "HYBRIDX_PRESET, --preset, a project's file" in said
+    found = json.loads(run("config", "describe", "--json").output)["settings"]
+    assert [each["key"] for each in found] == list(Settings.keys())
+    wrong = run("config", "describe", "commit_file")
+    assert wrong.exit_code == 2
+    assert "did you mean commit_files?" in wrong.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import math
 import os
 from pathlib import Path
@@ -9,8 +11,12 @@ from typing import Any
 
 import pytest
 
+from hybridx.cli import cli
 from hybridx.config import Settings, suggestion, unknown_variables
+from hybridx.embed.model import load_model
 from hybridx.errors import UsageError
+from hybridx.indexer import fingerprint
+from hybridx.presets import PRESETS
 
 
 def load(root: Path, environ: dict[str, str] | None = None, **flags: object) -> Settings:
@@ -95,6 +101,17 @@ def test_a_pyproject_of_others_is_no_concern(tmp_path: Path) -> None:
         ('index_dir = "../elsewhere"', ["index_dir", "--index-dir"]),
         ('index_dir = "~/elsewhere"', ["index_dir", "--index-dir"]),
         ('index_dir = "."', ["the tree itself"]),
+        ('model = "./models/own"', ["model", "no folder", "models add", "HYBRIDX_MODEL"]),
+        ('model = "../own"', ["model", "no folder"]),
+        ('model = "/models/own"', ["model", "no folder"]),
+        ('model = "~/own"', ["model", "no folder"]),
+        ('rerank = "./judge"', ["rerank", "HYBRIDX_RERANK"]),
+        ('preset = "lagre"', ["preset", "small, medium, large", "did you mean large?"]),
+        ('device = "cudaa"', ["did you mean cuda?"]),
+        ("max-errors = 2", ["no setting max-errors", "did you mean max_errors?"]),
+        ("Jobs = 2", ["did you mean jobs?"]),
+        ("[tool.hybridx]\njobs = 2", ["at the top of this file"]),
+        ("[hybridx]\njobs = 2", ["at the top of this file"]),
     ],
 )
 def test_what_a_project_may_not_say(tmp_path: Path, line: str, named: list[str]) -> None:
@@ -129,6 +146,101 @@ def test_broken_toml_names_file_and_line(tmp_path: Path, text: bytes, line: int)
 def test_a_table_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool]\nhybridx = 1\n")
     refused("[tool.hybridx]", "a table", call=lambda: load(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("head", "named"),
+    [
+        ("[hybridx]", "not in [hybridx]"),
+        ("[tool.Hybridx]", "not in [tool.Hybridx]"),
+        ("[tool.hybrid-x]", "not in [tool.hybrid-x]"),
+        ("[tool.hybrid_x]", "not in [tool.hybrid_x]"),
+    ],
+)
+def test_a_table_that_nothing_reads(tmp_path: Path, head: str, named: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(f"{head}\njobs = 2\n")
+    refused("pyproject.toml", "[tool.hybridx]", named, call=lambda: load(tmp_path))
+    (tmp_path / "pyproject.toml").write_text(f"[tool.hybridx]\njobs = 3\n{head}\njobs = 2\n")
+    assert load(tmp_path).jobs == 3, "whoever has the right one may have others"
+
+
+PRESET = PRESETS["large"]
+
+
+def test_a_preset_is_other_defaults(tmp_path: Path) -> None:
+    (tmp_path / "hybridx.toml").write_text('preset = "large"\n')
+    settings = load(tmp_path)
+    for key, value in PRESET.items():
+        assert getattr(settings, key) == value
+        assert settings.origin(key) == "preset large (hybridx.toml)"
+    assert settings.origin("preset") == "hybridx.toml"
+    assert settings.origin("jobs") == "default"
+
+
+def test_what_is_said_explicitly_overrules_a_preset_wherever_it_is_said(tmp_path: Path) -> None:
+    (tmp_path / "hybridx.toml").write_text("commit_files = 5000\n")
+    settings = load(tmp_path, {"HYBRIDX_LOCK_TIMEOUT": "3"}, preset="large")
+    assert (settings.commit_files, settings.origin("commit_files")) == (5000, "hybridx.toml")
+    assert (settings.lock_timeout, settings.origin("lock_timeout")) == (3, "HYBRIDX_LOCK_TIMEOUT")
+    assert settings.origin("memory_limit_mb") == "preset large (--preset)"
+
+
+def test_the_preset_of_the_later_source_counts(tmp_path: Path) -> None:
+    (tmp_path / "hybridx.toml").write_text('preset = "large"\n')
+    settings = load(tmp_path, {"HYBRIDX_PRESET": "small"})
+    assert settings.commit_files == PRESETS["small"]["commit_files"]
+    assert settings.origin("commit_files") == "preset small (HYBRIDX_PRESET)"
+    refused("HYBRIDX_PRESET", "medium", call=lambda: load(tmp_path, {"HYBRIDX_PRESET": "huge"}))
+
+
+def test_a_preset_by_hand_and_what_is_made_of_it(tmp_path: Path) -> None:
+    settings = Settings(preset="large", lock_timeout=7)
+    assert (settings.commit_files, settings.lock_timeout) == (PRESET["commit_files"], 7)
+    patient = dataclasses.replace(settings, lock_timeout=10.0, commit_files=5000)
+    assert (patient.lock_timeout, patient.commit_files) == (10.0, 5000), "the preset came back"
+
+
+def test_a_preset_is_no_more_than_a_project_may_say_and_changes_nothing_stored() -> None:
+    plain = fingerprint(load_model("bundled"), Settings())
+    for name, values in PRESETS.items():
+        assert all(Settings.describe(key).in_project for key in values), name
+        assert fingerprint(load_model("bundled"), Settings(preset=name)) == plain
+    assert Settings(preset="medium") == dataclasses.replace(Settings(), preset="medium")
+
+
+@pytest.mark.parametrize("key", Settings.keys())
+def test_every_setting_is_described(key: str) -> None:
+    found = Settings.describe(key)
+    assert len(found.description.split()) >= 3
+    assert found.variable is None or found.variable.startswith("HYBRIDX_")
+    assert json.loads(json.dumps(found.to_json()))["key"] == key
+    if found.choices:
+        assert found.default is None or found.default in found.choices
+
+
+def test_a_flag_is_told_where_a_command_has_it() -> None:
+    """And nowhere else: people would type it."""
+    flags: dict[str, set[str]] = {}
+    keys = Settings.keys()
+    for command in cli.commands.values():
+        for option in command.params:
+            if option.name in keys:
+                flags.setdefault(str(option.name), set()).update(option.opts)
+    assert flags.keys() >= {"jobs", "model", "preset"}
+    for key in keys:
+        flag = Settings.describe(key).flag
+        assert (flag in flags[key]) if flag else key not in flags, key
+
+
+def test_what_is_described_is_what_holds() -> None:
+    found = Settings.describe("jobs")
+    assert (found.type, found.default, found.low, found.high) == ("a whole number", 0, 0, 1024)
+    assert (found.variable, found.flag, found.choices) == ("HYBRIDX_JOBS", "--jobs", ())
+    assert Settings.describe("device").choices == ("auto", "cpu", "cuda")
+    assert not Settings.describe("cache_dir").in_project
+    assert Settings.describe("index_dir").variable is None
+    assert Settings.describe("commit_files").presets["large"] == PRESET["commit_files"]
+    refused("did you mean jobs?", call=lambda: Settings.describe("job"))
 
 
 @pytest.mark.parametrize(
@@ -195,8 +307,9 @@ def test_where_relative_paths_start(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     root.mkdir()
     here.mkdir()
     monkeypatch.chdir(here)
-    (root / "hybridx.toml").write_text('model = "./models/own"\n')
-    assert load(root).model == str(root / "models/own")
+    (root / "hybridx.toml").write_text('index_dir = "build/index"\n')
+    assert load(root).index_dir == root / "build/index"
+    assert load(root, {"HYBRIDX_MODEL": "./own"}).model == str(here / "own")
     settings = load(root, {"HYBRIDX_CACHE_DIR": "cache"}, model="org/name", index_dir="index")
     assert settings.cache_dir == here / "cache"
     assert settings.index_dir == here / "index"

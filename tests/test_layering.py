@@ -14,6 +14,8 @@ RUST = ROOT / "rust" / "core" / "src"
 PYTHON_ROOMS = [
     {"_core"},
     {"errors", "types", "lance"},
+    {"setting", "presets"},
+    {"sources"},
     {"config", "layout", "ranking", "answer", "budget", "pace", "trace", "metrics"},
     {"spans"},
     {"observe"},
@@ -22,12 +24,12 @@ PYTHON_ROOMS = [
     {"tally"},
     {"stages"},
     {"pipeline", "outcomes"},
-    {"indexer", "search", "verify", "why", "models"},
-    {"upgrade"},
+    {"indexer", "search", "verify", "why", "models", "outline"},
+    {"upgrade", "related"},
     {"watch"},
     {"api"},
-    {"aio"},
-    {"cli", "mcp", "hook"},
+    {"aio", "hook", "git_hooks", "mcp", "doctor"},
+    {"cli"},
     {"__init__", "__main__"},
 ]
 """A room may use the rooms before it; rooms of one line do not know each other."""

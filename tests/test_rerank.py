@@ -416,14 +416,14 @@ def test_wrong_models_on_the_command_line(animals: hybridx.Index, tmp_path: Path
     check_refused(run_cli("search", "fox", animals.root, env=none), "HYBRIDX_RERANK_CANDIDATES")
 
 
-def test_a_project_names_a_folder_of_its_own(project: Tree) -> None:
-    make_cross_encoder(project.path("models/judge"))
-    project.write("hybridx.toml", 'rerank = "./models/judge"\nrerank_candidates = 2\n')
-    with hybridx.Index.open(project.root) as index:
-        updated(index)
-        hits = index.search("retry", ALL).hits
-        assert ["rerank" in hit.scores for hit in hits[:4]] == [True, True, False, False]
-        assert not any("rerank" in hit.scores for hit in index.search("retry", rerank="none"))
+def test_a_project_does_not_choose_what_is_run(project: Tree, model: Path) -> None:
+    updated(open_index(project))
+    project.write("hybridx.toml", f'rerank = "{model}"\n')
+    check_refused(run_cli("search", "retry", project.root), "rerank", "HYBRIDX_RERANK")
+    project.write("hybridx.toml", "rerank_candidates = 2\n")
+    found = run_cli("search", "retry", project.root, "--json", env={"HYBRIDX_RERANK": str(model)})
+    hits = json_of(found)["hits"]
+    assert ["rerank" in hit["scores"] for hit in hits[:4]] == [True, True, False, False]
 
 
 def test_a_model_is_loaded_once_and_outlives_generations(project: Tree, model: Path) -> None:

@@ -296,10 +296,12 @@ def test_the_python_api_does_the_same(scene: Scene, tmp_path: Path) -> None:
     scene.check_end()
 
 
-def test_a_hook_does_not_begin_with_hours_of_work(scene: Scene) -> None:
+def test_a_hook_does_not_begin_with_hours_of_work(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A configured model is one thing, a file that was named another."""
     updated(open_index(scene.tree))
-    scene.tree.write("hybridx.toml", f"model = '{scene.model}'\n")
+    monkeypatch.setenv("HYBRIDX_MODEL", str(scene.model))
     scene.tree.write("f000.txt", "close the file\n")
     report = scene.index("--file", str(scene.tree.path("f000.txt")))
     assert (report["files"]["modified"], report["upgrade"]) == (1, None)
@@ -369,11 +371,13 @@ def test_a_model_that_fails_on_most_files_replaces_nothing(
     assert index.status().upgrade is None
 
 
-def test_a_repair_keeps_to_the_model_that_serves(project: Tree, tmp_path: Path) -> None:
+def test_a_repair_keeps_to_the_model_that_serves(
+    project: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_transformer(tmp_path / "m")
     index = open_index(project)
     updated(index)
-    project.write("hybridx.toml", f'model = "{tmp_path / "m"}"\n')
+    monkeypatch.setenv("HYBRIDX_MODEL", str(tmp_path / "m"))
     vectors = next((project.root / ".hybridx" / "epochs").glob("*/vectors/*/data/*.lance"))
     vectors.write_bytes(vectors.read_bytes()[:-1])
     repaired = run_cli("verify", project.root, "--repair", "--json")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         FileResult,
         IndexReport,
         Mode,
+        Outline,
         ProgressCallback,
         SearchResult,
         Status,
@@ -184,6 +185,41 @@ class AsyncIndex:
             observer=observer,
             cancel=token,
         )
+        return await _left(work, token)
+
+    async def related(
+        self,
+        path: str | os.PathLike[str],
+        line: int,
+        k: int = 10,
+        *,
+        languages: Sequence[str] = (),
+        paths: Sequence[str] = (),
+        kinds: Sequence[str] = (),
+        max_tokens: int | None = None,
+    ) -> SearchResult:
+        """See `Index.related`."""
+        return await asyncio.to_thread(
+            self._index.related,
+            path,
+            line,
+            k,
+            languages=languages,
+            paths=paths,
+            kinds=kinds,
+            max_tokens=max_tokens,
+        )
+
+    async def outline(
+        self,
+        path: str | os.PathLike[str] = "",
+        *,
+        max_tokens: int | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> Outline:
+        """See `Index.outline`."""
+        token = _token(cancel)
+        work = partial(self._index.outline, path, max_tokens=max_tokens, cancel=token)
         return await _left(work, token)
 
     async def status(

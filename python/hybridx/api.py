@@ -29,7 +29,7 @@ from hybridx.arguments import (
     check_work,
 )
 from hybridx.config import Settings
-from hybridx.errors import IndexBusyError, NotIndexedError, UsageError
+from hybridx.errors import IndexBusyError, ModelError, NotIndexedError, UsageError
 from hybridx.layout import Layout
 from hybridx.models import Models, model_info
 from hybridx.observe import watched
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from hybridx.commit import Generation
+    from hybridx.embed.model import Model
     from hybridx.indexer import Kept, Request
     from hybridx.observe import Observer
     from hybridx.search import SearchEngine
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         IndexReport,
         Mode,
         OnFiles,
+        Outline,
         ProgressCallback,
         SearchResult,
         Verification,
@@ -111,6 +113,20 @@ class Index:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.root)!r})"
+
+    @property
+    def generation(self) -> int | None:
+        """The number of the generation that a search sees now; `None` if there is no index.
+
+        Raises:
+            CorruptIndexError: the index is damaged.
+            IndexFormatError: another version of hybridx wrote it.
+        """
+        self._check_process()
+        from hybridx.commit import Generation
+
+        found = Generation.current(self._layout)
+        return found.manifest.generation if found else None
 
     def close(self) -> None:
         """Lets go of what searches keep open; the next search opens it again."""
@@ -231,6 +247,21 @@ class Index:
             # While this waited for the lock another model's vectors may have been completed.
             with layout.explained(), contextlib.suppress(SupersededError):
                 return _run(run.run(), token)
+
+    def refresh(
+        self,
+        *,
+        progress: ProgressCallback | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> IndexReport:
+        """Brings the index up to date under the model that serves, whatever is configured.
+
+        It is what a watch does again and again: unlike `update` it never begins with the vectors of
+        a slower model. Arguments and errors are those of `update`.
+        """
+        from hybridx.indexer import Request
+
+        return self._update(Request(serving=True), progress, cancel)
 
     def watch(
         self,
@@ -425,6 +456,70 @@ class Index:
             result = dataclasses.replace(result, stale_files=watcher.state().pending)
         return result
 
+    def related(
+        self,
+        path: str | os.PathLike[str],
+        line: int,
+        k: int = 10,
+        *,
+        languages: Sequence[str] = (),
+        paths: Sequence[str] = (),
+        kinds: Sequence[str] = (),
+        max_tokens: int | None = None,
+    ) -> SearchResult:
+        """The `k` chunks that are most like the one at `line` (from 1) of the file at `path`.
+
+        Likeness is the cosine similarity of their vectors, -1 to 1, which is the score of each hit.
+        The chunk at the place, and other pieces of its definition, are none of the hits. `path` is
+        relative to the root; filters and `max_tokens` are as in `search`.
+
+        Raises:
+            NotIndexedError: there is no index.
+            UsageError: the place is in no chunk of the index, or an argument makes no sense.
+        """
+        from hybridx.related import related
+        from hybridx.search import Scope
+
+        scope = Scope(as_languages(languages), as_globs(paths), as_words("kinds", kinds))
+        return related(
+            self._search_engine(),
+            as_path(path),
+            as_number("line", line),
+            as_number("k", k),
+            scope=scope,
+            max_tokens=None if max_tokens is None else as_number("max_tokens", max_tokens),
+        )
+
+    def outline(
+        self,
+        path: str | os.PathLike[str] = "",
+        *,
+        max_tokens: int | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> Outline:
+        """What the file at `path` defines, or what the folder at `path` holds.
+
+        `path` is relative to the root; `""` is the root. Definitions have lines, counted from 1 and
+        read from the file as it is now; which files a folder holds is what the generation says.
+        With `max_tokens` there is no more than a language model reads as about so many tokens, the
+        deepest definitions and the last files being left out, and counted in `omitted`.
+
+        Raises:
+            NotIndexedError: `path` is a folder, and there is no index.
+            UsageError: there is nothing at `path`, it is not below the root, or the rules that
+                leave files out of the index leave it out.
+            Cancelled: the token was set.
+        """
+        self._check_process()
+        from hybridx.commit import Generation
+        from hybridx.outline import outline
+
+        check_cancel(cancel)
+        place = as_path(path)
+        budget = None if max_tokens is None else as_number("max_tokens", max_tokens)
+        generation = Generation.current(self._layout)
+        return outline(self._layout, self.settings, generation, place, budget, cancel)
+
     def status(self, *, check: bool = True, cancel: _core.CancelToken | None = None) -> Status:
         """What the index holds.
 
@@ -444,6 +539,11 @@ class Index:
         generation = self._generation()
         manifest, totals = generation.manifest, generation.snapshot.totals()
         pending = self._pending(generation, cancel) if check else None
+        model, missing = None, None
+        try:
+            model = self._models.of(manifest)
+        except ModelError as error:
+            missing = str(error.__cause__ or error)
         return Status(
             root=str(self.root),
             generation=manifest.generation,
@@ -466,7 +566,23 @@ class Index:
             secrets=Secrets.of(totals),
             upgrade=unfinished(self._layout, totals.chunks),
             watcher=self._layout.watcher(),
+            model_error=missing,
+            outdated=self._is_outdated(generation, model),
         )
+
+    def _is_outdated(self, generation: Generation, model: Model | None) -> bool:
+        from hybridx.indexer import fingerprint_with
+
+        found = generation.manifest.model_fingerprint
+        # The bundled model comes with the version; any other is the user's to change.
+        if model is not None and model.source == "bundled":
+            found = model.fingerprint
+        wanted = self._layout.epoch(fingerprint_with(found, self.settings))
+        return not generation.epoch.is_twin_of(wanted)
+
+    def wanted_model(self) -> Model:
+        """The model that the next update takes. Raises `ModelError`."""
+        return self._models.wanted()
 
     def skipped(self) -> list[tuple[str, str, str]]:
         """Every file that was seen and left out: `(path, reason, detail)`, in path order.
@@ -567,7 +683,7 @@ class Index:
             cancel: a token that ends the wait for the lock when set.
 
         Raises:
-            IndexBusyError: another process writes it for longer than `lock_timeout`.
+            IndexBusyError: another process writes it for longer than `lock_timeout`, or watches it.
             Cancelled: the token was set; nothing was removed.
             UsageError: the folder set as `index_dir` is no index of this root.
         """
@@ -587,8 +703,16 @@ class Index:
                     f"{self._layout.who_fills()} is filling in another model's vectors for "
                     f"{self.root}: end it first"
                 )
+            watching = self._layout.take_watching(1.0)
+            if watching is None:
+                filling.release()
+                raise IndexBusyError(
+                    f"process {self._layout.watcher()} watches {self.root} and would make the "
+                    "index anew: end it first"
+                )
             size = self._layout.size()["total"]
             self._layout.remove()
+            watching.release()
             filling.release()
         finally:
             lock.release()

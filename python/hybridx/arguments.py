@@ -56,7 +56,7 @@ def as_query(query: str) -> str:
 
 def as_text(name: str, value: Any) -> str:
     """A text that says something. Raises `UsageError` if it is none."""
-    if not isinstance(value, str) or not value.strip() or "\0" in value:
+    if not isinstance(value, str) or not value.strip() or "\0" in value or not _is_bytes(value):
         raise UsageError(f"{name} is {value!r}: give a text")
     return value
 
@@ -116,16 +116,26 @@ def _path_text(name: str, path: Any) -> str:
         raise UsageError(f"{name} is {path!r}: give a text (os.fsdecode makes one of bytes)")
     if "\0" in text:
         raise UsageError(f"{name} is {text!r}: no path has a NUL in it")
+    if not _is_bytes(text):
+        raise UsageError(f"{name} is {text!r}: no file has such a name")
     return text
+
+
+def _is_bytes(text: str) -> bool:
+    """Whether the system could be given it, or gave it: not all strings stand for bytes."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _spelled(path: str) -> str:
     if not any(map(_is_surrogate, path)):
         return path
-    try:
-        return _core.encode_path(os.fsencode(path))
-    except UnicodeEncodeError as error:
-        raise UsageError(f"{path!r}: no file has such a name") from error
+    if not _is_bytes(path):
+        raise UsageError(f"{path!r}: no file has such a name")
+    return _core.encode_path(os.fsencode(path))
 
 
 def _is_surrogate(character: str) -> bool:

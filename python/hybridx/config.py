@@ -4,10 +4,14 @@ Later sources overrule earlier ones: defaults, the project's file, `HYBRIDX_*` v
 The project's file is `hybridx.toml` in the root that is indexed, or else the table
 `[tool.hybridx]` of its `pyproject.toml`; with both, `hybridx.toml` alone counts.
 
+A `preset` stands for some settings, which it changes only where no source gives them: whoever sets
+one has thought of it, wherever that was.
+
 A project's file comes with the tree, so it may be a stranger's: it may not say where on this
-machine things are written (`cache_dir`, `index_parent`, an `index_dir` outside the root), and it
-may not switch the redaction of secrets off. It may name files of its own that are to be stored as
-they are (`secrets_allow`): which keys are there for the tests' sake, only the project knows.
+machine things are written (`cache_dir`, `index_parent`, an `index_dir` outside the root), nor which
+files are run as a model (`rerank`; `model` may be a name that the user has added, and no folder),
+and it may not switch the redaction of secrets off. It may name files of its own that are to be
+stored as they are (`secrets_allow`): which keys are there for the tests' sake, only it knows.
 
 `HYBRIDX_INDEX_DIR` is `index_parent`, a folder with one index per root in it; `index_dir`, the
 place of one index, has no variable. Of these two the one from the later source counts.
@@ -15,20 +19,34 @@ place of one index, has no variable. Of these two the one from the later source 
 
 from __future__ import annotations
 
+import ast
 import dataclasses
-import difflib
+import inspect
 import math
 import os
-import re
-import tomllib
+import sys
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hybridx.errors import UsageError
+from hybridx.presets import PRESETS, Preset
+from hybridx.setting import TYPE_NAMES, Rule, checked, suggestion
+from hybridx.setting import must as _must
+from hybridx.sources import (
+    FROM_PROJECT,
+    from_environment,
+    from_flags,
+    from_project,
+    is_below,
+    variables,
+)
+from hybridx.types import Setting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
 
     from hybridx.types import Device
 
@@ -39,23 +57,6 @@ NO_RERANKING = "none"
 """The name of no cross-encoder."""
 NO_SETTINGS = ("HYBRIDX_DEBUG",)
 """Variables of ours that are no setting."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """What a value must be."""
-
-    kind: type
-    low: float = -math.inf
-    high: float = math.inf
-    choices: tuple[str, ...] = ()
-    flag: str = ""
-    variable: str | None = ""
-    in_project: bool = True
-
-
-def _must(kind: type, **more: Any) -> dict[str, _Rule]:
-    return {"rule": _Rule(kind, **more)}
 
 
 def _user_cache() -> Path:
@@ -72,26 +73,38 @@ class Settings:
     value of the wrong type or out of bounds. Folders are absolute.
     """
 
-    model: str = field(default="bundled", metadata=_must(str))
-    """`bundled`, a model that was added (`hybridx models add`), or a folder. Where none is given,
-    an index keeps the model it was made with."""
+    preset: Preset | None = field(
+        default=None, metadata=_must(str, choices=tuple(PRESETS), flag="--preset")
+    )
+    """How large the repository is: other defaults for some settings, which change how an index is
+    made and never what is in it. What is given explicitly, in whatever source, overrules it."""
+    model: str = field(default="bundled", metadata=_must(str, flag="--model"))
+    """`bundled`, a model that was added (`hybridx models add`), or a folder, which a project's file
+    may not name. Where none is given, an index keeps the model it was made with."""
     precision: str = field(
-        default="auto", metadata=_must(str, choices=("auto", "float32", "float16", "int8"))
+        default="auto",
+        metadata=_must(str, choices=("auto", "float32", "float16", "int8"), flag="--precision"),
     )
     """Of a transformer's weights, where its files offer a choice; `auto` is float32, and float16
     on the device `cuda`."""
-    dimension: int | None = field(default=None, metadata=_must(int, low=1, high=2**16))
+    dimension: int | None = field(
+        default=None, metadata=_must(int, low=1, high=2**16, flag="--dimension")
+    )
     """Of the vectors, where the model lets one choose; `None` is the model's own."""
-    device: Device = field(default="auto", metadata=_must(str, choices=("auto", "cpu", "cuda")))
+    device: Device = field(
+        default="auto", metadata=_must(str, choices=("auto", "cpu", "cuda"), flag="--device")
+    )
     """Where the model runs; `auto` takes a GPU that works and else the CPU."""
-    rerank: str = field(default=NO_RERANKING, metadata=_must(str))
+    rerank: str = field(
+        default=NO_RERANKING, metadata=_must(str, flag="--rerank", in_project=False)
+    )
     """A folder that holds a cross-encoder, which puts the best candidates of a search in order;
     `none` is none."""
     rerank_candidates: int = field(default=30, metadata=_must(int, low=1, high=1000))
     """How many candidates it reads."""
-    require_gpu: bool = field(default=False, metadata=_must(bool))
+    require_gpu: bool = field(default=False, metadata=_must(bool, flag="--require-gpu"))
     """Fail rather than run the model on the CPU."""
-    jobs: int = field(default=0, metadata=_must(int, low=0, high=1024))
+    jobs: int = field(default=0, metadata=_must(int, low=0, high=1024, flag="--jobs"))
     """Threads; 0 is one for each core that this process may use (see `threads`)."""
     max_file_bytes: int = field(default=4 * MIB, metadata=_must(int, low=1, high=1024 * MIB))
     """Larger files are skipped."""
@@ -109,15 +122,21 @@ class Settings:
     """What a run tries to stay below, in MiB of memory of its own (mapped files not counted);
     `None` is a quarter of what the machine or control group has, 512 to 1,024. The libraries alone
     take about 220."""
-    index_dir: Path | None = field(default=None, metadata=_must(Path, variable=None))
+    index_dir: Path | None = field(
+        default=None, metadata=_must(Path, variable=None, flag="--index-dir")
+    )
     """The folder of the index; `None` is `.hybridx` in the root, or a folder in `index_parent`."""
     index_parent: Path | None = field(
         default=None, metadata=_must(Path, variable="HYBRIDX_INDEX_DIR", in_project=False)
     )
     """A folder that holds one index per root."""
-    max_errors: int | None = field(default=None, metadata=_must(int, low=0, high=2**40))
+    max_errors: int | None = field(
+        default=None, metadata=_must(int, low=0, high=2**40, flag="--max-errors")
+    )
     """How many files may fail before a run gives up; `None` is any number."""
-    lock_timeout: float = field(default=10.0, metadata=_must(float, low=0, high=86_400 * 365))
+    lock_timeout: float = field(
+        default=10.0, metadata=_must(float, low=0, high=86_400 * 365, flag="--lock-timeout")
+    )
     """Seconds to wait for another process that is writing the index."""
     watch_polling: bool = field(default=False, metadata=_must(bool))
     """Look at the tree from time to time rather than wait to be told of changes: for network file
@@ -125,7 +144,8 @@ class Settings:
     commit_files: int = field(default=5000, metadata=_must(int, low=1, high=2**40))
     """Files between two commits of a long run."""
     cache_dir: Path = field(default_factory=_user_cache, metadata=_must(Path, in_project=False))
-    """Where downloaded models and the vector cache live."""
+    """Where downloaded models and the vector cache live; by default `hybridx` in the user's cache
+    folder."""
     cache_mb: int = field(default=1024, metadata=_must(int, low=0, high=2**40, in_project=False))
     """What the vector cache of all indexes may take on disk, in MiB; 0 switches it off. What was
     not used for longest goes first."""
@@ -136,12 +156,28 @@ class Settings:
         for key, rule in _RULES.items():
             value = getattr(self, key)
             if value is not None or _default(key) is not None:
-                object.__setattr__(self, key, _checked(key, rule, value))
+                object.__setattr__(self, key, checked(key, rule, value))
+        if self.preset:
+            self._apply(self.preset)
         if self.require_gpu and self.device == "cpu":
             raise UsageError(
                 "a GPU is required, but the device is the CPU "
                 f"(require_gpu: {self.origin('require_gpu')}; device: {self.origin('device')})"
             )
+
+    def _apply(self, preset: Preset) -> None:
+        """Takes a preset's values where none was given."""
+        origins = dict(self.origins)
+        for key, value in PRESETS[preset].items():
+            if key in origins:
+                continue
+            # Made by hand: what is as by default was hardly meant.
+            origins[key] = "argument"
+            if getattr(self, key) == _default(key):
+                origins[key] = f"preset {preset} ({self.origin('preset')})"
+                object.__setattr__(self, key, value)
+        # From now on all of them are known: a copy with other values keeps those.
+        object.__setattr__(self, "origins", origins)
 
     @classmethod
     def load(
@@ -160,9 +196,9 @@ class Settings:
         values: dict[str, Any] = {}
         origins: dict[str, str] = {}
         for key, value, origin in (
-            *_from_project(root),
-            *_from_environment(os.environ if environ is None else environ),
-            *_from_flags(flags),
+            *from_project(root, _RULES),
+            *from_environment(os.environ if environ is None else environ, _RULES),
+            *from_flags(flags, _RULES),
         ):
             values[key] = value
             origins[key] = origin
@@ -200,6 +236,31 @@ class Settings:
             return self.origins[key]
         return "default" if getattr(self, key) == _default(key) else "argument"
 
+    def is_from_project(self, key: str) -> bool:
+        """Whether the value of `key` is a project's, which may be a stranger's."""
+        return self.origin(key) in FROM_PROJECT
+
+    @classmethod
+    def describe(cls, key: str) -> Setting:
+        """All that there is to know of a setting. Raises `UsageError` if there is none."""
+        if key not in _RULES:
+            raise UsageError(f"there is no setting {key}{suggestion(key, _RULES)}")
+        rule = _RULES[key]
+        return Setting(
+            key=key,
+            description=_descriptions().get(key, ""),
+            type=TYPE_NAMES[rule.kind],
+            # What depends on the machine is described.
+            default=None if rule.kind is Path else _default(key),
+            variable=variables(_RULES).get(key),
+            flag=rule.flag,
+            in_project=rule.in_project,
+            low=None if math.isinf(rule.low) else rule.low,
+            high=None if math.isinf(rule.high) else rule.high,
+            choices=rule.choices,
+            presets={name: values[key] for name, values in PRESETS.items() if key in values},
+        )
+
     @property
     def threads(self) -> int:
         """How many threads `jobs` stands for, at least 1."""
@@ -210,7 +271,7 @@ class Settings:
         return os.cpu_count() or 1
 
 
-_RULES: dict[str, _Rule] = {
+_RULES: dict[str, Rule] = {
     each.name: each.metadata["rule"]
     for each in dataclasses.fields(Settings)
     if "rule" in each.metadata
@@ -218,30 +279,13 @@ _RULES: dict[str, _Rule] = {
 
 _RIVALS = {"index_dir": "index_parent", "index_parent": "index_dir"}
 
-_TYPE_NAMES = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "a text",
-    tuple: "a list of texts",
-}
-
-_Found = tuple[str, Any, str]
-"""A valid value: its key, the value and its origin."""
-
-
-def suggestion(word: str, words: Iterable[str]) -> str:
-    """`; did you mean …?` if one of `words` is like `word`, else nothing."""
-    near = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]}?" if near else ""
-
 
 def unknown_variables(environ: Mapping[str, str]) -> list[tuple[str, str]]:
     """`HYBRIDX_*` variables that nothing reads, each with a suggestion, which may be empty.
 
     They are no error: another version of hybridx may know them.
     """
-    known = {*_variables().values(), *NO_SETTINGS}
+    known = {*variables(_RULES).values(), *NO_SETTINGS}
     return [
         (name, suggestion(name, known))
         for name in sorted(environ)
@@ -256,146 +300,29 @@ def _default(key: str) -> object:
     return found.default
 
 
-def _variables() -> dict[str, str]:
-    """The variable of each key that has one."""
-    return {
-        key: rule.variable or f"HYBRIDX_{key.upper()}"
-        for key, rule in _RULES.items()
-        if rule.variable is not None
-    }
-
-
-def _from_project(root: Path) -> Iterator[_Found]:
-    own, shared = root / "hybridx.toml", root / "pyproject.toml"
-    if own.is_file():
-        table, name, where = _read_toml(own), own.name, str(own)
-    elif shared.is_file():
-        tools = _read_toml(shared).get("tool")
-        table = tools.get("hybridx", {}) if isinstance(tools, dict) else {}
-        name, where = f"{shared.name} [tool.hybridx]", f"{shared} [tool.hybridx]"
-        if not isinstance(table, dict):
-            raise UsageError(f"{where}: must be a table")
-    else:
-        return
-    for key, raw in table.items():
-        if key not in _RULES:
-            raise UsageError(f"{where}: there is no setting {key}{suggestion(key, _RULES)}")
-        if not _RULES[key].in_project:
-            raise UsageError(
-                f"{where}: {key} is not for a project to decide; set {_variables()[key]} instead"
-            )
-        value = _checked(f"{where}: {key}", _RULES[key], raw, root)
-        if isinstance(value, Path) and not _is_below(value, root):
-            raise UsageError(f"{where}: {key} leads out of the project; use --index-dir instead")
-        yield key, value, name
-
-
-def _from_environment(environ: Mapping[str, str]) -> Iterator[_Found]:
-    for key, variable in _variables().items():
-        text = environ.get(variable, "")
-        if text:
-            value = _parsed(variable, _RULES[key].kind, text)
-            yield key, _checked(variable, _RULES[key], value), variable
-
-
-def _from_flags(flags: Mapping[str, object]) -> Iterator[_Found]:
-    for key, value in flags.items():
-        if key not in _RULES:
-            raise UsageError(f"there is no setting {key}{suggestion(key, _RULES)}")
-        if value is not None:
-            flag = _RULES[key].flag or "--" + key.replace("_", "-")
-            yield key, _checked(flag, _RULES[key], value), flag
+@lru_cache
+def _descriptions() -> dict[str, str]:
+    """The text below each field, which Python itself does not keep."""
+    try:
+        body = ast.parse(inspect.getsource(sys.modules[__name__])).body
+    except OSError:
+        # Installed without sources.
+        return {}
+    fields = next(each for each in body if isinstance(each, ast.ClassDef)).body
+    found = {}
+    for one, after in pairwise(fields):
+        if not isinstance(one, ast.AnnAssign) or not isinstance(one.target, ast.Name):
+            continue
+        text = after.value if isinstance(after, ast.Expr) else None
+        if isinstance(text, ast.Constant) and isinstance(text.value, str):
+            found[one.target.id] = " ".join(text.value.split())
+    return found
 
 
 def _keep_apart(root: Path, index_dir: Path | None, origins: Mapping[str, str]) -> None:
     """An index in the place of the sources would mix with them, and be cleaned with them."""
-    if index_dir is not None and _is_below(root, index_dir):
+    if index_dir is not None and is_below(root, index_dir):
         raise UsageError(
             f"{origins['index_dir']}: {index_dir} is the tree itself or a folder above it; "
             "name a folder of its own for the index"
         )
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise UsageError(f"{path}:{line}: TOML must be UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
-        text = str(error)
-        found = re.search(r"\(at line (\d+)", text)
-        line = int(found[1]) if found else path.read_bytes().count(b"\n") + 1
-        raise UsageError(f"{path}:{line}: not valid TOML: {text}") from error
-
-
-def _parsed(where: str, kind: type, text: str) -> object:
-    """The value that the text of a variable stands for; `_checked` judges the rest."""
-    if kind is bool:
-        words = {"1": True, "true": True, "yes": True, "on": True}
-        words |= {"0": False, "false": False, "no": False, "off": False}
-        return words.get(text.strip().lower(), text)
-    if kind is tuple:
-        parts = text.split("\n" if "\n" in text.strip() else ",")
-        return [part.strip() for part in parts if part.strip()]
-    if kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            raise UsageError(f"{where}: must be {_TYPE_NAMES[kind]}, not {text!r}") from None
-    return text
-
-
-def _checked(where: str, rule: _Rule, value: object, base: Path | None = None) -> object:
-    """`value` if it keeps to the rule; else `UsageError`.
-
-    Relative paths start at `base`, or else at the working directory.
-    """
-    if rule.kind is Path:
-        text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
-        if not isinstance(text, str) or not text or "\0" in text:
-            raise UsageError(f"{where}: must be a path, not {value!r}")
-        return _absolute(text, base)
-    if rule.kind is tuple:
-        return _texts(where, value)
-    if rule.kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    # A bool is an int for `isinstance`.
-    if not isinstance(value, rule.kind) or (isinstance(value, bool) and rule.kind is not bool):
-        raise UsageError(f"{where}: must be {_TYPE_NAMES[rule.kind]}, not {value!r}")
-    if isinstance(value, str):
-        if rule.choices and value not in rule.choices:
-            raise UsageError(f"{where}: must be one of {', '.join(rule.choices)}, not {value!r}")
-        if not value.strip() or "\0" in value:
-            raise UsageError(f"{where}: must not be empty")
-        # Only what can be nothing but a folder: `a/b` may be a hub name.
-        if value.startswith(("./", "../", "~")):
-            return str(_absolute(value, base))
-    # Written so that NaN fails.
-    if isinstance(value, (int, float)) and not rule.low <= value <= rule.high:
-        bound = f"between {rule.low:,} and {rule.high:,}"
-        raise UsageError(f"{where}: must be {bound}, not {value:,}")
-    return value
-
-
-def _texts(where: str, value: object) -> tuple[str, ...]:
-    """A list of texts, none of them empty, as a tuple."""
-    if not isinstance(value, (list, tuple)):
-        raise UsageError(f"{where}: must be {_TYPE_NAMES[tuple]}, not {value!r}")
-    texts = []
-    for each in value:
-        if not isinstance(each, str) or not each.strip() or "\0" in each or "\n" in each:
-            raise UsageError(f"{where}: must be {_TYPE_NAMES[tuple]}, and {each!r} is none")
-        texts.append(each)
-    return tuple(texts)
-
-
-def _absolute(path: str, base: Path | None) -> Path:
-    full = os.path.expanduser(path)  # noqa: PTH111 - leaves the `~` of an unknown user alone
-    full = os.path.join(base or "", full)  # noqa: PTH118 - for `abspath`, which resolves no links
-    return Path(os.path.abspath(full))  # noqa: PTH100
-
-
-def _is_below(path: Path, folder: Path) -> bool:
-    """Whether `path` is `folder` or lies in it, whatever links are on the way."""
-    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))

@@ -123,11 +123,16 @@ class SupersededError(HybridxError):
 
 def fingerprint(model: Model, settings: Settings) -> str:
     """A digest of everything that decides what is stored for a given text."""
+    return fingerprint_with(model.fingerprint, settings)
+
+
+def fingerprint_with(model_fingerprint: str, settings: Settings) -> str:
+    """The same of a model that need not be there any more."""
     parts = {
         **_core.versions(),
         "manifest": MANIFEST_FORMAT,
         "store": STORE_VERSION,
-        "model": model.fingerprint,
+        "model": model_fingerprint,
         "secrets": [settings.redact_secrets, settings.secrets_allow],
     }
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()

@@ -50,7 +50,8 @@ class Models:
         if current is not None:
             # Its precision is the index's too, wherever it runs now.
             return self.of(current.manifest, **choices, device="cpu")
-        return self._model(settings.model, **choices, device=settings.device)
+        trusted = not settings.is_from_project("model")
+        return self._model(settings.model, **choices, device=settings.device, trusted=trusted)
 
     def serving(self) -> Model | None:
         """The model of the index that is there; `None` if there is none, or it is gone."""

@@ -113,6 +113,11 @@ class SearchEngine:
     def _vectors(self) -> VectorStore | None:
         return self.generation.vectors()
 
+    @property
+    def vectors(self) -> VectorStore | None:
+        """The vectors of the generation; `None` if it has none."""
+        return self._vectors
+
     @cached_property
     def _embedder(self) -> Embedder:
         model = self._load_model()

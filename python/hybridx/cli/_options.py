@@ -59,6 +59,11 @@ metrics_option = click.option(
     shell_complete=files,
     help="Write metrics for Prometheus, every two seconds.",
 )
+preset_option = click.option(
+    "--preset",
+    type=click.Choice(["small", "medium", "large"]),
+    help="How large the repository is: how it is indexed, not what is found.",
+)
 path_argument = click.argument("path", default=".", metavar="[PATH]", shell_complete=folders)
 
 

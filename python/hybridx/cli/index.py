@@ -18,6 +18,7 @@ from hybridx.cli._options import (
     opened,
     path_argument,
     precision_option,
+    preset_option,
     profile_option,
 )
 from hybridx.cli._program import complain
@@ -54,6 +55,7 @@ SOME_FAILED = 1
     shell_complete=complete.models,
     help="The embedding model: bundled, one that was added, or a folder.",
 )
+@preset_option
 @precision_option
 @click.option("--dimension", type=int, metavar="N", help="Of the vectors, if there is a choice.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where the model runs.")

@@ -10,6 +10,7 @@ import click
 from hybridx.cli import _complete as complete
 from hybridx.cli._filters import kinds_of, languages_of
 from hybridx.cli._help import examples
+from hybridx.cli._hints import hint_within_budget
 from hybridx.cli._hits import print_grep, print_text
 from hybridx.cli._options import (
     index_options,
@@ -21,7 +22,7 @@ from hybridx.cli._options import (
 )
 from hybridx.cli._program import complain
 from hybridx.cli._run import interruptible
-from hybridx.cli._terminal import wants_color
+from hybridx.cli._terminal import is_live, is_terminal, wants_color
 from hybridx.cli._text import plural, print_json
 from hybridx.errors import UsageError
 
@@ -163,6 +164,8 @@ def search(
     _show(result, form, painter, explain=explain)
     if not quiet:
         _remark(result)
+        if form == "text" and not check and is_terminal(sys.stdout) and is_live():
+            hint_within_budget(context, path, flags)
     if not result.hits:
         context.exit(NO_HITS)
 

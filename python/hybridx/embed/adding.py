@@ -70,6 +70,8 @@ def add_model(name: str, settings: Settings, progress: Progress | None = None) -
     """
     if name == BUNDLED:
         raise ModelError(f"{BUNDLED!r} is the model that is always there")
+    if not name.strip():
+        raise ModelError("no model has an empty name: the working directory is '.'")
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _from_folder(folder.resolve(), settings)

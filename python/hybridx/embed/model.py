@@ -120,6 +120,7 @@ def load_model(
     precision: str = "auto",
     dimension: int | None = None,
     device: Device = "cpu",
+    trusted: bool = True,
 ) -> Model:
     """Finds the model `name`: `bundled`, one that was added, a folder, or a `Model.reference`.
 
@@ -129,6 +130,8 @@ def load_model(
         precision: of the graph; `auto` is float32, and on `cuda` float16, if there is one.
         dimension: of the vectors, if the model lets one choose; `None` is its own.
         device: where it is to run.
+        trusted: whether the name is the user's own. A project may be a stranger's: what it names
+            is never taken for a folder, whose files would be run.
 
     Raises:
         ModelError: there is no such model, or a part of it is missing or wrong.
@@ -140,6 +143,11 @@ def load_model(
     if added is not None:
         folder, title, source = added.folder, added.name, added.source
         return _in_folder(folder, title, source, cache_dir, precision, dimension, device)
+    if not trusted:
+        raise ModelError(
+            f"the project wants model {name!r}, and none of that name was added: if you trust it, "
+            f"hybridx models add {name}; else choose another with --model"
+        )
     folder = Path(name).expanduser()
     chosen = None if folder.is_dir() else _CHOICES.fullmatch(name)
     if chosen is not None:
@@ -181,6 +189,7 @@ def load_configured(settings: Settings) -> Model:
         precision=settings.precision,
         dimension=settings.dimension,
         device=settings.device,
+        trusted=not settings.is_from_project("model"),
     )
 
 
