@@ -202,7 +202,8 @@ class Observer:
         self._closing, self._wake = False, threading.Condition()
         if self._metrics is not None:
             check_writable(self._metrics)
-            write_atomically(self._metrics, self._registry.text())
+            # Nothing yet: whose metrics they are is known with the first run.
+            write_atomically(self._metrics, "")
         trace = None
         if self._profile is not None:
             trace = Trace(self._profile, time.perf_counter_ns())
@@ -283,15 +284,15 @@ class Observer:
 
     def gauge(self, name: str, value: float, **labels: str) -> None:
         """Sets a gauge of `FAMILIES`, such as `pending_files`."""
-        self._registry.set(name, value, tuple(labels.values()))
+        self._registry.set(name, value, self._registry.series(name, labels))
 
     def count(self, name: str, amount: float = 1, **labels: str) -> None:
-        """Adds to a counter of `FAMILIES`."""
-        self._registry.add(name, amount, tuple(labels.values()))
+        """Adds to a counter of `FAMILIES`, unless it is one that runs count."""
+        self._registry.add(name, amount, self._registry.series(name, labels))
 
     def observe(self, name: str, value: float, **labels: str) -> None:
         """Adds a value to a histogram of `FAMILIES`."""
-        self._registry.observe(name, value, tuple(labels.values()))
+        self._registry.observe(name, value, self._registry.series(name, labels))
 
     @contextmanager
     def run(self, root: Path) -> Iterator[Callable[[IndexReport], None]]:
@@ -456,7 +457,7 @@ class Observer:
         """Writes what has come together."""
         with self._writing:
             self._sample(now)
-            if self._metrics is not None:
+            if self._metrics is not None and self._root is not None:
                 self._refresh(now)
                 with self._noted(self._metrics):
                     write_atomically(self._metrics, self._registry.text())
