@@ -154,7 +154,9 @@ def inspected_wheel(path: Path) -> str:
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         demand(path, names, IN_EVERY_WHEEL)
-        info = next(name for name in names if name.endswith(".dist-info/WHEEL")).removesuffix("WHEEL")
+        info = next(name for name in names if name.endswith(".dist-info/WHEEL")).removesuffix(
+            "WHEEL"
+        )
         demand(path, names, [f"{info}licenses/{licence}" for licence in LICENCES])
         for name in names:
             content = archive.read(name)
