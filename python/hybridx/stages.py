@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from hybridx import _core
 from hybridx.errors import Cancelled
+from hybridx.observe import operation, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -160,9 +161,9 @@ class EmbedStep:
             self.tally.cached += sum(digest in cached for digest in digests)
         if work.firsts:
             embedder = embedder or self._embedder
-            start = time.perf_counter()
-            work.encoded = embedder.encode(rows, skip)
-            self.tally.spent("tokenize", time.perf_counter() - start)
+            with self.tally.timed("tokenize") as span:
+                work.encoded = embedder.encode(rows, skip)
+                span.note(chunks=len(work.firsts), tokens=work.encoded.tokens)
             with self._lock:
                 self._pending.update({digests[at]: (work, at) for at in work.firsts})
         if work.firsts or work.copies:
@@ -220,14 +221,15 @@ class EmbedStep:
             self.tally.embedded += len(rows)
             self.tally.tell("index")
 
-        start = time.perf_counter()
-        found = self._embedder.run(
-            [work.encoded for work in todo if work.encoded is not None],
-            vectors,
-            stopped=lambda: self._stopped or self.cancel.cancelled,
-            on_rows=on_rows,
-        )
-        self.tally.spent("embed", time.perf_counter() - start)
+        with self.tally.timed("embed") as span:
+            found = self._embedder.run(
+                [work.encoded for work in todo if work.encoded is not None],
+                vectors,
+                stopped=lambda: self._stopped or self.cancel.cancelled,
+                on_rows=on_rows,
+                observer=self.tally.observer,
+            )
+            span.note(chunks=found.rows, tokens=found.tokens, batches=len(todo))
         self.tally.tokens += found.tokens
         self.tally.cells += found.cells
         first = 0
@@ -247,14 +249,21 @@ class EmbedStep:
         """The vectors that are known, and those among them that are the cache's."""
         cached: _Vectors = {}
         if self.hurried:
-            cached = self.cache.get(digests)
+            cached = self._cached(digests)
             if len(digests) - len(cached) <= _FEW_TEXTS:
                 return cached, cached
         trusted = [path for path in stale if path not in self.distrusted]
-        store = self._base_store if trusted else None
-        known = store.vectors_of(trusted) if store else {}
-        cached |= self.cache.get(digests - known.keys() - cached.keys())
+        known: _Vectors = {}
+        if trusted:
+            with operation(self.tally.observer, "lance", "read", files=len(trusted)):
+                store = self._base_store
+                known = store.vectors_of(trusted) if store else {}
+        cached |= self._cached(digests - known.keys() - cached.keys())
         return known | cached, cached
+
+    def _cached(self, digests: set[bytes]) -> _Vectors:
+        with operation(self.tally.observer, "cache", "read"):
+            return self.cache.get(digests)
 
     @cached_property
     def _base_store(self) -> VectorStore | None:
@@ -262,7 +271,8 @@ class EmbedStep:
 
     @cached_property
     def _embedder(self) -> Embedder:
-        embedder = self.load_embedder(self.model, self.settings, self.jobs)
+        with watched(self.tally.observer, "load", "load the model", model=self.model.name):
+            embedder = self.load_embedder(self.model, self.settings, self.jobs)
         self.tally.device = embedder.session.device
         note = embedder.session.note
         if note and note not in _told:
@@ -292,7 +302,8 @@ class StoreStep:
 
     def __call__(self, batch: Batch) -> None:
         """Writes one batch; commits if enough has come together."""
-        with self.tally.timed("store"):
+        with self.tally.timed("store") as span:
+            span.note(chunks=batch.rows.num_rows, bytes=batch.source.bytes)
             self.writer.add(batch.rows, batch.vectors, batch.stale)
             self.draft.remove(batch.stale)
             self.draft.record(batch.source, batch.failed)
@@ -318,15 +329,18 @@ class StoreStep:
         """
         if self.cancel.cancelled:
             raise Cancelled("cancelled")
-        with self.tally.timed("commit"):
+        with self.tally.timed("commit") as span:
             # It is written while the stores are, and is there when they are.
             self.cache.flush()
-            snapshot = self.draft.finish()
+            with watched(self.tally.observer, "commit", "finish the snapshot"):
+                snapshot = self.draft.finish()
             # A file that fails in every run must not make a generation of every run.
             if self.writer.template.generation == 0 or self.writer.changed or snapshot != self.last:
                 self.last = snapshot
-                self.writer.commit(snapshot, last=last)
-            self.cache.flush()
+                manifest = self.writer.commit(snapshot, last=last)
+                span.note(generation=manifest.generation, chunks=manifest.chunks)
+            with watched(self.tally.observer, "commit", "wait for the vector cache"):
+                self.cache.flush()
             self.on_commit()
             if not last:
                 _core.release_memory()

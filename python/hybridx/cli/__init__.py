@@ -14,8 +14,10 @@ from hybridx.cli.clean import clean
 from hybridx.cli.completion import completion
 from hybridx.cli.config import config
 from hybridx.cli.diff import diff
+from hybridx.cli.doctor import doctor
 from hybridx.cli.hook import hook
 from hybridx.cli.index import index
+from hybridx.cli.mcp import mcp
 from hybridx.cli.models import models
 from hybridx.cli.search import search
 from hybridx.cli.status import status
@@ -64,11 +66,13 @@ for _command in (
     status,
     why,
     verify,
+    mcp,
     models,
     config,
     clean,
     completion,
     hook,
+    doctor,
 ):
     cli.add_command(_command)
 

@@ -36,7 +36,7 @@ READER_GONE = 141
 _HINTS: tuple[tuple[type[Exception], str], ...] = (
     (IndexBusyError, "wait for it, or longer: --lock-timeout SECONDS (also HYBRIDX_LOCK_TIMEOUT)"),
     (CorruptIndexError, "see what is wrong: hybridx verify; mend it: hybridx verify --repair"),
-    (IndexFormatError, "build the index anew: hybridx index --full"),
+    (IndexFormatError, "another version of hybridx made it; build it anew: hybridx index --full"),
 )
 _KEPT = "interrupted; everything committed so far is kept"
 _LONGEST = 600
@@ -61,6 +61,8 @@ class State:
     """What all commands of one call share, as `Context.obj`."""
 
     debug: bool
+    running: bool = False
+    """Whether a thread is still at work that must not be waited for."""
 
 
 class Program(click.Group):
@@ -95,7 +97,10 @@ class Program(click.Group):
 
         if not standalone_mode:
             return run()
-        sys.exit(_ended(run, state))
+        code = _ended(run, state)
+        if state.running:
+            leave(code)
+        sys.exit(code)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Lists the commands by what they are for."""

@@ -13,8 +13,11 @@ import click
 from hybridx.cli._options import (
     index_options,
     lock_timeout_option,
+    metrics_option,
+    observing,
     opened,
     path_argument,
+    profile_option,
 )
 from hybridx.cli._program import Interrupted, complain, leave
 from hybridx.cli._progress import progress_bar
@@ -24,6 +27,7 @@ from hybridx.cli._text import plural, print_json, seconds, visible_path
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hybridx.observe import Observer
     from hybridx.types import IndexReport
 
 
@@ -38,11 +42,20 @@ if TYPE_CHECKING:
 )
 @click.option("--jobs", "-j", type=int, metavar="N", help="Threads; 0 is one a core.")
 @lock_timeout_option
+@profile_option
+@metrics_option
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one line of JSON for each batch, on stdout."
 )
 @index_options
-def watch(path: str, as_json: bool, quiet: bool, **flags: object) -> None:
+def watch(
+    path: str,
+    profile: str | None,
+    metrics: str | None,
+    as_json: bool,
+    quiet: bool,
+    **flags: object,
+) -> None:
     r"""Keep the index of PATH up to date until it is ended.
 
     It begins with an update, which may build the index; then every batch of changes is ingested as
@@ -68,12 +81,16 @@ def watch(path: str, as_json: bool, quiet: bool, **flags: object) -> None:
     def on_error(error: Exception) -> None:
         complain(f"{_said(error)}; it will be tried again")
 
-    def work() -> None:
+    def work(observer: Observer | None) -> None:
         with (
             opened(path, flags) as index,
             progress_bar(quiet=quiet) as progress,
             index.watch(
-                on_error=on_error, on_note=on_note, progress=progress, cancel=cancel
+                on_error=on_error,
+                on_note=on_note,
+                progress=progress,
+                observer=observer,
+                cancel=cancel,
             ) as reports,
         ):
             shown = visible_path(str(index.root))
@@ -88,7 +105,8 @@ def watch(path: str, as_json: bool, quiet: bool, **flags: object) -> None:
 
     with _terminated() as terminated:
         try:
-            interruptible(work, cancel, kept=True)
+            with observing(profile, metrics) as observer:
+                interruptible(lambda: work(observer), cancel, kept=True)
         except Interrupted as stop:
             if not terminated.is_set():
                 raise

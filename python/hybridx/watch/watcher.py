@@ -16,7 +16,7 @@ from hybridx.types import WatchState
 from hybridx.watch.alarm import POLL_SECONDS, SETTLE_SECONDS, Alarm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -62,12 +62,13 @@ class Watcher:
         on_report: Callable[[IndexReport], None] | None = None,
         on_error: Callable[[Exception], None] | None = None,
         on_note: Callable[[str], None] | None = None,
+        deaf: Sequence[Path] = (),
         cancel: _core.CancelToken | None = None,
     ) -> None:
         """Use `Index.watcher`.
 
         `update` brings everything up to date, `reload` the settings; `warm_up` loads what the
-        first batch of changes would wait for.
+        first batch of changes would wait for. Changes of the files `deaf` are no news.
         """
         self._layout = layout
         self._settings = settings
@@ -77,6 +78,7 @@ class Watcher:
         self._on_report = on_report or (lambda _: None)
         self._on_error = on_error or (lambda _: None)
         self._on_note = on_note or (lambda _: None)
+        self._deaf = deaf
         self.on_end: Callable[[], None] = lambda: None
         """Called when the watch has ended, from its thread."""
         self.ended_by: Exception | None = None
@@ -254,7 +256,7 @@ class Watcher:
         layout, settings = self._layout, self._settings()
         alarm = Alarm(
             layout.root,
-            deaf=[layout.folder, settings.cache_dir],
+            deaf=[layout.folder, settings.cache_dir, *self._deaf],
             concerns=self._concerns,
             polling=settings.watch_polling,
             tell=self._on_note,
