@@ -154,9 +154,13 @@ def test_keys_of_values_are_in_the_reference(words: str, kind: type, more: Itera
 
 
 def test_keys_of_other_documents_are_in_the_reference(
-    project: Tree, capsys: pytest.CaptureFixture[str]
+    project: Tree, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     updated(open_index(project))
+    monkeypatch.chdir(project.root)
+    assert keys_in(printed(capsys, "hook", "run", "--json")) == listed("hook run")
+    assert keys_in(printed(capsys, "doctor", "--json")) == listed("doctor")
+    assert keys_in(printed(capsys, "config", "describe", "--json")) == listed("config describe")
     project.move("src/retry.py", "src/again.py")
     root = project.root
     assert keys_in(printed(capsys, "diff", root, "--json")) == listed("diff")
