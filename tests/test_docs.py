@@ -203,6 +203,13 @@ def check_started(document: object, where: str) -> None:
             check_started(value, where)
 
 
+def test_examples_of_help_exist() -> None:
+    shown = [block for block in EVERY if block.text.startswith("Examples:")]
+    assert len(shown) > 10
+    for block in shown:
+        check_commands(block.text, str(block))
+
+
 @pytest.mark.parametrize("page", LINKED, ids=str)
 def test_commands_named_in_the_text_exist(page: Page) -> None:
     for at, span in page.spans():

@@ -64,6 +64,12 @@ def test_every_option_is_in_the_reference(words: str, command: click.Command) ->
                 assert re.search(rf"`[^`]*{name}\b", text), f"hybridx {words} {name} is missing"
 
 
+def test_no_mark_for_click_is_shown() -> None:
+    """A backspace in a raw text is none, and is shown to people."""
+    for words, command in commands():
+        assert "\\b" not in command.get_help(click.Context(command)), f"hybridx {words} --help"
+
+
 def test_every_setting_is_in_the_reference() -> None:
     headings = re.findall(r"^### (\w+)$", page("settings.md"), re.MULTILINE)
     assert headings == list(Settings.keys())
