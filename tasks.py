@@ -13,8 +13,8 @@
     release may the version in Cargo.toml go out? Licences and changelog, then `wheels`
     doors   try every way in as a new user would, with the wheel in dist/
 
-All but `wheel`, `notes` and `doors` work in `.venv`, which is made when it is missing. Cargo always builds for
-release, so that extension, tests and lints share one build of every dependency.
+All but `wheel`, `notes` and `doors` work in `.venv`, which is made when it is missing. Cargo always
+builds for release, so that extension, tests and lints share one build of every dependency.
 """
 
 from __future__ import annotations
@@ -116,6 +116,7 @@ def wheel() -> None:
 def wheels(*arguments: str) -> None:
     """Builds what is published."""
     import tomllib  # an older Python gets as far as the message about it
+
     make_venv()
     with (ROOT / "pyproject.toml").open("rb") as file:
         tools = tomllib.load(file)["project"]["optional-dependencies"]["release"]

@@ -12,7 +12,8 @@ How a block is taken depends on its language:
                 files of other programs
 
 A comment right above a block says what else is to know of it: `<!-- file: NAME -->` writes it to a
-file, `<!-- not run: REASON -->` has it parsed and not run. There is no third way.
+file, `<!-- not run: REASON -->` has it parsed and not run, and `<!-- until: COMMAND -->` waits for
+something in the background before it, as a reader would. There is no other way.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import contextlib
 import os
 import re
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -38,7 +40,7 @@ LANGUAGES = {
 }  # fmt: skip
 
 _FENCE = re.compile(r"^( *)```(\w*)\s*$")
-_MARK = re.compile(r"^\s*<!-- *(not run|file): *(.+?) *-->\s*$")
+_MARK = re.compile(r"^\s*<!-- *(not run|file|until): *(.+?) *-->\s*$")
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} +(.+?) *#*$")
 _SPAN = re.compile(r"`([^`\n]+)`")
@@ -57,6 +59,8 @@ class Block:
     """Why it is not run."""
     file: str = ""
     """What it is written to."""
+    until: str = ""
+    """A command that has to end with 0 before it is run."""
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
@@ -102,7 +106,7 @@ class Page:
                 lines.append(line)
             else:
                 found = _MARK.match(line)
-                mark = {found[1].replace(" ", "_"): found[2]} if found else {}
+                mark = mark | {found[1].replace(" ", "_"): found[2]} if found else {}
                 self._prose.append((at, line))
         assert open_at is None, f"{self.name}:{open_at}: a block is not closed"
 
@@ -135,6 +139,8 @@ class Page:
         for at, block in enumerate(self.blocks):
             after = self.blocks[at + 1] if at + 1 < len(self.blocks) else None
             shown = after.text if after is not None and after.language == "text" else None
+            if block.until:
+                yield Step(block, block.line, f"until {block.until}; do sleep 0.05; done", None)
             if block.file:
                 command = f"cat > '{block.file}' <<'END OF FILE'\n{block.text}END OF FILE"
                 yield Step(block, block.line, command, None)
@@ -282,8 +288,10 @@ class Shell:
 def programs(folder: Path) -> Path:
     """A folder with `hybridx` and `python3` as an installation has them."""
     folder.mkdir(parents=True)
+    # Who starts them may hand on no environment: the SDK of MCP does not.
+    known = f"PYTHONPATH={shlex.quote(os.environ.get('PYTHONPATH', ''))}"
     for name, arguments in (("hybridx", " -P -m hybridx"), ("python3", ""), ("python", "")):
         script = folder / name
-        script.write_text(f'#!/bin/sh\nexec "{sys.executable}"{arguments} "$@"\n')
+        script.write_text(f'#!/bin/sh\nexport {known}\nexec "{sys.executable}"{arguments} "$@"\n')
         script.chmod(0o755)
     return folder

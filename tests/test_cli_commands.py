@@ -492,6 +492,7 @@ def test_diff_lists_changes_by_path(api: type[FakeIndex]) -> None:
     api.answers["diff"] = SimpleNamespace(
         changes=changes, seconds=0.25, to_json=lambda: {"added": ["c.py"]}
     )
+    api.answers["status"] = STATUS
     result = run("diff")
     assert result.exit_code == 0
     assert result.stdout == ("M  a.py\nR  z.py -> b.py\nA  c.py\nD  d.py\nA  new\\x0aline\n")

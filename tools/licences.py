@@ -16,9 +16,11 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 COLLECTED = ROOT / "THIRD_PARTY_LICENSES"
@@ -104,7 +106,7 @@ tools/licences.py makes this file from Cargo.lock.
 """
 
 
-class Refused(Exception):
+class LicenceError(Exception):
     """A licence is not allowed or a text is missing; the message is for the user."""
 
 
@@ -125,7 +127,7 @@ def main() -> None:
     check = parser.parse_args().check
     try:
         text = collection(linked_crates())
-    except Refused as error:
+    except LicenceError as error:
         sys.exit(f"licences: {error}")
     if not check:
         COLLECTED.write_text(text, encoding="utf-8")
@@ -147,7 +149,7 @@ def linked_crates() -> list[Crate]:
         command = ["cargo", "metadata", "--locked", "--format-version=1", "--filter-platform"]
         done = subprocess.run([*command, target], cwd=ROOT, stdout=subprocess.PIPE, check=False)
         if done.returncode:
-            raise Refused(f"cargo metadata ended with {done.returncode}")
+            raise LicenceError(f"cargo metadata ended with {done.returncode}")
         metadata = json.loads(done.stdout)
         packages = {package["id"]: package for package in metadata["packages"]}
         nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
@@ -198,7 +200,7 @@ def collection(crates: list[Crate]) -> str:
     """The whole file."""
     by_name = {each.name: each for each in crates}
     if stale := sorted(WITHOUT_TEXT.keys() - by_name.keys()):
-        raise Refused(f"WITHOUT_TEXT names crates that are not linked: {', '.join(stale)}")
+        raise LicenceError(f"WITHOUT_TEXT names crates that are not linked: {', '.join(stale)}")
     apache = standard(crates, "Apache-2.0")
     mit = standard(crates, "MIT")
     mit = mit[mit.index(TELLING["MIT"][:20]) :]
@@ -209,7 +211,7 @@ def collection(crates: list[Crate]) -> str:
         without = WITHOUT_TEXT.get(each.name)
         if (without is None) != bool(each.texts):
             wrong = "ships a text after all" if each.texts else "ships no licence text"
-            raise Refused(f"{each.name} {each.version} {wrong}: see WITHOUT_TEXT")
+            raise LicenceError(f"{each.name} {each.version} {wrong}: see WITHOUT_TEXT")
         if without is None:
             terms, texts = taken(each, each.texts)
         elif without.like is not None:
@@ -230,7 +232,7 @@ def standard(crates: Iterable[Crate], licence: str) -> str:
     """The text of a licence as most crates ship it."""
     texts = [text for each in crates for text in each.texts if kind(text) == licence]
     if not texts:
-        raise Refused(f"no crate ships the text of {licence}")
+        raise LicenceError(f"no crate ships the text of {licence}")
     return max(sorted(set(texts)), key=texts.count)
 
 
@@ -240,7 +242,9 @@ def taken(crate_: Crate, texts: tuple[str, ...]) -> tuple[str, list[str]]:
     offers = alternatives(crate_.offered)
     allowed = [offer for offer in offers if offer <= set(ALLOWED)]
     if not allowed:
-        raise Refused(f"{crate_.name} {crate_.version} is under {crate_.offered or 'no licence'}")
+        raise LicenceError(
+            f"{crate_.name} {crate_.version} is under {crate_.offered or 'no licence'}"
+        )
     best = min(allowed, key=lambda offer: (not offer <= there, sorted(map(ALLOWED.index, offer))))
     spare = set().union(*offers) - best
     kept = [text for text in texts if kind(text) not in spare] or list(texts)
@@ -265,7 +269,7 @@ def alternatives(expression: str) -> list[frozenset[str]]:
     """
     # A slash is an older way to write OR.
     tokens = re.findall(r"[()]|[^\s()]+", expression.replace("/", " OR "))
-    tokens.append("")
+    tokens += ["", ""]
 
     def either() -> list[frozenset[str]]:
         found = both()
@@ -314,7 +318,7 @@ def wrapped(names: list[str]) -> Iterator[str]:
     """Names, separated by commas, in lines of at most 80 characters."""
     line = ""
     for name in names:
-        if line and len(line) + len(name) + 3 > 80:  # noqa: PLR2004
+        if line and len(line) + len(name) + 3 > 80:
             yield f"{line},"
             line = name
         else:

@@ -63,7 +63,9 @@ def obstacles(found: dict[str, tuple[str | None, str]], version: str) -> list[st
     else:
         date, text = found[version]
         if date is None:
-            wrong.append(f"section {version} of CHANGELOG.md has no date (`## {version} - 2024-02-29`)")
+            wrong.append(
+                f"section {version} of CHANGELOG.md has no date (`## {version} - 2024-02-29`)"
+            )
         if not text:
             wrong.append(f"section {version} of CHANGELOG.md is empty")
         if found.get(UNRELEASED, (None, ""))[1]:

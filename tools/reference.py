@@ -16,12 +16,12 @@ import sys
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import hybridx
-from hybridx import config, errors, types
+from hybridx import errors, types
 from hybridx.cli import cli
 
 if TYPE_CHECKING:
@@ -110,32 +110,43 @@ def _cell(text: str) -> str:
 
 
 def settings() -> str:
-    """Every setting: type, default, where it can be set, and what it means."""
+    """Every setting: what it takes, who gives it, and what it does."""
     parts = []
-    for key in config.Settings.keys():  # noqa: SIM118 - it is no mapping
-        each = config.Settings.describe(key)
-        sources = [f"`{name}`" for name in (each.variable, each.flag) if name]
-        where = f"Set by {', '.join(sources)}" if sources else "Set"
-        where += " or the project's file." if each.in_project else "; not by a project's file."
-        parts += [f"### {key}", f"{_kind(each)}; {_default(each)}. {where}", each.description]
+    for key in hybridx.Settings.keys():
+        each = hybridx.Settings.describe(key)
+        parts += [f"### {key}", f"{_takes(each)}; {_default(each)}. {_given_by(each)}"]
+        parts.append(each.description)
         if each.presets:
-            values = (f"`{name}` {value:,}" for name, value in each.presets.items())
-            parts.append(f"Presets: {', '.join(values)}.")
-    return "\n\n".join(part for part in parts if part) + "\n"
+            chosen = ", ".join(f"{_value(value)} by `{name}`" for name, value in each.presets.items())
+            parts.append(f"By [preset](../how-to/tune.md#choose-a-preset): {chosen}.")
+    return "\n\n".join(parts) + "\n"
 
 
-def _kind(each: types.Setting) -> str:
+def _takes(each: types.Setting) -> str:
     if each.choices:
         return f"One of {', '.join(f'`{choice}`' for choice in each.choices)}"
-    name = each.type.capitalize()
-    return name if each.low is None else f"{name} from {each.low:,} to {each.high:,}"
+    kind = each.type.capitalize()
+    return kind if each.low is None or each.high is None else f"{kind} from {each.low:,} to {each.high:,}"
 
 
 def _default(each: types.Setting) -> str:
+    if each.type == "a path" and each.default is not None:
+        return "by default `hybridx` in the user's cache folder"
     if each.default is None:
         return "not set by default"
-    shown = str(each.default).lower() if isinstance(each.default, bool) else each.default
-    return f"by default `{shown}`" if shown != () else "by default empty"
+    return f"by default {_value(each.default)}"
+
+
+def _value(value: object) -> str:
+    if value in ((), []):
+        return "empty"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _given_by(each: types.Setting) -> str:
+    sources = [f"`{source}`" for source in (each.variable, each.flag) if source]
+    given = f"Given by {', '.join(sources)}" if sources else "Given"
+    return f"{given} or a project's file." if each.in_project else f"{given}, not by a project's file."
 
 
 # The Python API.
@@ -278,12 +289,72 @@ def _field_docs(value: type) -> dict[str, str]:
     return said
 
 
+# Tools of agents.
+
+
+def tools() -> str:
+    """Every tool of `hybridx mcp`, with its arguments and what it answers."""
+    from hybridx.mcp import schemas
+
+    parts = []
+    for each in schemas.tools(["one"]):
+        parts += [f"## {each.name}", each.description]
+        rows = [
+            f"| `{name}` | {_schema(schema)} | {_cell(schema.get('description', ''))} |"
+            for name, schema in each.arguments["properties"].items()
+        ]
+        if rows:
+            parts.append("\n".join(["| argument | | |", "|---|---|---|", *rows]))
+        required = each.arguments.get("required", [])
+        if required:
+            parts.append(f"Required: {', '.join(f'`{name}`' for name in required)}.")
+        answer = ", ".join(f"`{key}`" for key in _keys(each.result))
+        parts.append(f"Structured answer: {answer}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _schema(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        kind = "one of " + ", ".join(f"`{value}`" for value in schema["enum"])
+    elif schema.get("type") == "array":
+        kind = "list"
+    else:
+        kind = str(schema.get("type", ""))
+    if "minimum" in schema:
+        kind += f" from {schema['minimum']:,} to {schema['maximum']:,}"
+    return kind + (f"; `{schema['default']}`" if "default" in schema else "")
+
+
+def _keys(schema: dict[str, Any], before: str = "") -> Iterator[str]:
+    for name, inner in schema.get("properties", {}).items():
+        within = inner.get("items", inner)
+        keys = list(_keys(within, f"{before}{name}."))
+        yield from keys or [f"{before}{name}"]
+
+
+# Metrics.
+
+
+def metrics() -> str:
+    """Every metric of `--metrics`."""
+    from hybridx import metrics, observe
+
+    rows = ["| metric | kind | labels | |", "|---|---|---|---|"]
+    for each in observe.FAMILIES:
+        labels = ", ".join(f"`{label}`" for label in each.labels)
+        name = f"{metrics.PREFIX}{each.name}"
+        rows.append(f"| `{name}` | {each.kind} | {labels} | {_cell(each.help)} |")
+    return "\n".join(rows) + "\n"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "settings": settings,
     "api": api,
     "values": values,
     "exceptions": exceptions,
+    "metrics": metrics,
+    "tools": tools,
 }
 
 if __name__ == "__main__":

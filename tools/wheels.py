@@ -16,9 +16,11 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOT = Path(__file__).resolve().parent.parent
 DIST = ROOT / "dist"
@@ -60,7 +62,7 @@ JUNK = re.compile(
 )
 
 
-class Refused(Exception):
+class ReleaseError(Exception):
     """Something is missing or wrong; the message is one line for the user."""
 
 
@@ -81,7 +83,7 @@ def main(arguments: list[str]) -> None:
             if name in TARGETS:
                 demand_target(TARGETS[name])
         built = [sdist() if name == SDIST else wheel(name) for name in wanted]
-    except Refused as error:
+    except ReleaseError as error:
         sys.exit(f"wheels: {error}")
     for file in built:
         size = file.path.stat().st_size / 1e6
@@ -89,11 +91,11 @@ def main(arguments: list[str]) -> None:
 
 
 def demand_target(target: str) -> None:
-    """Raises Refused if the Rust toolchain has no standard library for `target`."""
+    """Raises ReleaseError if the Rust toolchain has no standard library for `target`."""
     command = ["rustc", "--print", "target-libdir", "--target", target]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode or not any(Path(done.stdout.strip()).glob("libstd-*")):
-        raise Refused(f"Rust cannot build for {target} here: run `rustup target add {target}`")
+        raise ReleaseError(f"Rust cannot build for {target} here: run `rustup target add {target}`")
 
 
 def wheel(architecture: str) -> Built:
@@ -121,10 +123,10 @@ def maturin(command: str, *options: str, suffix: str) -> Path:
     line = [sys.executable, "-m", "maturin", command, *options, "--out", str(DIST)]
     print("+", *line[1:], file=sys.stderr, flush=True)
     if code := subprocess.run(line, cwd=ROOT, env=environment(), check=False).returncode:
-        raise Refused(f"maturin {command} ended with {code}")
+        raise ReleaseError(f"maturin {command} ended with {code}")
     made = list(DIST.glob(f"hybridx-*{suffix}"))
     if len(made) != 1:
-        raise Refused(f"maturin {command} left {len(made)} files *{suffix} in {DIST}")
+        raise ReleaseError(f"maturin {command} left {len(made)} files *{suffix} in {DIST}")
     return made[0]
 
 
@@ -147,29 +149,31 @@ def environment() -> dict[str, str]:
 
 
 def inspected_wheel(path: Path) -> str:
-    """What is worth telling of a wheel; raises Refused if it must not be published.
+    """What is worth telling of a wheel; raises ReleaseError if it must not be published.
 
     maturin has already looked at the libraries and symbols that the extension asks for.
     """
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         demand(path, names, IN_EVERY_WHEEL)
-        info = next(name for name in names if name.endswith(".dist-info/WHEEL")).removesuffix("WHEEL")
+        info = next(name for name in names if name.endswith(".dist-info/WHEEL")).removesuffix(
+            "WHEEL"
+        )
         demand(path, names, [f"{info}licenses/{licence}" for licence in LICENCES])
         for name in names:
             content = archive.read(name)
             if found := [place for place in places() if place.encode() in content]:
-                raise Refused(f"{path.name}: {name} names {found[0]} of this machine")
+                raise ReleaseError(f"{path.name}: {name} names {found[0]} of this machine")
         tags = re.findall(r"^Tag: (.+)$", archive.read(f"{info}WHEEL").decode(), re.MULTILINE)
         wanted = path.name.removesuffix(".whl").split("-", 2)[2]
         if tags != [wanted]:
-            raise Refused(f"{path.name}: its tags are {', '.join(tags)}")
+            raise ReleaseError(f"{path.name}: its tags are {', '.join(tags)}")
         unpacked = sum(each.file_size for each in archive.infolist()) / 1e6
     return f"{unpacked:.0f} MB unpacked, {len(names)} files"
 
 
 def inspected_sdist(path: Path) -> str:
-    """What is worth telling of a source distribution; raises Refused if something is amiss."""
+    """What is worth telling of a source distribution; raises ReleaseError if something is amiss."""
     with tarfile.open(path) as archive:
         names = ["/".join(PurePosixPath(name).parts[1:]) for name in archive.getnames()]
     demand(path, names, [*IN_EVERY_SDIST, *LICENCES])
@@ -177,12 +181,12 @@ def inspected_sdist(path: Path) -> str:
 
 
 def demand(path: Path, names: Iterable[str], needed: Iterable[str]) -> None:
-    """Raises Refused unless an archive holds what is needed, and no junk."""
+    """Raises ReleaseError unless an archive holds what is needed, and no junk."""
     there = set(names)
     if missing := [name for name in needed if name not in there]:
-        raise Refused(f"{path.name} lacks {', '.join(missing)}")
+        raise ReleaseError(f"{path.name} lacks {', '.join(missing)}")
     if junk := [name for name in there if JUNK.search(name)]:
-        raise Refused(f"{path.name} holds {', '.join(sorted(junk)[:5])}")
+        raise ReleaseError(f"{path.name} holds {', '.join(sorted(junk)[:5])}")
 
 
 if __name__ == "__main__":

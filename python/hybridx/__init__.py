@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hybridx.aio import AsyncFileResults, AsyncIndex
     from hybridx.api import Index
     from hybridx.config import Settings
+    from hybridx.observe import Observer
     from hybridx.results import FileResults
     from hybridx.types import (
         DiffReport,
@@ -48,6 +49,7 @@ __all__ = [
     "Index",
     "IndexReport",
     "MerkleTree",
+    "Observer",
     "Progress",
     "SearchResult",
     "Settings",
@@ -69,6 +71,7 @@ _HOMES = {
     "Index": "api",
     "IndexReport": "types",
     "MerkleTree": "_core",
+    "Observer": "observe",
     "Progress": "types",
     "SearchResult": "types",
     "Settings": "config",

@@ -163,11 +163,11 @@ def scan(
 ) -> Scan:
     """Walks and digests the tree at `root`.
 
-    `exclude` are absolute folders never entered; `clock_folder` is a writable folder whose file
-    system's time decides which files are too fresh to trust their times. Raises `OSError` if
-    `root` cannot be listed and `Cancelled`; anything wrong below `root` is a skip,
-    and so is a file of more than `max_file_bytes` (4 MiB). With `redact_secrets`, so is one whose
-    name says that it holds secrets, unless a pattern of `secrets_allow` matches it. Raises
+    `exclude` are absolute paths of files and folders never looked into; `clock_folder` is a
+    writable folder whose file system's time decides which files are too fresh to trust their times.
+    Raises `OSError` if `root` cannot be listed and `Cancelled`; anything wrong below `root` is a
+    skip, and so is a file of more than `max_file_bytes` (4 MiB). With `redact_secrets`, so is one
+    whose name says that it holds secrets, unless a pattern of `secrets_allow` matches it. Raises
     `UsageError` for a pattern that does not parse.
     """
 
@@ -371,6 +371,15 @@ class IngestBatch:
     def bytes(self) -> int:
         """Bytes read."""
 
+    @property
+    def spans(self) -> list[tuple[int, str, int, int, str | None, int, int]]:
+        """What the thread that made it did since its last batch; see `spans` of `ingest`.
+
+        Each is `(worker, step, start, end, path, bytes, chunks)`. Times are nanoseconds on the
+        stream's clock. Steps are `file`, which alone has the last three, and within it `read`,
+        `redact` and `chunk`; `wait` for memory and `send`, a wait for room in the queue.
+        """
+
     def __len__(self) -> int:
         """The number of chunks."""
 
@@ -384,6 +393,10 @@ class IngestStream:
 
     def __iter__(self) -> IngestStream: ...
     def __next__(self) -> IngestBatch: ...
+    @property
+    def clock_ns(self) -> int:
+        """Nanoseconds since it was started."""
+
     def close(self) -> None:
         """Stops the threads behind the stream; a thread that waits for a batch gets none."""
 
@@ -398,6 +411,7 @@ def ingest(
     memory_bytes: int = ...,
     redact_secrets: bool = True,
     secrets_allow: Sequence[str] = ...,
+    spans: bool = False,
     cancel: CancelToken | None = None,
 ) -> IngestStream:
     """Reads, chunks and analyses files in parallel, their secrets redacted.
@@ -407,7 +421,8 @@ def ingest(
 
     At most `queue` batches of about `batch_bytes` (1 MiB) wait to be read; files of more than
     `max_file_bytes` (4 MiB) are skipped. Files that are worked on at once take about
-    `memory_bytes` (256 MiB) together; one that needs more is worked on alone.
+    `memory_bytes` (256 MiB) together; one that needs more is worked on alone. With `spans` batches
+    tell what the threads did when.
     """
 
 @final
@@ -757,8 +772,11 @@ class Inventory:
     def damaged(self, folder: _Path) -> list[tuple[str, str]]:
         """`(name, what is wrong)` of files that are there and not as they were recorded."""
 
-    def suspect(self, folder: _Path) -> list[tuple[str, str]]:
-        """The same, of files of which the size or the last 256 KiB are wrong: a quick look."""
+    def suspect(self, folder: _Path, *, known: Inventory | None = None) -> list[tuple[str, str]]:
+        """The same, of files of which the size or the last 256 KiB are wrong: a quick look.
+
+        Of files that are recorded alike in `known` only the size is looked at.
+        """
 
     @property
     def bytes(self) -> int:

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from hybridx.config import Settings
+    from hybridx.observe import Observer
     from hybridx.results import FileResults
     from hybridx.types import (
         DiffReport,
         FileResult,
         IndexReport,
         Mode,
+        Outline,
         ProgressCallback,
         SearchResult,
         Status,
@@ -67,6 +69,7 @@ class AsyncIndex:
         paths: Sequence[str | os.PathLike[str]] | None = None,
         sequential: bool = False,
         progress: ProgressCallback | None = None,
+        observer: Observer | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> IndexReport:
         """See `Index.update`. `progress` is called from another thread than the loop's."""
@@ -77,9 +80,20 @@ class AsyncIndex:
             paths=paths,
             sequential=sequential,
             progress=progress,
+            observer=observer,
             cancel=token,
         )
         return await _ended(work, token)
+
+    async def refresh(
+        self,
+        *,
+        progress: ProgressCallback | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> IndexReport:
+        """See `Index.refresh`. `progress` is called from another thread than the loop's."""
+        token = _token(cancel)
+        return await _ended(partial(self._index.refresh, progress=progress, cancel=token), token)
 
     def updates(
         self,
@@ -88,6 +102,7 @@ class AsyncIndex:
         paths: Sequence[str | os.PathLike[str]] | None = None,
         sequential: bool = False,
         progress: ProgressCallback | None = None,
+        observer: Observer | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> AsyncFileResults:
         """See `Index.updates`.
@@ -97,7 +112,12 @@ class AsyncIndex:
                 print(done.change, done.path)
         """
         results = self._index.updates(
-            full=full, paths=paths, sequential=sequential, progress=progress, cancel=cancel
+            full=full,
+            paths=paths,
+            sequential=sequential,
+            progress=progress,
+            observer=observer,
+            cancel=cancel,
         )
         return AsyncFileResults(results)
 
@@ -107,6 +127,7 @@ class AsyncIndex:
         on_error: Callable[[Exception], None] | None = None,
         on_note: Callable[[str], None] | None = None,
         progress: ProgressCallback | None = None,
+        observer: Observer | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> AsyncIterator[IndexReport]:
         """See `Index.watch`. Cancelling the task, or leaving the loop, stops the watch.
@@ -115,7 +136,12 @@ class AsyncIndex:
         """
         token = cancel or _core.CancelToken()
         reports = await asyncio.to_thread(
-            self._index.watch, on_error=on_error, on_note=on_note, progress=progress, cancel=token
+            self._index.watch,
+            on_error=on_error,
+            on_note=on_note,
+            progress=progress,
+            observer=observer,
+            cancel=token,
         )
         # A thread of its own: it waits for as long as nothing changes.
         with ThreadPoolExecutor(1, "hybridx-reports") as executor:
@@ -149,6 +175,7 @@ class AsyncIndex:
         max_tokens: int | None = None,
         check: bool = False,
         rerank: str | None = None,
+        observer: Observer | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> SearchResult:
         """See `Index.search`."""
@@ -165,8 +192,48 @@ class AsyncIndex:
             max_tokens=max_tokens,
             check=check,
             rerank=rerank,
+            observer=observer,
             cancel=token,
         )
+        return await _left(work, token)
+
+    async def related(
+        self,
+        path: str | os.PathLike[str],
+        line: int,
+        k: int = 10,
+        *,
+        languages: Sequence[str] = (),
+        paths: Sequence[str] = (),
+        kinds: Sequence[str] = (),
+        max_tokens: int | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> SearchResult:
+        """See `Index.related`. Cancelling the task sets the token."""
+        token = _token(cancel)
+        work = partial(
+            self._index.related,
+            path,
+            line,
+            k,
+            languages=languages,
+            paths=paths,
+            kinds=kinds,
+            max_tokens=max_tokens,
+            cancel=token,
+        )
+        return await _left(work, token)
+
+    async def outline(
+        self,
+        path: str | os.PathLike[str] = "",
+        *,
+        max_tokens: int | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> Outline:
+        """See `Index.outline`."""
+        token = _token(cancel)
+        work = partial(self._index.outline, path, max_tokens=max_tokens, cancel=token)
         return await _left(work, token)
 
     async def status(

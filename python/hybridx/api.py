@@ -29,9 +29,10 @@ from hybridx.arguments import (
     check_work,
 )
 from hybridx.config import Settings
-from hybridx.errors import IndexBusyError, NotIndexedError, UsageError
+from hybridx.errors import IndexBusyError, ModelError, NotIndexedError, UsageError
 from hybridx.layout import Layout
 from hybridx.models import Models, model_info
+from hybridx.observe import watched
 from hybridx.results import FileResults
 from hybridx.scan import scan_tree
 from hybridx.types import DiffReport, Secrets, Status
@@ -41,12 +42,15 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from hybridx.commit import Generation
+    from hybridx.embed.model import Model
     from hybridx.indexer import Kept, Request
+    from hybridx.observe import Observer
     from hybridx.search import SearchEngine
     from hybridx.types import (
         IndexReport,
         Mode,
         OnFiles,
+        Outline,
         ProgressCallback,
         SearchResult,
         Verification,
@@ -110,6 +114,20 @@ class Index:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.root)!r})"
 
+    @property
+    def generation(self) -> int | None:
+        """The number of the generation that a search sees now; `None` if there is no index.
+
+        Raises:
+            CorruptIndexError: the index is damaged.
+            IndexFormatError: another version of hybridx wrote it.
+        """
+        self._check_process()
+        from hybridx.commit import Generation
+
+        found = Generation.current(self._layout)
+        return found.manifest.generation if found else None
+
     def close(self) -> None:
         """Lets go of what searches keep open; the next search opens it again."""
         self._engine = None
@@ -122,6 +140,7 @@ class Index:
         paths: Sequence[str | os.PathLike[str]] | None = None,
         sequential: bool = False,
         progress: ProgressCallback | None = None,
+        observer: Observer | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> IndexReport:
         """Brings the index up to date with the tree; the first run builds it.
@@ -132,6 +151,7 @@ class Index:
             sequential: one step at a time, for debugging; the result is the same.
             progress: called some ten times a second, from one of the update's threads. What it
                 raises ends the update, and is raised.
+            observer: what writes a trace and metrics of it; its files are not indexed by this.
             cancel: a token that ends the update with `Cancelled` when set.
 
         Raises:
@@ -145,7 +165,8 @@ class Index:
 
         Whatever it raises, and whatever ends the process, what was committed is kept.
         """
-        return self._update(_request(full, paths, sequential), progress, cancel)
+        request = _request(full, paths, sequential)
+        return self._update(request, progress, cancel, observer=observer)
 
     def updates(
         self,
@@ -154,6 +175,7 @@ class Index:
         paths: Sequence[str | os.PathLike[str]] | None = None,
         sequential: bool = False,
         progress: ProgressCallback | None = None,
+        observer: Observer | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> FileResults:
         """An update whose files can be taken one by one, as they are stored.
@@ -180,7 +202,8 @@ class Index:
         request = _request(full, paths, sequential)
 
         def run(on_files: OnFiles) -> IndexReport:
-            return self._update(dataclasses.replace(request, on_files=on_files), progress, token)
+            asked = dataclasses.replace(request, on_files=on_files)
+            return self._update(asked, progress, token, observer=observer)
 
         return FileResults(run, token)
 
@@ -190,9 +213,25 @@ class Index:
         progress: ProgressCallback | None,
         cancel: _core.CancelToken | None,
         kept: Kept | None = None,
+        observer: Observer | None = None,
     ) -> IndexReport:
         self._check_process()
         check_work(progress, cancel)
+        if observer is None:
+            return self._updated(request, progress, cancel, kept)
+        with observer.run(self.root) as done:
+            report = self._updated(request, progress, cancel, kept, observer)
+            done(report)
+        return report
+
+    def _updated(
+        self,
+        request: Request,
+        progress: ProgressCallback | None,
+        cancel: _core.CancelToken | None,
+        kept: Kept | None,
+        observer: Observer | None = None,
+    ) -> IndexReport:
         from hybridx.indexer import SupersededError
         from hybridx.upgrade import Updating
 
@@ -204,9 +243,26 @@ class Index:
             run = Updating(
                 layout, self.settings, model, request, current, serving, progress, token, kept
             )
+            run.observer = observer
             # While this waited for the lock another model's vectors may have been completed.
             with layout.explained(), contextlib.suppress(SupersededError):
                 return _run(run.run(), token)
+
+    def refresh(
+        self,
+        *,
+        progress: ProgressCallback | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> IndexReport:
+        """Brings the index up to date under the model that serves, whatever is configured.
+
+        It is what a watch does again and again: unlike `update` it never begins with the vectors of
+        a slower model. Arguments and errors are those of `update`.
+        """
+        from hybridx.indexer import Request
+
+        check_work(progress, cancel)
+        return self._update(Request(serving=True), progress, cancel)
 
     def watch(
         self,
@@ -214,6 +270,7 @@ class Index:
         on_error: Callable[[Exception], None] | None = None,
         on_note: Callable[[str], None] | None = None,
         progress: ProgressCallback | None = None,
+        observer: Observer | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> Reports:
         """Keeps the index up to date with the tree, and iterates over what that does.
@@ -227,6 +284,7 @@ class Index:
             on_error: called with what an update failed of; it is tried again by itself.
             on_note: called with a sentence if the tree must be looked at from time to time.
             progress: of each update, as in `update`.
+            observer: what writes a trace and metrics, for as long as the watch runs.
             cancel: a token that ends the watch when set.
 
         Raises:
@@ -241,6 +299,7 @@ class Index:
                 on_error=on_error,
                 on_note=on_note,
                 progress=progress,
+                observer=observer,
                 cancel=cancel,
             )
 
@@ -253,6 +312,7 @@ class Index:
         on_error: Callable[[Exception], None] | None = None,
         on_note: Callable[[str], None] | None = None,
         progress: ProgressCallback | None = None,
+        observer: Observer | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> Watcher:
         """What keeps the index up to date in the background, once it is started.
@@ -264,21 +324,28 @@ class Index:
         from hybridx.indexer import Kept, Request
         from hybridx.watch import Watcher
 
-        kept, request = Kept(), Request(serving=True)
+        kept, request = Kept(resident=True), Request(serving=True)
 
         def update(token: _core.CancelToken) -> IndexReport:
-            return self._update(request, progress, token, kept)
+            return self._update(request, progress, token, kept, observer)
+
+        def warm_up() -> None:
+            kept.warm_up(self._models.serving() or self._models.wanted(), self.settings)
 
         watcher = Watcher(
             self._layout,
             lambda: self.settings,
             update,
             reload=self._reload,
+            warm_up=warm_up,
             on_report=on_report,
             on_error=on_error,
             on_note=on_note,
+            deaf=observer.paths if observer else (),
             cancel=cancel,
         )
+        if observer is not None:
+            observer.measure("pending_files", lambda: watcher.state().pending)
         self._watcher = weakref.ref(watcher)
         return watcher
 
@@ -326,6 +393,7 @@ class Index:
         max_tokens: int | None = None,
         check: bool = False,
         rerank: str | None = None,
+        observer: Observer | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> SearchResult:
         """The best `k` chunks for `query`.
@@ -345,6 +413,7 @@ class Index:
                 indexed.
             rerank: a folder that holds a cross-encoder, which puts the best candidates in order,
                 or `none`; where it is not given, the setting counts.
+            observer: what shows the search's stages in its trace.
             cancel: a token that ends the search with `Cancelled` when set.
 
         Raises:
@@ -363,7 +432,8 @@ class Index:
         chosen = self.settings.rerank if rerank is None else as_text("rerank", rerank)
         since = None if changed_since is None else as_text("changed_since", changed_since)
         scope = Scope(as_languages(languages), as_globs(paths), as_words("kinds", kinds))
-        engine = self._search_engine()
+        with watched(observer, "search", "open the index"):
+            engine = self._search_engine()
         if since is not None:
             from hybridx.since import changed_since as changed
 
@@ -377,6 +447,7 @@ class Index:
             max_tokens=budget,
             reranker=self._models.reranker(chosen),
             cancel=cancel,
+            observer=observer,
         )
         if check:
             stale = self._pending(engine.generation, cancel)
@@ -385,6 +456,83 @@ class Index:
             # As far as it was heard of, which costs nothing.
             result = dataclasses.replace(result, stale_files=watcher.state().pending)
         return result
+
+    def related(
+        self,
+        path: str | os.PathLike[str],
+        line: int,
+        k: int = 10,
+        *,
+        languages: Sequence[str] = (),
+        paths: Sequence[str] = (),
+        kinds: Sequence[str] = (),
+        max_tokens: int | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> SearchResult:
+        """The `k` chunks that are most like the one at `line` of the file at `path`.
+
+        Likeness is the cosine similarity of their vectors, -1 to 1, which is the score of each hit.
+        The chunk at the place, and other pieces of its definition, are none of the hits.
+
+        Args:
+            path: relative to the root.
+            line: counted from 1.
+            k: at most so many hits, 1 to 10,000.
+            languages, paths, kinds, max_tokens: as in `search`.
+            cancel: a token that ends it with `Cancelled` when set.
+
+        Raises:
+            NotIndexedError: there is no index.
+            UsageError: the place is in no chunk of the index, or an argument makes no sense.
+            Cancelled: the token was set.
+            CorruptIndexError, IndexFormatError, StoreError: the index cannot be read.
+            OSError: it cannot be opened.
+        """
+        from hybridx.related import related
+        from hybridx.search import Scope
+
+        check_cancel(cancel)
+        place, line, k = as_path(path), as_number("line", line), as_number("k", k)
+        budget = None if max_tokens is None else as_number("max_tokens", max_tokens)
+        scope = Scope(as_languages(languages), as_globs(paths), as_words("kinds", kinds))
+        engine = self._search_engine()
+        return related(engine, place, line, k, scope=scope, max_tokens=budget, cancel=cancel)
+
+    def outline(
+        self,
+        path: str | os.PathLike[str] = "",
+        *,
+        max_tokens: int | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> Outline:
+        """What the file at `path` defines, or what the folder at `path` holds.
+
+        Definitions have lines, counted from 1 and read from the file as it is now; which files a
+        folder holds is what the generation says.
+
+        Args:
+            path: relative to the root; `""` is the root.
+            max_tokens: no more than a language model reads as about so many tokens: the deepest
+                definitions and the last files are left out, and counted in `omitted`.
+            cancel: a token that ends it with `Cancelled` when set.
+
+        Raises:
+            NotIndexedError: `path` is a folder, and there is no index.
+            UsageError: there is nothing at `path`, it is not below the root, or the rules that
+                leave files out of the index leave it out.
+            Cancelled: the token was set.
+            CorruptIndexError, IndexFormatError: the index cannot be read.
+            OSError: the root is gone.
+        """
+        self._check_process()
+        from hybridx.commit import Generation
+        from hybridx.outline import outline
+
+        check_cancel(cancel)
+        place = as_path(path)
+        budget = None if max_tokens is None else as_number("max_tokens", max_tokens)
+        generation = Generation.current(self._layout)
+        return outline(self._layout, self.settings, generation, place, budget, cancel)
 
     def status(self, *, check: bool = True, cancel: _core.CancelToken | None = None) -> Status:
         """What the index holds.
@@ -405,6 +553,11 @@ class Index:
         generation = self._generation()
         manifest, totals = generation.manifest, generation.snapshot.totals()
         pending = self._pending(generation, cancel) if check else None
+        model, missing = None, None
+        try:
+            model = self._models.of(manifest)
+        except ModelError as error:
+            missing = str(error.__cause__ or error)
         return Status(
             root=str(self.root),
             generation=manifest.generation,
@@ -427,7 +580,23 @@ class Index:
             secrets=Secrets.of(totals),
             upgrade=unfinished(self._layout, totals.chunks),
             watcher=self._layout.watcher(),
+            model_error=missing,
+            outdated=self._is_outdated(generation, model),
         )
+
+    def _is_outdated(self, generation: Generation, model: Model | None) -> bool:
+        from hybridx.indexer import fingerprint_with
+
+        found = generation.manifest.model_fingerprint
+        # The bundled model comes with the version; any other is the user's to change.
+        if model is not None and model.source == "bundled":
+            found = model.fingerprint
+        wanted = self._layout.epoch(fingerprint_with(found, self.settings))
+        return not generation.epoch.is_twin_of(wanted)
+
+    def wanted_model(self) -> Model:
+        """The model that the next update takes. Raises `ModelError`."""
+        return self._models.wanted()
 
     def skipped(self) -> list[tuple[str, str, str]]:
         """Every file that was seen and left out: `(path, reason, detail)`, in path order.
@@ -528,7 +697,7 @@ class Index:
             cancel: a token that ends the wait for the lock when set.
 
         Raises:
-            IndexBusyError: another process writes it for longer than `lock_timeout`.
+            IndexBusyError: another process writes it for longer than `lock_timeout`, or watches it.
             Cancelled: the token was set; nothing was removed.
             UsageError: the folder set as `index_dir` is no index of this root.
         """
@@ -548,8 +717,16 @@ class Index:
                     f"{self._layout.who_fills()} is filling in another model's vectors for "
                     f"{self.root}: end it first"
                 )
+            watching = self._layout.take_watching(1.0)
+            if watching is None:
+                filling.release()
+                raise IndexBusyError(
+                    f"process {self._layout.watcher()} watches {self.root} and would make the "
+                    "index anew: end it first"
+                )
             size = self._layout.size()["total"]
             self._layout.remove()
+            watching.release()
             filling.release()
         finally:
             lock.release()

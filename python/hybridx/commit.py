@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from hybridx import _core
 from hybridx.budget import row_bytes
 from hybridx.errors import CorruptIndexError, IndexFormatError
+from hybridx.observe import operation
 from hybridx.store import REWRITTEN, VectorStore
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hybridx.layout import Epoch, Layout
+    from hybridx.observe import Observer
 
 MANIFEST_FORMAT = 2
 
@@ -224,6 +226,9 @@ class Writer:
     heap_bytes: int
     flush_rows: int
     """Vector rows that wait in memory to be written as one version."""
+    known_files: _core.Inventory | None = None
+    """Those of the vector store that this process wrote, or looked at, before."""
+    observer: Observer | None = None
     changed: bool = field(default=False, init=False)
     """Whether anything was added or removed since the last commit."""
     _bm25: _core.Bm25Writer = field(init=False, repr=False)
@@ -247,10 +252,11 @@ class Writer:
     def open_vectors(self) -> VectorStore:
         """Opens the vector store, set back to exactly what the last generation holds."""
         if not self._vectors_open:
-            if self.template.vectors_version:
-                _check(self.vector_files, self.epoch.vectors)
-            self._vectors.drop_others(self._held_tables())
-            self._vectors.restore(self.template.vectors_version)
+            with operation(self.observer, "lance", "open"):
+                if self.template.vectors_version:
+                    _check(self.vector_files, self.epoch.vectors, self.known_files)
+                self._vectors.drop_others(self._held_tables())
+                self._vectors.restore(self.template.vectors_version)
             self._vectors_open = True
         return self._vectors
 
@@ -261,8 +267,9 @@ class Writer:
 
         What the files named in `stale` had in earlier generations goes.
         """
-        self._bm25.delete(stale)
-        self._bm25.add(batch)
+        with operation(self.observer, "tantivy", "add", chunks=batch.num_rows):
+            self._bm25.delete(stale)
+            self._bm25.add(batch)
         self._stale.extend(stale)
         self.changed = self.changed or bool(stale) or batch.num_rows > 0
         if batch.num_rows:
@@ -293,16 +300,24 @@ class Writer:
             chunks=snapshot.totals().chunks,
         )
         if self._vectors_open:
-            self.vector_files.sync(self.epoch.vectors, rewritten=REWRITTEN)
+            with operation(self.observer, "lance", "sync"):
+                self.vector_files.sync(self.epoch.vectors, rewritten=REWRITTEN)
             due = last and self._is_due(manifest.chunks)
-            manifest = self._rewritten(manifest) if due else self._folded(manifest)
+            written = self._vectors.number, self._vectors.version
+            with operation(self.observer, "lance", "rewrite" if due else "fold"):
+                manifest = self._rewritten(manifest) if due else self._folded(manifest)
             manifest = dataclasses.replace(manifest, vectors_version=self._vectors.version)
-            self.vector_files.sync(self.epoch.vectors, rewritten=REWRITTEN)
-            self._vectors.read_back(manifest.chunks)
+            if written != (self._vectors.number, self._vectors.version):
+                with operation(self.observer, "lance", "sync"):
+                    self.vector_files.sync(self.epoch.vectors, rewritten=REWRITTEN)
+            with operation(self.observer, "lance", "read back"):
+                self._vectors.read_back(manifest.chunks)
         path = self.epoch.snapshot(manifest.generation, manifest.vectors_table)
-        digest = snapshot.save(path, self.vector_files)
+        with operation(self.observer, "snapshot", "save"):
+            digest = snapshot.save(path, self.vector_files)
         manifest = dataclasses.replace(manifest, snapshot=path.name, snapshot_digest=digest)
-        self._bm25.commit(manifest.dump())
+        with operation(self.observer, "tantivy", "commit", generation=manifest.generation):
+            self._bm25.commit(manifest.dump())
         self.template = manifest
         self.changed = False
         self._added = 0
@@ -313,7 +328,8 @@ class Writer:
 
     def close(self) -> None:
         """Waits for the lexical store's merges."""
-        self._bm25.close()
+        with operation(self.observer, "tantivy", "merge"):
+            self._bm25.close()
 
     def abandon(self) -> None:
         """Lets go of the lexical store, so that this process may open it again."""
@@ -324,9 +340,11 @@ class Writer:
             return
         store = self.open_vectors()
         if self._stale and self.template.vectors_version:
-            store.delete(self._stale)
+            with operation(self.observer, "lance", "delete", files=len(self._stale)):
+                store.delete(self._stale)
         if self._rows:
-            store.add(self._rows)
+            with operation(self.observer, "lance", "add", chunks=self._waiting):
+                store.add(self._rows)
             self._added += self._waiting
         self._stale.clear()
         self._rows.clear()
@@ -371,7 +389,7 @@ class Writer:
         return held - {self.template.vectors_table}
 
 
-def _check(files: _core.Inventory, folder: Path) -> None:
+def _check(files: _core.Inventory, folder: Path, known: _core.Inventory | None = None) -> None:
     """LanceDB trusts what it reads: on a wrong length it may end the process."""
-    for name, detail in files.suspect(folder):
+    for name, detail in files.suspect(folder, known=known):
         raise CorruptIndexError(f"{folder / name} is damaged: {detail}")

@@ -22,6 +22,7 @@ from hybridx.commit import MANIFEST_FORMAT, Generation, Manifest, Writer
 from hybridx.config import MIB
 from hybridx.errors import HybridxError, ModelError
 from hybridx.layout import Epoch, Pending
+from hybridx.observe import watched
 from hybridx.outcomes import outcomes, removals
 from hybridx.pipeline import TRANSFORMER_BATCH_BYTES, call, sequentially, side_by_side
 from hybridx.scan import scan_tree, size_of
@@ -31,11 +32,13 @@ from hybridx.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from pathlib import Path
 
     from hybridx.config import Settings
     from hybridx.embed.embedder import Embedder
     from hybridx.embed.model import Model
     from hybridx.layout import Layout
+    from hybridx.observe import Observer
     from hybridx.types import IndexReport, OnFiles, ProgressCallback
 
 
@@ -68,6 +71,50 @@ class Kept:
     """That of the last update, as it was saved."""
     scanned_as: tuple[int, ...] | None = None
     """What its file looked like then: others may have written it since."""
+    files: _core.Inventory | None = None
+    """Those of the vector store, as the last update left them."""
+    resident: bool = False
+    """Whether there will be further updates: only then is it worth keeping anything."""
+    _embedder_of: tuple[object, ...] = ()
+
+    def stat_cache(self, layout: Layout) -> _core.StatCache | None:
+        """The stat cache as it lies on the disk, if it is the one that was saved here last."""
+        return self.scanned if self.scanned_as == _looks(layout.stat_cache) else None
+
+    def save(self, cache: _core.StatCache, layout: Layout) -> None:
+        """Writes the stat cache. Raises `OSError`."""
+        cache.save(layout.stat_cache)
+        if self.resident:
+            self.scanned, self.scanned_as = cache, _looks(layout.stat_cache)
+
+    def warm_up(self, model: Model, settings: Settings) -> None:
+        """Loads what the next update would load first. Raises `ModelError`."""
+        from hybridx.lance import load_lancedb
+
+        load_lancedb()
+        self.load_embedder(model, settings, settings.threads)
+
+    def load_embedder(self, model: Model, settings: Settings, jobs: int) -> Embedder:
+        """The model, loaded; raises `ModelError`."""
+        from hybridx.embed.embedder import Embedder  # heavy
+
+        device, required = settings.device, settings.require_gpu
+        wanted = (model.reference, model.fingerprint, device, required, jobs)
+        if self.embedder is None or self._embedder_of != wanted:
+            # Not two of them at a time.
+            self.embedder = None
+            self.embedder = Embedder(model, device=device, require_gpu=required, jobs=jobs)
+            self._embedder_of = wanted
+        return self.embedder
+
+
+def _looks(path: Path) -> tuple[int, ...] | None:
+    """By what one can see that a file was replaced."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 class SupersededError(HybridxError):
@@ -76,11 +123,16 @@ class SupersededError(HybridxError):
 
 def fingerprint(model: Model, settings: Settings) -> str:
     """A digest of everything that decides what is stored for a given text."""
+    return fingerprint_with(model.fingerprint, settings)
+
+
+def fingerprint_with(model_fingerprint: str, settings: Settings) -> str:
+    """The same of a model that need not be there any more."""
     parts = {
         **_core.versions(),
         "manifest": MANIFEST_FORMAT,
         "store": STORE_VERSION,
-        "model": model.fingerprint,
+        "model": model_fingerprint,
         "secrets": [settings.redact_secrets, settings.secrets_allow],
     }
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
@@ -109,6 +161,7 @@ class Update:
     the model was chosen for its own sake."""
     is_last: bool = True
     """Whether the work is done with it: it may be the first of several passes."""
+    observer: Observer | None = None
     kept: Kept = field(default_factory=Kept)
 
     async def run(self) -> IndexReport:
@@ -126,7 +179,7 @@ class Update:
         executor = ThreadPoolExecutor(1, "hybridx-main")
         try:
             timeout = self.settings.lock_timeout
-            lock = await call(executor, self.layout.take_lock, timeout, self.cancel)
+            lock = await call(executor, self._take_lock, timeout)
             # The folder may have been removed by whoever held the lock before.
             self.layout.create()
             self.layout.tidy()
@@ -152,7 +205,7 @@ class Update:
         executor = ThreadPoolExecutor(1, "hybridx-main")
         try:
             timeout = self.settings.lock_timeout
-            lock = await call(executor, self.layout.take_lock, timeout, self.cancel)
+            lock = await call(executor, self._take_lock, timeout)
             try:
                 self.layout.create()
                 self.layout.tidy()
@@ -177,7 +230,7 @@ class Update:
         if scan.cache is not None:
             # A cache: without it the next scan reads every file.
             with contextlib.suppress(OSError):
-                await call(executor, scan.cache.save, self.layout.stat_cache)
+                await call(executor, self.kept.save, scan.cache, self.layout)
         if self.is_last:
             work.tally.tell("done", force=True)
         chunks = work.before.totals().chunks
@@ -185,13 +238,19 @@ class Update:
 
     async def _plan(self, executor: ThreadPoolExecutor) -> Plan:
         """Scans the tree, and says what there is to do in which epoch."""
-        tally = Tally(self.progress, self.settings.max_errors)
+        tally = Tally(self.progress, self.settings.max_errors, self.observer)
         tally.tell("scan", force=True)
-        with tally.timed("scan"):
-            scan = await call(executor, self._scan)
+
+        def scan_timed() -> _core.Scan:
+            with tally.timed("scan") as span:
+                scan = self._scan()
+                span.note(files=len(scan.tree))
+            return scan
+
+        scan = await call(executor, scan_timed)
         if self.expected is not None and self.layout.current() != self.expected[0]:
             raise SupersededError(f"the index of {self.layout.root} has another model meanwhile")
-        epoch, base = await call(executor, self._choose_epoch)
+        epoch, base = await call(executor, self._chosen_epoch)
         before = base.snapshot if base else _core.Snapshot()
         # An epoch that is to replace another must hold all that the other holds.
         replaces = self.layout.current() not in (None, epoch)
@@ -223,11 +282,24 @@ class Update:
             return await self._write(executor, work)
         return work.manifest, work.before
 
+    def _take_lock(self, timeout: float) -> _core.Lock:
+        with watched(self.observer, "lock", "wait for the lock"):
+            return self.layout.take_lock(timeout, self.cancel)
+
     def _scan(self) -> _core.Scan:
-        folder = self.layout.folder
         return scan_tree(
-            self.layout, self.settings, jobs=self._jobs, clock_folder=folder, cancel=self.cancel
+            self.layout,
+            self.settings,
+            jobs=self._jobs,
+            clock_folder=self.layout.folder,
+            besides=self.observer.paths if self.observer else (),
+            cache=self.kept.stat_cache(self.layout),
+            cancel=self.cancel,
         )
+
+    def _chosen_epoch(self) -> tuple[Epoch, Generation | None]:
+        with watched(self.observer, "plan", "open the last generation"):
+            return self._choose_epoch()
 
     def _choose_epoch(self) -> tuple[Epoch, Generation | None]:
         """The epoch to write and the generation it is at.
@@ -294,6 +366,10 @@ class Update:
 
     def _start(self, work: Plan) -> tuple[_core.IngestStream, EmbedStep, StoreStep]:
         """Opens the stores and starts the core's threads."""
+        with watched(self.observer, "plan", "open the stores"):
+            return self._opened(work)
+
+    def _opened(self, work: Plan) -> tuple[_core.IngestStream, EmbedStep, StoreStep]:
         from hybridx.embed.cache import VectorCache  # loads NumPy
 
         changes, tally, jobs, before = work.changes, work.tally, self._jobs, work.before
@@ -305,6 +381,8 @@ class Update:
             threads=min(jobs, 4),
             heap_bytes=budget.heap_bytes,
             flush_rows=budget.flush_rows,
+            observer=self.observer,
+            known_files=self.kept.files,
         )
         writer.changed = work.names_another_model
         writer.remove(changes.removed)
@@ -332,6 +410,7 @@ class Update:
             memory_bytes=budget.ingest_bytes,
             redact_secrets=settings.redact_secrets,
             secrets_allow=settings.secrets_allow,
+            spans=self.observer is not None,
             cancel=self.cancel,
         )
         if tally.progress is not None:
@@ -344,9 +423,20 @@ class Update:
             embedding_fingerprint(self.model),
             self.model.dimension,
             settings.cache_mb * MIB,
+            observer=self.observer,
         )
         embed = EmbedStep(
-            self.model, settings, jobs, work.base, origins, mend, cache, tally, self.cancel
+            self.model,
+            settings,
+            jobs,
+            work.base,
+            origins,
+            mend,
+            cache,
+            tally,
+            self.cancel,
+            self.kept.load_embedder,
+            hurried=self.kept.resident and bool(self.model.terms),
         )
         store = StoreStep(
             writer,
@@ -378,6 +468,8 @@ class Update:
             work.base.lease.release()
         embed.cache.finish()
         committed = store.commit(last=True)
+        if self.kept.resident:
+            self.kept.files = store.writer.vector_files
         with store.tally.timed("commit"):
             store.writer.close()
         return committed

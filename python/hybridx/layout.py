@@ -63,6 +63,28 @@ _EARLY_SECONDS = 60.0
 """Older than this, nobody is still writing it."""
 
 
+def indexed_root(start: Path) -> Path | None:
+    """The nearest folder at or above `start` that has an index, with links as given or resolved."""
+    real = Path(os.path.realpath(start))
+    for folder in (start, *start.parents, real, *real.parents):
+        if folder.name != INDEX_FOLDER and _has_index(folder):
+            return folder
+    return None
+
+
+def _has_index(folder: Path) -> bool:
+    parent = os.environ.get("HYBRIDX_INDEX_DIR")
+    places = [Layout.of(folder, index_dir=None, index_parent=None)]
+    if parent:
+        real = Path(os.path.realpath(folder))
+        places.append(Layout.of(real, index_dir=None, index_parent=Path(parent)))
+    for place in places:
+        with contextlib.suppress(OSError):
+            if place.current() is not None:
+                return True
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Epoch:
     """The stores of one fingerprint."""
@@ -373,9 +395,9 @@ class Layout:
         """The process that fills an epoch beside the current one, if there is one."""
         return _holder(self.filling)
 
-    def take_watching(self) -> _core.Lock | None:
-        """Takes the lock of who watches the tree; `None` if somebody has it."""
-        return _core.Lock.acquire(self.watching)
+    def take_watching(self, timeout: float = 0.0) -> _core.Lock | None:
+        """Takes the lock of who watches the tree; `None` if somebody has it all that time."""
+        return _core.Lock.acquire(self.watching, timeout=timeout)
 
     def watcher(self) -> int | None:
         """The process that watches the tree, if there is one."""

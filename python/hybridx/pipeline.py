@@ -13,11 +13,14 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
+from hybridx.observe import queues, workers
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
     from hybridx import _core
+    from hybridx.spans import Workers
     from hybridx.stages import Batch, EmbedStep, StoreStep
     from hybridx.tally import Tally
 
@@ -32,14 +35,11 @@ _WAITING = 16
 
 def sequentially(stream: _core.IngestStream, embed: EmbedStep, store: StoreStep) -> None:
     """Takes every batch through all steps before the next one is asked for."""
-    while True:
-        with embed.tally.timed("ingest"):
-            source = _take(stream, embed.tally)
-        if source is None:
-            return
-        batch = embed.prepare(source)
-        embed.run([batch])
-        store(batch)
+    with workers(embed.tally.observer, stream) as watching:
+        while (source := _take(stream, embed.tally, watching)) is not None:
+            batch = embed.prepare(source)
+            embed.run([batch])
+            store(batch)
 
 
 async def side_by_side(stream: _core.IngestStream, embed: EmbedStep, store: StoreStep) -> None:
@@ -50,8 +50,7 @@ async def side_by_side(stream: _core.IngestStream, embed: EmbedStep, store: Stor
 
     async def read(executor: ThreadPoolExecutor) -> None:
         while True:
-            with embed.tally.timed("ingest"):
-                source = await call(executor, _take, stream, embed.tally)
+            source = await call(executor, _take, stream, embed.tally, watching)
             await ingested.put(source)
             if source is None:
                 return
@@ -83,7 +82,11 @@ async def side_by_side(stream: _core.IngestStream, embed: EmbedStep, store: Stor
         while (batch := await embedded.get()) is not None:
             await call(executor, store, batch)
 
+    observer = embed.tally.observer
+    waiting = {"encode": ingested.qsize, "embed": prepared.qsize, "store": embedded.qsize}
     with (
+        workers(observer, stream) as watching,
+        queues(observer, waiting),
         ThreadPoolExecutor(1, "hybridx-read") as reading,
         ThreadPoolExecutor(1, "hybridx-encode") as encoding,
         ThreadPoolExecutor(1, "hybridx-embed") as embedding,
@@ -105,11 +108,17 @@ async def side_by_side(stream: _core.IngestStream, embed: EmbedStep, store: Stor
             raise
 
 
-def _take(stream: _core.IngestStream, tally: Tally) -> _core.IngestBatch | None:
+def _take(
+    stream: _core.IngestStream, tally: Tally, watching: Workers | None
+) -> _core.IngestBatch | None:
     """The next batch of the core, counted; `None` after the last one."""
-    source = next(stream, None)
-    if source is not None:
-        tally.read(source)
+    with tally.timed("ingest") as span:
+        source = next(stream, None)
+        if source is not None:
+            tally.read(source)
+        if source is not None and watching is not None:
+            span.note(files=len(source.paths), chunks=len(source), bytes=source.bytes)
+            watching.took(source)
     return source
 
 

@@ -41,6 +41,8 @@ def scan_tree(
     *,
     jobs: int | None = None,
     clock_folder: Path | None = None,
+    besides: Sequence[Path] = (),
+    cache: _core.StatCache | None = None,
     cancel: _core.CancelToken | None = None,
 ) -> _core.Scan:
     """Scans the tree, helped by the stat cache. It writes nothing but to `clock_folder`.
@@ -50,18 +52,22 @@ def scan_tree(
         settings: what is left out besides.
         jobs: threads, if not as the settings say.
         clock_folder: see `_core.scan`; without one no new stat cache comes of it.
+        besides: files that are left out too.
+        cache: the stat cache, if it was read before.
         cancel: ends it with `Cancelled` when set.
 
     Raises:
         OSError: the root cannot be listed.
     """
+    rules = _rules(layout, settings)
+    rules["exclude"] = [*rules["exclude"], *besides]
     return _core.scan(
         layout.root,
         jobs=settings.jobs if jobs is None else jobs,
         clock_folder=clock_folder,
-        cache=_core.StatCache.load(layout.stat_cache),
+        cache=cache or _core.StatCache.load(layout.stat_cache),
         cancel=cancel,
-        **_rules(layout, settings),
+        **rules,
     )
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hybridx.embed.embedder import Embedder
     from hybridx.embed.model import Model
     from hybridx.embed.rerank import Reranker
+    from hybridx.observe import Observer
     from hybridx.ranking import Question, Ranked
     from hybridx.store import VectorStore
     from hybridx.types import Mode
@@ -82,15 +83,18 @@ class _Clock:
     """Milliseconds by stage."""
 
     cancel: _core.CancelToken | None
+    observer: Observer | None = None
     stages: dict[str, float] = field(default_factory=dict)
-    _last: float = field(default_factory=time.perf_counter)
+    _last: int = field(default_factory=time.perf_counter_ns)
 
     def lap(self, stage: str) -> None:
         """What passed since the last lap was spent on `stage`. Raises `Cancelled`."""
         if self.cancel is not None and self.cancel.cancelled:
             raise Cancelled("cancelled")
-        now = time.perf_counter()
-        self.stages[stage] = round((now - self._last) * 1000, 3)
+        now = time.perf_counter_ns()
+        self.stages[stage] = round((now - self._last) / 1e6, 3)
+        if self.observer is not None:
+            self.observer.lap("search", stage, self._last, now)
         self._last = now
 
 
@@ -108,6 +112,11 @@ class SearchEngine:
     @cached_property
     def _vectors(self) -> VectorStore | None:
         return self.generation.vectors()
+
+    @property
+    def vectors(self) -> VectorStore | None:
+        """The vectors of the generation; `None` if it has none."""
+        return self._vectors
 
     @cached_property
     def _embedder(self) -> Embedder:
@@ -144,6 +153,7 @@ class SearchEngine:
         weights: Weights | None = None,
         reranker: Reranker | None = None,
         cancel: _core.CancelToken | None = None,
+        observer: Observer | None = None,
     ) -> SearchResult:
         """The best `k` chunks for `query` in `scope`, of about `max_tokens` at most.
 
@@ -161,7 +171,7 @@ class SearchEngine:
             raise UsageError(f"k is {k}: ask for 1 to {MAX_HITS:,} hits")
         if max_tokens is not None and max_tokens < 1:
             raise UsageError(f"max_tokens is {max_tokens}: there is room for nothing")
-        clock = _Clock(cancel)
+        clock = _Clock(cancel, observer)
         question = ask(query[:MAX_QUERY_CHARS])
         clock.lap("question")
         by_transformer = mode != "lexical" and self._is_by_transformer

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from hybridx import _core
 from hybridx.errors import Cancelled
+from hybridx.observe import operation, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -28,8 +29,14 @@ if TYPE_CHECKING:
     from hybridx.store import VectorStore
     from hybridx.tally import Tally
 
+    _Vectors = dict[bytes, NDArray[np.float32]]
+    """By the digest of the text."""
+
 _FEW_FILES = 500
 """Under memory pressure a run commits earlier, but not for fewer files than these."""
+
+_FEW_TEXTS = 100
+"""A static model is run on so many in less time than it takes to open the base's vectors."""
 
 _told: set[str] = set()
 """What was said of the device: an upgrade loads its model more than once."""
@@ -107,6 +114,9 @@ class EmbedStep:
     cache: VectorCache
     tally: Tally
     cancel: _core.CancelToken
+    load_embedder: Callable[[Model, Settings, int], Embedder]
+    hurried: bool = False
+    """Whether to run a fast model on a few texts rather than look for them in the base."""
     _stopped: bool = field(default=False, init=False)
     _pending: dict[bytes, tuple[Work, int]] = field(default_factory=dict, init=False)
     """Where the texts stand that the model is about to be run on."""
@@ -133,9 +143,7 @@ class EmbedStep:
             pending = {
                 digest: self._pending[digest] for digest in digests if digest in self._pending
             }
-        known = self._known_vectors([path for path in stale if path not in self.distrusted])
-        cached = self.cache.get({d for d in digests if d not in known and d not in pending})
-        known.update(cached)
+        known, cached = self._known({d for d in digests if d not in pending}, stale)
         skip = np.zeros(rows.num_rows, dtype=np.bool_)
         work = Work(digests, vectors)
         for at, digest in enumerate(digests):
@@ -153,9 +161,9 @@ class EmbedStep:
             self.tally.cached += sum(digest in cached for digest in digests)
         if work.firsts:
             embedder = embedder or self._embedder
-            start = time.perf_counter()
-            work.encoded = embedder.encode(rows, skip)
-            self.tally.spent("tokenize", time.perf_counter() - start)
+            with self.tally.timed("tokenize") as span:
+                work.encoded = embedder.encode(rows, skip)
+                span.note(chunks=len(work.firsts), tokens=work.encoded.tokens)
             with self._lock:
                 self._pending.update({digests[at]: (work, at) for at in work.firsts})
         if work.firsts or work.copies:
@@ -213,14 +221,15 @@ class EmbedStep:
             self.tally.embedded += len(rows)
             self.tally.tell("index")
 
-        start = time.perf_counter()
-        found = self._embedder.run(
-            [work.encoded for work in todo if work.encoded is not None],
-            vectors,
-            stopped=lambda: self._stopped or self.cancel.cancelled,
-            on_rows=on_rows,
-        )
-        self.tally.spent("embed", time.perf_counter() - start)
+        with self.tally.timed("embed") as span:
+            found = self._embedder.run(
+                [work.encoded for work in todo if work.encoded is not None],
+                vectors,
+                stopped=lambda: self._stopped or self.cancel.cancelled,
+                on_rows=on_rows,
+                observer=self.tally.observer,
+            )
+            span.note(chunks=found.rows, tokens=found.tokens, batches=len(todo))
         self.tally.tokens += found.tokens
         self.tally.cells += found.cells
         first = 0
@@ -236,9 +245,25 @@ class EmbedStep:
             }
             first = after
 
-    def _known_vectors(self, stale: Sequence[str]) -> dict[bytes, NDArray[np.float32]]:
-        store = self._base_store if stale else None
-        return store.vectors_of(stale) if store else {}
+    def _known(self, digests: set[bytes], stale: Sequence[str]) -> tuple[_Vectors, _Vectors]:
+        """The vectors that are known, and those among them that are the cache's."""
+        cached: _Vectors = {}
+        if self.hurried:
+            cached = self._cached(digests)
+            if len(digests) - len(cached) <= _FEW_TEXTS:
+                return cached, cached
+        trusted = [path for path in stale if path not in self.distrusted]
+        known: _Vectors = {}
+        if trusted:
+            with operation(self.tally.observer, "lance", "read", files=len(trusted)):
+                store = self._base_store
+                known = store.vectors_of(trusted) if store else {}
+        cached |= self._cached(digests - known.keys() - cached.keys())
+        return known | cached, cached
+
+    def _cached(self, digests: set[bytes]) -> _Vectors:
+        with operation(self.tally.observer, "cache", "read"):
+            return self.cache.get(digests)
 
     @cached_property
     def _base_store(self) -> VectorStore | None:
@@ -246,12 +271,8 @@ class EmbedStep:
 
     @cached_property
     def _embedder(self) -> Embedder:
-        from hybridx.embed.embedder import Embedder
-
-        settings = self.settings
-        embedder = Embedder(
-            self.model, device=settings.device, require_gpu=settings.require_gpu, jobs=self.jobs
-        )
+        with watched(self.tally.observer, "load", "load the model", model=self.model.name):
+            embedder = self.load_embedder(self.model, self.settings, self.jobs)
         self.tally.device = embedder.session.device
         note = embedder.session.note
         if note and note not in _told:
@@ -281,7 +302,8 @@ class StoreStep:
 
     def __call__(self, batch: Batch) -> None:
         """Writes one batch; commits if enough has come together."""
-        with self.tally.timed("store"):
+        with self.tally.timed("store") as span:
+            span.note(chunks=batch.rows.num_rows, bytes=batch.source.bytes)
             self.writer.add(batch.rows, batch.vectors, batch.stale)
             self.draft.remove(batch.stale)
             self.draft.record(batch.source, batch.failed)
@@ -307,15 +329,18 @@ class StoreStep:
         """
         if self.cancel.cancelled:
             raise Cancelled("cancelled")
-        with self.tally.timed("commit"):
+        with self.tally.timed("commit") as span:
             # It is written while the stores are, and is there when they are.
             self.cache.flush()
-            snapshot = self.draft.finish()
+            with watched(self.tally.observer, "commit", "finish the snapshot"):
+                snapshot = self.draft.finish()
             # A file that fails in every run must not make a generation of every run.
             if self.writer.template.generation == 0 or self.writer.changed or snapshot != self.last:
                 self.last = snapshot
-                self.writer.commit(snapshot, last=last)
-            self.cache.flush()
+                manifest = self.writer.commit(snapshot, last=last)
+                span.note(generation=manifest.generation, chunks=manifest.chunks)
+            with watched(self.tally.observer, "commit", "wait for the vector cache"):
+                self.cache.flush()
             self.on_commit()
             if not last:
                 _core.release_memory()

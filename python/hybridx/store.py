@@ -191,6 +191,22 @@ class VectorStore:
                 found.update(zip(rows.column("text_digest").to_pylist(), matrix, strict=True))
         return found
 
+    def vector_of(self, path: str, chunk: int) -> NDArray[np.float32] | None:
+        """The vector of the chunk of that id in the file at `path`, of unit length or zeros.
+
+        `None` if there is no such chunk.
+        """
+        with _translated(self.folder, "read", StoreError):
+            query = self._table.search().where(_any_path([path]))
+            rows = query.select(["id", "vector"]).limit(None).to_arrow()
+        ids = rows.column("id").to_pylist()
+        if chunk not in ids:
+            return None
+        column = rows.column("vector").combine_chunks()
+        matrix = column.flatten().to_numpy().reshape(-1, self.dimension)
+        vector: NDArray[np.float32] = matrix[ids.index(chunk)]
+        return vector
+
     def search(
         self, vector: NDArray[np.float32], limit: int, where: str | None
     ) -> list[tuple[int, float]]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hybridx.errors import TooManyErrorsError
+from hybridx.observe import watched
 from hybridx.pace import Pace
 from hybridx.types import (
     ChunkCounts,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from hybridx import _core
     from hybridx.commit import Manifest
+    from hybridx.observe import AnySpan, Observer
     from hybridx.types import ProgressCallback
 
 _PROGRESS_SECONDS = 0.1
@@ -41,6 +43,7 @@ class Tally:
 
     progress: ProgressCallback | None
     max_errors: int | None
+    observer: Observer | None = None
     device: str = "none"
     """Where the model ran; `none` if nothing had to be embedded."""
     removed: int = 0
@@ -72,6 +75,10 @@ class Tally:
     """From the first batch on: before, nothing could have been stored."""
     _told: float = 0.0
     _telling: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        if self.observer is not None:
+            self.observer.follow(self)
 
     def expect(self, kind: str, paths: Sequence[str]) -> None:
         """Says that these files are to be indexed, and as what (`added`, `modified`, `moved`)."""
@@ -163,11 +170,12 @@ class Tally:
         )
 
     @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Adds the wall time of its block to a stage."""
+    def timed(self, stage: str) -> Iterator[AnySpan]:
+        """Adds the wall time of its block to a stage; gives its span."""
         start = time.perf_counter()
         try:
-            yield
+            with watched(self.observer, stage) as span:
+                yield span
         finally:
             self.spent(stage, time.perf_counter() - start)
 

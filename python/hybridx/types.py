@@ -25,6 +25,8 @@ __all__ = [
     "Mode",
     "ModelInfo",
     "OnFiles",
+    "Outline",
+    "OutlinedFile",
     "Problem",
     "Progress",
     "ProgressCallback",
@@ -33,6 +35,7 @@ __all__ = [
     "Setting",
     "StageSeconds",
     "Status",
+    "Symbol",
     "TokenCounts",
     "Upgrade",
     "Verification",
@@ -309,7 +312,8 @@ class SearchResult(_Value):
     """Files changed since the generation; `None` if nobody looked."""
     hits: tuple[Hit, ...]
     kind: str = "words"
-    """What the query was taken for: `name`, `path`, `error`, `text`, `code` or `words`."""
+    """What the query was taken for: `name`, `path`, `error`, `text`, `code` or `words`; `place` for
+    what is related to a place."""
     stages_ms: Mapping[str, float] = field(default_factory=dict)
     """Milliseconds by stage: `question`, `embed`, `vectors`, `words`, `rank`, `rerank`, `fetch`."""
 
@@ -321,6 +325,57 @@ class SearchResult(_Value):
 
     def __getitem__(self, at: int) -> Hit:
         return self.hits[at]
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol(_Value):
+    """A definition in a file. Lines count from 1, `end_line` is included."""
+
+    symbol: str
+    """Its qualified name."""
+    kind: str
+    start_line: int
+    """Its decorators may stand above."""
+    end_line: int
+    signature: str
+    """How it is declared, on one line."""
+    depth: int
+    """How many other definitions it lies in."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutlinedFile(_Value):
+    """A file in the outline of a folder."""
+
+    path: str
+    language: str = ""
+    """Empty if it was not looked into, for want of room or since it went meanwhile."""
+    lines: int = 0
+    symbols: tuple[str, ...] = ()
+    """The names of its largest outermost definitions, in the order in which they begin."""
+    more: int = 0
+    """How many other outermost definitions it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outline(_Value):
+    """What a file defines, or what a folder holds."""
+
+    path: str
+    """Relative to the root; empty for the root itself."""
+    kind: Literal["file", "folder"]
+    generation: int | None
+    """That the files of a folder are of; a file is read as it is now."""
+    language: str = ""
+    lines: int = 0
+    symbols: tuple[Symbol, ...] = ()
+    """Of a file, in the order in which they begin."""
+    files: tuple[OutlinedFile, ...] = ()
+    """Of a folder, by path: those in it, or all below it if these are few."""
+    folders: Mapping[str, int] = field(default_factory=dict)
+    """Of a folder: how many indexed files are below each folder in it; none if `files` are all."""
+    omitted: int = 0
+    """Definitions, or files and folders, that there was no room for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,6 +420,12 @@ class Status(_Value):
     """What there is of another model's vectors, if they are being filled in."""
     watcher: int | None = None
     """The process that watches the tree and keeps the index up to date; `None` if none does."""
+    model_error: str | None = None
+    """Why the model cannot be used: it was removed, or a part of it is missing or wrong. The index
+    can then be searched by words alone."""
+    outdated: bool = False
+    """Whether another version, or one with other settings, made the index: the next update builds
+    it anew, and until then it serves as it is."""
 
 
 Role = Literal["watching", "standby", "stopped"]
@@ -382,8 +443,9 @@ class WatchState(_Value):
     """The process that watches the index, this one or another; `None` if nobody does."""
     pending: int | None
     """Changed paths that were heard of and cannot be found yet; 0 if the index is up to date.
-    `None` if it is unknown: in `standby`, before the first update, while everything is looked
-    at."""
+
+    `None` if it is unknown: in `standby`, before the first update, while everything is looked at.
+    """
     polling: str | None = None
     """Why the tree is looked at from time to time; `None` if the system tells of changes."""
     batches: int = 0

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hybridx.config import Settings
     from hybridx.embed.model import Model
     from hybridx.layout import Epoch, Layout
+    from hybridx.observe import Observer
     from hybridx.tally import Tally
     from hybridx.types import IndexReport, ProgressCallback
 
@@ -59,6 +60,7 @@ class Updating:
     cancel: _core.CancelToken
     kept: Kept | None = None
     """What updates of this process leave to each other."""
+    observer: Observer | None = None
 
     async def run(self) -> IndexReport:
         """Updates the index; raises as `Update.run` does."""
@@ -134,6 +136,7 @@ class Updating:
             settings = dataclasses.replace(settings, lock_timeout=timeout)
         update = Update(self.layout, settings, model, self.request, self.progress, self.cancel)
         update.kept = self.kept or update.kept
+        update.observer = self.observer
         return update
 
     async def _filled(self) -> IndexReport:

@@ -9,16 +9,20 @@ import click
 
 from hybridx.cli._help import examples
 from hybridx.cli._options import debug_option
-from hybridx.cli._program import Program
+from hybridx.cli._program import Program, end
 from hybridx.cli.clean import clean
 from hybridx.cli.completion import completion
 from hybridx.cli.config import config
 from hybridx.cli.diff import diff
+from hybridx.cli.doctor import doctor
+from hybridx.cli.hook import hook
 from hybridx.cli.index import index
+from hybridx.cli.mcp import mcp
 from hybridx.cli.models import models
 from hybridx.cli.search import search
 from hybridx.cli.status import status
 from hybridx.cli.verify import verify
+from hybridx.cli.watch import watch
 from hybridx.cli.why import why
 
 __all__ = ["cli", "main"]
@@ -54,10 +58,30 @@ def cli() -> None:
     """Hybrid code search: BM25 and vectors over a source tree, kept true by a Merkle diff."""
 
 
-for _command in (index, search, diff, status, why, verify, models, config, clean, completion):
+for _command in (
+    index,
+    watch,
+    search,
+    diff,
+    status,
+    why,
+    verify,
+    mcp,
+    models,
+    config,
+    clean,
+    completion,
+    hook,
+    doctor,
+):
     cli.add_command(_command)
 
 
 def main() -> None:
     """Runs the program with the arguments of the process, and ends the process."""
-    cli.main(prog_name="hybridx")
+    try:
+        cli.main(prog_name="hybridx")
+    except SystemExit as ending:
+        if isinstance(ending.code, int):
+            end(ending.code)
+        raise

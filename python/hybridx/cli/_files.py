@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 
 from hybridx.cli._text import visible_path
 from hybridx.errors import UsageError
-from hybridx.layout import INDEX_FOLDER, Layout
+from hybridx.layout import indexed_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,10 +55,9 @@ def root_of(name: str, index_dir: str | None = None) -> Path:
     path = Path(os.path.abspath(_as_is_or_decoded(name)))  # noqa: PTH100 - links stay links
     # The file may be a link, and stays one; a folder may itself be the root.
     start = path if os.path.isdir(path) and not os.path.islink(path) else path.parent  # noqa: PTH112, PTH114
-    for folders in ((start, *start.parents), (real := resolved(start), *real.parents)):
-        for folder in folders:
-            if folder.name != INDEX_FOLDER and _has_index(folder):
-                return folder
+    found = indexed_root(start)
+    if found is not None:
+        return found
     for folder in (start, *start.parents):
         if os.path.exists(folder / ".git"):  # noqa: PTH110 - what cannot be looked at is none
             return folder
@@ -69,18 +68,6 @@ def root_of(name: str, index_dir: str | None = None) -> Path:
 def resolved(path: Path) -> Path:
     """`path` without links. Unlike `Path.resolve` it takes a link to itself for what it is."""
     return Path(os.path.realpath(path))
-
-
-def _has_index(folder: Path) -> bool:
-    parent = os.environ.get("HYBRIDX_INDEX_DIR")
-    places = [Layout.of(folder, index_dir=None, index_parent=None)]
-    if parent:
-        places.append(Layout.of(resolved(folder), index_dir=None, index_parent=Path(parent)))
-    for place in places:
-        with contextlib.suppress(OSError):
-            if place.current() is not None:
-                return True
-    return False
 
 
 def _as_is_or_decoded(name: str) -> str:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from hybridx.cli._complete import folders
+from hybridx.cli._complete import files, folders
+from hybridx.cli._program import complain
 from hybridx.cli._text import visible_path
 from hybridx.config import Settings
 from hybridx.errors import HybridxError, NotIndexedError
 
 if TYPE_CHECKING:
     from hybridx.api import Index
+    from hybridx.observe import Observer
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -50,6 +52,18 @@ preset_option = click.option(
     type=click.Choice(["small", "medium", "large"]),
     help="How large the repository is: how it is indexed, not what is found.",
 )
+profile_option = click.option(
+    "--profile",
+    metavar="FILE",
+    shell_complete=files,
+    help="Write a trace that ui.perfetto.dev and chrome://tracing open.",
+)
+metrics_option = click.option(
+    "--metrics",
+    metavar="FILE",
+    shell_complete=files,
+    help="Write metrics for Prometheus, every two seconds.",
+)
 path_argument = click.argument("path", default=".", metavar="[PATH]", shell_complete=folders)
 
 
@@ -62,6 +76,20 @@ def index_options(command: _Command) -> _Command:
         help="The folder of the index, instead of .hybridx in the root.",
     )
     return place(quiet_option(debug_option(command)))
+
+
+@contextmanager
+def observing(profile: str | None, metrics: str | None = None) -> Iterator[Observer | None]:
+    """What writes these files while the block runs; `None` if there are none to write."""
+    if profile is None and metrics is None:
+        yield None
+        return
+    from hybridx.observe import Observer  # only for these
+
+    with Observer(profile=profile, metrics=metrics) as observer:
+        yield observer
+    for problem in observer.problems:
+        complain(problem)
 
 
 @contextmanager

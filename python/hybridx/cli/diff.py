@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from hybridx.cli._help import examples
+from hybridx.cli._hints import OUTDATED
 from hybridx.cli._options import index_options, json_option, opened, path_argument
+from hybridx.cli._program import complain
 from hybridx.cli._run import interruptible
 from hybridx.cli._text import plural, print_json, seconds, visible_path
 
@@ -30,11 +32,12 @@ def diff(path: str, as_json: bool, quiet: bool, **flags: object) -> None:
     A is an added file, M a modified, D a removed and R a moved one.
     """
 
-    def work() -> DiffReport:
+    def work() -> tuple[DiffReport, bool]:
         with opened(path, flags) as index:
-            return index.diff()
+            report = index.diff()
+            return report, not quiet and index.status(check=False).outdated
 
-    report = interruptible(work)
+    report, outdated = interruptible(work)
     if as_json:
         print_json(report.to_json())
         return
@@ -45,5 +48,7 @@ def diff(path: str, as_json: bool, quiet: bool, **flags: object) -> None:
     rows += [(new, f"R  {visible_path(old)} -> {visible_path(new)}") for old, new in changes.moved]
     for _, line in sorted(rows):
         click.echo(line)
+    if outdated:
+        complain(f"the index was {OUTDATED}")
     if not quiet:
         click.echo(f"{plural(len(rows), 'file')} changed ({seconds(report.seconds)})", err=True)

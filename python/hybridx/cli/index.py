@@ -13,10 +13,13 @@ from hybridx.cli._options import (
     index_options,
     json_option,
     lock_timeout_option,
+    metrics_option,
+    observing,
     opened,
     path_argument,
     precision_option,
     preset_option,
+    profile_option,
 )
 from hybridx.cli._program import complain
 from hybridx.cli._progress import progress_bar
@@ -29,6 +32,7 @@ from hybridx.types import FileError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hybridx.observe import Observer
     from hybridx.types import IndexReport, ProgressCallback
 
 SOME_FAILED = 1
@@ -85,6 +89,8 @@ SOME_FAILED = 1
 @click.option(
     "--max-errors", type=int, metavar="N", help="Give up when more than N files have failed."
 )
+@profile_option
+@metrics_option
 @json_option
 @index_options
 @click.pass_context
@@ -96,6 +102,8 @@ def index(
     sequential: bool,
     files: tuple[str, ...],
     files_from: IO[bytes] | None,
+    profile: str | None,
+    metrics: str | None,
     as_json: bool,
     quiet: bool,
     **flags: object,
@@ -112,8 +120,11 @@ def index(
         listed = read_names(files_from) if files_from is not None else []
         paths = spell([*files, *listed], path)
     try:
-        with progress_bar(quiet=quiet) as progress:
-            report = _update(path, flags, full, paths, sequential, progress)
+        with (
+            observing(profile, metrics) as observer,
+            progress_bar(quiet=quiet) as progress,
+        ):
+            report = _update(path, flags, full, paths, sequential, progress, observer)
     except TooManyErrorsError as error:
         complain(str(error), "what was committed before is kept")
         failed = [FileError(*each) for each in error.failed]
@@ -137,6 +148,7 @@ def _update(
     paths: Sequence[str] | None,
     sequential: bool,
     progress: ProgressCallback | None,
+    observer: Observer | None,
 ) -> IndexReport:
     from hybridx._core import CancelToken  # loads the extension
 
@@ -145,7 +157,12 @@ def _update(
     def work() -> IndexReport:
         with opened(path, flags) as index:
             return index.update(
-                full=full, paths=paths, sequential=sequential, progress=progress, cancel=cancel
+                full=full,
+                paths=paths,
+                sequential=sequential,
+                progress=progress,
+                observer=observer,
+                cancel=cancel,
             )
 
     return interruptible(work, cancel, kept=True)

@@ -10,11 +10,19 @@ import click
 from hybridx.cli import _complete as complete
 from hybridx.cli._filters import kinds_of, languages_of
 from hybridx.cli._help import examples
+from hybridx.cli._hints import hint_within_budget
 from hybridx.cli._hits import print_grep, print_text
-from hybridx.cli._options import index_options, json_option, opened, path_argument
+from hybridx.cli._options import (
+    index_options,
+    json_option,
+    observing,
+    opened,
+    path_argument,
+    profile_option,
+)
 from hybridx.cli._program import complain
 from hybridx.cli._run import interruptible
-from hybridx.cli._terminal import wants_color
+from hybridx.cli._terminal import is_live, is_terminal, wants_color
 from hybridx.cli._text import plural, print_json
 from hybridx.errors import UsageError
 
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
 
     from hybridx.cli._paint import Painter
     from hybridx.cli._terminal import Color
+    from hybridx.observe import Observer
     from hybridx.types import Mode, SearchResult
 
 NO_HITS = 1
@@ -98,6 +107,7 @@ _MOST = 10_000
     help="Colours in text; auto is on a terminal, unless NO_COLOR is set or FORCE_COLOR says so.",
 )
 @click.option("--check", is_flag=True, help="Scan the tree and say how stale the index is.")
+@profile_option
 @json_option
 @index_options
 @click.pass_context
@@ -117,6 +127,7 @@ def search(
     explain: bool,
     color: Color,
     check: bool,
+    profile: str | None,
     as_json: bool,
     quiet: bool,
     **flags: object,
@@ -131,7 +142,7 @@ def search(
         raise UsageError("the query is empty; say what to look for")
     languages, kinds = languages_of(lang), kinds_of(kind)
 
-    def work() -> SearchResult:
+    def work(observer: Observer | None) -> SearchResult:
         with opened(path, flags) as index:
             return index.search(
                 query,
@@ -143,14 +154,18 @@ def search(
                 changed_since=changed_since,
                 max_tokens=max_tokens,
                 check=check,
+                observer=observer,
             )
 
-    result = interruptible(work)
+    with observing(profile) as observer:
+        result = interruptible(lambda: work(observer))
     form = "json" if as_json else form or "text"
     painter = _painter(query, path, color) if form == "text" and result.hits else None
     _show(result, form, painter, explain=explain)
     if not quiet:
         _remark(result)
+        if form == "text" and not check and is_terminal(sys.stdout) and is_live():
+            hint_within_budget(context, path, flags)
     if not result.hits:
         context.exit(NO_HITS)
 

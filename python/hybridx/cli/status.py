@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hybridx.cli._help import examples
+from hybridx.cli._hints import OUTDATED
 from hybridx.cli._options import index_options, json_option, opened, path_argument
 from hybridx.cli._run import interruptible
 from hybridx.cli._text import plural, print_columns, print_json, size, visible, visible_path
@@ -68,10 +69,12 @@ def table(found: Status) -> list[tuple[str, ...]]:
         ("generation", f"{found.generation:,}"),
         ("merkle root", found.merkle_root),
         ("model", f"{visible(found.model.name)} ({found.model.dimension:,} dimensions)"),
+        *_trouble(found),
         *_upgrade(found),
         ("files", f"{found.files:,}"),
         ("chunks", f"{found.chunks:,} ({found.documents:,} documents, {vectors} vectors)"),
         ("freshness", _freshness(found)),
+        *([("watched", f"by process {found.watcher}")] if found.watcher is not None else []),
     ]
     sizes = [f"{visible(part)} {size(count)}" for part, count in found.size_bytes.items()]
     rows.append(("size", ", ".join(sizes) or "-"))
@@ -87,6 +90,18 @@ def table(found: Status) -> list[tuple[str, ...]]:
         rows.append(("redacted", f"{secrets} in {plural(found.secrets.files, 'file')}"))
     if found.failed:
         rows.append(("failed", f"{found.failed:,} (each run tries them again)"))
+    return rows
+
+
+def _trouble(found: Status) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    if found.model_error is not None:
+        rows += [
+            ("", f"cannot be used: {visible(found.model_error)}"),
+            ("", "until then: hybridx search --mode lexical, or hybridx index --model NAME"),
+        ]
+    if found.outdated:
+        rows.append(("outdated", OUTDATED))
     return rows
 
 

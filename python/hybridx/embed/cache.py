@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 
 from hybridx.embed.cache_file import connect, make, newest, remove
+from hybridx.observe import operation
 
 if TYPE_CHECKING:
     import sqlite3
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from hybridx.observe import Observer
 
 _T = TypeVar("_T")
 _Use = Literal["read", "write"]
@@ -80,6 +83,7 @@ class VectorCache:
     dimension: int
     limit_bytes: int
     clock: Callable[[], float] = time.time
+    observer: Observer | None = None
     _path: Path | None = field(default=None, init=False)
     _paths: dict[_Use, Path] = field(default_factory=dict, init=False)
     """The file that each connection is, or was to be, to."""
@@ -220,7 +224,8 @@ class VectorCache:
                 self._store(connection, vectors, used, wrong)
             self._keep_to_the_bound(connection)
 
-        self._guarded("write", work)
+        with operation(self.observer, "cache", "write", vectors=len(vectors)):
+            self._guarded("write", work)
         # Whatever became of them: nothing is held for ever.
         self._writing = {}
 

@@ -15,6 +15,7 @@ from hybridx.embed.lane import Lane
 from hybridx.embed.pooling import finish
 from hybridx.embed.session import Session, first_line, open_session
 from hybridx.errors import Cancelled, ModelError
+from hybridx.observe import watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hybridx.embed.model import Model
+    from hybridx.observe import Observer
     from hybridx.types import Device
 
 CPU_CELLS = 1024
@@ -124,6 +126,7 @@ class Embedder:
         *,
         stopped: Callable[[], bool] = lambda: False,
         on_rows: Callable[[NDArray[np.uint32]], None] | None = None,
+        observer: Observer | None = None,
     ) -> Embedded:
         """Embeds the rows of all `parts`, `n` together, into `vectors`, of shape `(n, d)`.
 
@@ -135,7 +138,7 @@ class Embedder:
             ModelError: the model gives vectors of another size, or fails on every text.
         """
         start = time.perf_counter()
-        run = _Run(self, vectors, stopped, on_rows)
+        run = _Run(self, vectors, stopped, on_rows, observer)
         batches = iter(_core.Encoded.pad(list(parts), self._cells))
         if len(self._lanes) == 1:
             run.take(self._lanes[0], batches)
@@ -190,6 +193,7 @@ class _Run:
     vectors: NDArray[np.float32]
     stopped: Callable[[], bool]
     on_rows: Callable[[NDArray[np.uint32]], None] | None
+    observer: Observer | None = None
     done: Embedded = field(default_factory=Embedded)
     _torn: bool = False
     _too_large: list[_Inputs] = field(default_factory=list)
@@ -228,7 +232,8 @@ class _Run:
                 pending += _halves(inputs)
                 continue
             try:
-                vectors = lane.run(ids, mask)
+                with watched(self.observer, "embed", "model", rows=len(rows), cells=ids.size):
+                    vectors = lane.run(ids, mask)
             except Exception as error:  # noqa: BLE001 - onnxruntime raises a dozen types of its own
                 by_memory = any(word in str(error) for word in _MEMORY)
                 if len(rows) > 1:

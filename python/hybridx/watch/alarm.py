@@ -271,16 +271,26 @@ class Alarm:
         """Asks the system to tell; `None` if it will not."""
         from watchfiles._rust_notify import RustNotify  # only a watch needs it
 
+        root = str(self._root)
         last: Exception | None = None
+        closed = False
         for _ in range(_TRIES):
             try:
-                return RustNotify([str(self._root)], False, False, 0, True, True)
+                notify = RustNotify([root], False, False, 0, True, closed)
+                if closed:
+                    # Folders that nobody may read are passed over, and so is the limit, silently.
+                    # One folder more tells whether it is reached.
+                    RustNotify([root], False, False, 0, False, False).close()
+            except PermissionError as error:
+                last, closed = error, True
             except FileNotFoundError as error:
                 # A folder below it went away meanwhile; or it did itself, which others notice.
                 last = error
             except Exception as error:  # noqa: BLE001 - limits come in several types
                 last = error
                 break
+            else:
+                return notify
             if not self._root.exists():
                 break
         self.polling = _reason(last)

@@ -16,7 +16,7 @@ from hybridx.types import WatchState
 from hybridx.watch.alarm import POLL_SECONDS, SETTLE_SECONDS, Alarm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -58,19 +58,27 @@ class Watcher:
         update: Callable[[_core.CancelToken], IndexReport],
         *,
         reload: Callable[[], None] = lambda: None,
+        warm_up: Callable[[], None] = lambda: None,
         on_report: Callable[[IndexReport], None] | None = None,
         on_error: Callable[[Exception], None] | None = None,
         on_note: Callable[[str], None] | None = None,
+        deaf: Sequence[Path] = (),
         cancel: _core.CancelToken | None = None,
     ) -> None:
-        """Use `Index.watcher`; `update` brings everything up to date, `reload` the settings."""
+        """Use `Index.watcher`.
+
+        `update` brings everything up to date, `reload` the settings; `warm_up` loads what the
+        first batch of changes would wait for. Changes of the files `deaf` are no news.
+        """
         self._layout = layout
         self._settings = settings
         self._update = update
         self._reload = reload
+        self._warm_up = warm_up
         self._on_report = on_report or (lambda _: None)
         self._on_error = on_error or (lambda _: None)
         self._on_note = on_note or (lambda _: None)
+        self._deaf = deaf
         self.on_end: Callable[[], None] = lambda: None
         """Called when the watch has ended, from its thread."""
         self.ended_by: Exception | None = None
@@ -227,6 +235,7 @@ class Watcher:
 
     def _elected(self) -> _core.Lock | None:
         """The lock of who watches, once this process has it; `None` if it is to end."""
+        told = False
         while not self._cancel.cancelled:
             self._check_root()
             self._layout.create()
@@ -234,6 +243,11 @@ class Watcher:
             if lock is not None:
                 return lock
             self._know()
+            if not told:
+                told = True
+                pid = self._layout.watcher()
+                who = "another process" if pid is None else f"process {pid}"
+                self._on_note(f"{who} watches {self._layout.root}: waiting to take over")
             self._pause(TAKEOVER_SECONDS)
         return None
 
@@ -242,7 +256,7 @@ class Watcher:
         layout, settings = self._layout, self._settings()
         alarm = Alarm(
             layout.root,
-            deaf=[layout.folder, settings.cache_dir],
+            deaf=[layout.folder, settings.cache_dir, *self._deaf],
             concerns=self._concerns,
             polling=settings.watch_polling,
             tell=self._on_note,
@@ -308,6 +322,10 @@ class Watcher:
             alarm.listen_anew()
         if changed:
             self._on_report(report)
+        if before is None:
+            # Whatever is wrong with it, an update will say.
+            with contextlib.suppress(Exception):
+                self._warm_up()
 
     def _fail(self, error: Exception) -> None:
         said = str(error) or type(error).__name__

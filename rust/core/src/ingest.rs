@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -26,6 +27,7 @@ use crate::retry::Retry;
 use crate::schedule::Schedule;
 use crate::secrets::{Finding, Policy};
 use crate::snapshot::{Failure, FileRow, Outcome};
+use crate::span::{Recorder, Span, Step};
 
 /// How to ingest.
 #[derive(Clone, Debug)]
@@ -42,6 +44,8 @@ pub struct IngestOptions {
     pub memory_bytes: u64,
     /// Which files' texts are redacted.
     pub secrets: Policy,
+    /// Whether batches tell what the threads did when.
+    pub spans: bool,
 }
 
 impl Default for IngestOptions {
@@ -53,6 +57,7 @@ impl Default for IngestOptions {
             queue: 4,
             memory_bytes: 256 << 20,
             secrets: Policy::default(),
+            spans: false,
         }
     }
 }
@@ -66,6 +71,8 @@ pub struct IngestBatch {
     pub outcomes: Vec<(Arc<str>, Outcome)>,
     /// Bytes read.
     pub bytes: u64,
+    /// What the thread did that made it, since its last batch; none unless they are asked for.
+    pub spans: Vec<Span>,
 }
 
 /// A running ingest: an iterator over its batches, in no particular order. Dropping it stops the
@@ -75,6 +82,7 @@ pub struct Ingest {
     receiver: Receiver<Result<IngestBatch>>,
     cancel: Cancel,
     stop: Cancel,
+    origin: Instant,
     // Owns the threads; dropped last, when they have nobody left to send to.
     _pool: rayon::ThreadPool,
 }
@@ -97,19 +105,28 @@ impl Ingest {
             .map_err(|error| Error::Invalid(format!("cannot start threads: {error}")))?;
         let (sender, receiver) = bounded(options.queue.max(1));
         let stop = cancel.child();
+        let origin = Instant::now();
         let shared = Arc::new(Shared {
+            origin,
             schedule: Schedule::new(root, files, options.memory_bytes),
             options,
             retry: Retry::new(stop.clone()),
             stop: stop.clone(),
         });
-        pool.spawn_broadcast(move |_| Worker::new(&shared, sender.clone()).run());
-        Ok(Self { receiver, cancel, stop, _pool: pool })
+        pool.spawn_broadcast(move |thread| {
+            Worker::new(&shared, sender.clone(), thread.index()).run();
+        });
+        Ok(Self { receiver, cancel, stop, origin, _pool: pool })
     }
 
     /// A flag that ends this stream alone, early and without an error.
     pub fn stopper(&self) -> Cancel {
         self.stop.clone()
+    }
+
+    /// When it was started: what spans count from.
+    pub fn origin(&self) -> Instant {
+        self.origin
     }
 }
 
@@ -124,6 +141,7 @@ impl Iterator for Ingest {
 }
 
 struct Shared {
+    origin: Instant,
     schedule: Schedule,
     options: IngestOptions,
     retry: Retry,
@@ -136,6 +154,7 @@ struct Worker<'a> {
     builder: BatchBuilder,
     outcomes: Vec<(Arc<str>, Outcome)>,
     bytes: u64,
+    spans: Recorder,
     scratch: Scratch,
 }
 
@@ -148,13 +167,14 @@ struct Scratch {
 }
 
 impl<'a> Worker<'a> {
-    fn new(shared: &'a Shared, sender: Sender<Result<IngestBatch>>) -> Self {
+    fn new(shared: &'a Shared, sender: Sender<Result<IngestBatch>>, worker: usize) -> Self {
         Self {
             shared,
             sender,
             builder: BatchBuilder::default(),
             outcomes: Vec::new(),
             bytes: 0,
+            spans: Recorder::new(worker, shared.origin, shared.options.spans),
             scratch: Scratch::default(),
         }
     }
@@ -170,8 +190,13 @@ impl<'a> Worker<'a> {
 
     fn work(&mut self) -> Result<()> {
         let shared = self.shared;
-        while let Some(task) = shared.schedule.take(&shared.stop) {
+        loop {
+            let waiting = self.spans.begin();
+            let Some(task) = shared.schedule.take(&shared.stop) else { break };
+            self.spans.end(waiting, Step::Wait);
+            let (start, before) = (self.spans.begin(), self.bytes);
             let outcome = self.file(task.path)?;
+            self.spans.end_file(start, task.path, self.bytes - before, chunks_of(&outcome));
             self.outcomes.push((task.path.clone(), outcome));
             drop(task);
             let full = self.builder.bytes() >= self.shared.options.batch_bytes
@@ -192,8 +217,12 @@ impl<'a> Worker<'a> {
             chunks: self.builder.finish()?,
             outcomes: std::mem::take(&mut self.outcomes),
             bytes: std::mem::take(&mut self.bytes),
+            spans: self.spans.take(),
         };
-        Ok(self.sender.send(Ok(batch)).is_ok())
+        let start = self.spans.begin();
+        let listened = self.sender.send(Ok(batch)).is_ok();
+        self.spans.end(start, Step::Send);
+        Ok(listened)
     }
 
     fn file(&mut self, path: &str) -> Result<Outcome> {
@@ -201,14 +230,17 @@ impl<'a> Worker<'a> {
         let file = path::resolve(self.shared.schedule.root(), path);
         let scratch = &mut self.scratch;
         let limit = options.max_file_bytes;
+        let start = self.spans.begin();
         match read::read_into(&file, limit, &self.shared.retry, &mut scratch.file) {
             Ok(_) => {}
             Err(Unread::Skip(skip)) => return Ok(Outcome::Skipped(skip)),
             Err(Unread::Busy(error)) => return Ok(failed("read", &error.to_string())),
             Err(Unread::Cancelled) => return Err(Error::Cancelled),
         }
+        self.spans.end(start, Step::Read);
         let bytes = scratch.file.len() as u64;
         self.bytes += bytes;
+        let start = self.spans.begin();
         let decoded = match guarded(|| read::decode(&scratch.file)) {
             Ok(Ok(text)) => text,
             Ok(Err(skip)) => return Ok(Outcome::Skipped(skip)),
@@ -218,6 +250,8 @@ impl<'a> Worker<'a> {
         let Ok(text) = guarded(|| options.secrets.redact(path, &decoded.text)) else {
             return Ok(failed("redact", "the search for secrets failed"));
         };
+        self.spans.end(start, Step::Redact);
+        let start = self.spans.begin();
         let fields = &mut scratch.fields;
         // Nothing of a file reaches the builder before all of it is known to be good.
         let stop = &self.shared.stop;
@@ -254,6 +288,7 @@ impl<'a> Worker<'a> {
                 doc: fields.doc,
             })?;
         }
+        self.spans.end(start, Step::Chunk);
         Ok(Outcome::Indexed(Arc::new(FileRow {
             digest: Digest::of(&scratch.file),
             chunks: u32::try_from(chunks.len()).unwrap_or(u32::MAX),
@@ -267,6 +302,14 @@ impl<'a> Worker<'a> {
 
 /// Files of a batch at most, so that many tiny files still report progress.
 const MAX_BATCH_FILES: usize = 256;
+
+/// How many chunks a file was cut into.
+fn chunks_of(outcome: &Outcome) -> u32 {
+    match outcome {
+        Outcome::Indexed(row) => row.chunks,
+        Outcome::Skipped(_) | Outcome::Failed(_) => 0,
+    }
+}
 
 /// How often each rule found something, in the order of their names.
 fn counted(findings: &[Finding]) -> Box<[(Box<str>, u32)]> {
@@ -337,6 +380,34 @@ mod tests {
         }
         assert_eq!(seen.len(), files.len());
         assert!(batches.len() > 3, "one batch holds everything");
+    }
+
+    #[test]
+    fn spans_tell_what_became_of_each_file_and_when() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let names: Vec<String> = (0..40).map(|n| format!("f{n}.py")).collect();
+        for name in &names {
+            std::fs::write(folder.path().join(name), "def f():\n    return 1\n").expect("written");
+        }
+        let files: Vec<&str> = names.iter().map(String::as_str).collect();
+        let quiet = IngestOptions { jobs: 2, batch_bytes: 500, ..IngestOptions::default() };
+        let options = IngestOptions { spans: true, ..quiet.clone() };
+        let spans: Vec<Span> =
+            run(folder.path(), &files, options).into_iter().flat_map(|batch| batch.spans).collect();
+        let paths: BTreeSet<&str> = spans.iter().filter_map(|span| span.path.as_deref()).collect();
+        assert_eq!(paths, files.iter().copied().collect());
+        for each in spans.iter().filter(|span| span.step == Step::File) {
+            assert_eq!((each.bytes, each.chunks), (22, 1));
+            let parts: Vec<&Span> = spans
+                .iter()
+                .filter(|span| span.worker == each.worker && span.path.is_none())
+                .filter(|span| each.start <= span.start && span.end <= each.end)
+                .collect();
+            let steps: Vec<Step> = parts.iter().map(|span| span.step).collect();
+            assert_eq!(steps, [Step::Read, Step::Redact, Step::Chunk]);
+            assert!(parts.windows(2).all(|pair| pair[0].end <= pair[1].start));
+        }
+        assert!(run(folder.path(), &files, quiet).iter().all(|batch| batch.spans.is_empty()));
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod schedule;
 pub mod sealed;
 pub mod secrets;
 pub mod snapshot;
+pub mod span;
 pub mod tokenize;
 pub mod walk;
 pub mod why;

@@ -111,7 +111,7 @@ impl Names {
 }
 
 impl Rules {
-    /// The rules for walking `root`, a resolved path. `exclude` are folders never entered.
+    /// The rules for walking `root`, a resolved path. `exclude` are files and folders never looked into.
     pub fn new(
         root: &Path,
         exclude: &[PathBuf],
@@ -198,6 +198,10 @@ impl Rules {
     fn built_in(&self, path: &Path, is_folder: bool) -> Option<Left<'static>> {
         let name = path.file_name()?;
         if !is_folder {
+            // As bytes, which is cheap: every file is asked about.
+            if self.exclude.iter().any(|file| file.as_os_str() == path.as_os_str()) {
+                return Some(Left::Index);
+            }
             // A worktree's or submodule's `.git` is a file.
             return (name == ".git").then_some(Left::Vcs);
         }

@@ -31,7 +31,7 @@ pub struct ScanOptions {
     pub jobs: usize,
     /// Larger files are skipped.
     pub max_file_bytes: u64,
-    /// Folders never entered: the index's own.
+    /// Files and folders never looked into: the index's own.
     pub exclude: Vec<PathBuf>,
     /// Whether `node_modules`, `__pycache__`, virtual environments and their like are left out.
     pub default_excludes: bool,
@@ -433,8 +433,9 @@ mod tests {
             (".hybridxignore", "!*\n!.hybridx/**"),
             ("sub/.hybridx/f", ""),
             ("elsewhere/index/f", ""),
+            ("own.py", ""),
         ]);
-        let exclude = vec![tree.0.path().join("elsewhere/./index")];
+        let exclude = vec![tree.0.path().join("elsewhere/./index"), tree.0.path().join("own.py")];
         let options = ScanOptions { exclude, ..ScanOptions::default() };
         assert_eq!(tree.scan_with(&options, &StatCache::default()).tree.leaves().len(), 1);
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use arrow_array::{RecordBatch, StructArray};
 use hybridx_core::cancel::Cancel;
@@ -9,6 +10,7 @@ use hybridx_core::ingest as core;
 use hybridx_core::ingest::{Ingest, IngestOptions};
 use hybridx_core::secrets::Policy;
 use hybridx_core::snapshot::Outcome;
+use hybridx_core::span::Span;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyTuple};
 use pyo3_arrow::error::PyArrowResult;
@@ -27,7 +29,11 @@ pub struct IngestBatch {
     pub outcomes: Vec<(Arc<str>, Outcome)>,
     #[pyo3(get)]
     bytes: u64,
+    spans: Vec<Span>,
 }
+
+/// Worker, step, start and end in nanoseconds, and of a file its path, bytes and chunks.
+type SpanTuple<'a> = (usize, &'a str, u64, u64, Option<&'a str>, u64, u32);
 
 #[pymethods]
 impl IngestBatch {
@@ -71,9 +77,19 @@ impl IngestBatch {
             .collect()
     }
 
+    #[getter]
+    fn spans(&self) -> Vec<SpanTuple<'_>> {
+        self.spans.iter().map(tuple).collect()
+    }
+
     fn __len__(&self) -> usize {
         self.chunks.num_rows()
     }
+}
+
+fn tuple(span: &Span) -> SpanTuple<'_> {
+    let Span { worker, step, start, end, path, bytes, chunks } = span;
+    (*worker, step.name(), *start, *end, path.as_deref(), *bytes, *chunks)
 }
 
 /// An iterator over batches; every step waits without the GIL.
@@ -81,6 +97,7 @@ impl IngestBatch {
 pub struct IngestStream {
     inner: Mutex<Option<Ingest>>,
     stop: Cancel,
+    origin: Instant,
 }
 
 #[pymethods]
@@ -94,11 +111,18 @@ impl IngestStream {
             let mut stream = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
             stream.as_mut().and_then(Iterator::next).transpose()
         })?;
-        Ok(next.map(|core::IngestBatch { chunks, outcomes, bytes }| IngestBatch {
+        Ok(next.map(|core::IngestBatch { chunks, outcomes, bytes, spans }| IngestBatch {
             chunks,
             outcomes,
             bytes,
+            spans,
         }))
+    }
+
+    /// Nanoseconds since the stream was started: the clock of the spans.
+    #[getter]
+    fn clock_ns(&self) -> u128 {
+        self.origin.elapsed().as_nanos()
     }
 
     /// Stops the threads behind the stream; a thread that waits for a batch gets none.
@@ -111,7 +135,7 @@ impl IngestStream {
 #[pyfunction]
 #[pyo3(signature = (
     root, paths, *, jobs = 0, max_file_bytes = 4 << 20, batch_bytes = 1 << 20, queue = 4,
-    memory_bytes = 256 << 20, redact_secrets = true, secrets_allow = Vec::new(), cancel = None
+    memory_bytes = 256 << 20, redact_secrets = true, secrets_allow = Vec::new(), spans = false, cancel = None
 ))]
 pub fn ingest(
     py: Python<'_>,
@@ -124,14 +148,17 @@ pub fn ingest(
     memory_bytes: u64,
     redact_secrets: bool,
     secrets_allow: Vec<String>,
+    spans: bool,
     cancel: Option<&Bound<'_, CancelToken>>,
 ) -> Result<IngestStream> {
     let secrets = Policy::new(redact_secrets, &secrets_allow)?;
-    let options = IngestOptions { jobs, max_file_bytes, batch_bytes, queue, memory_bytes, secrets };
+    let options =
+        IngestOptions { jobs, max_file_bytes, batch_bytes, queue, memory_bytes, secrets, spans };
     let cancel = cancel_of(cancel);
     let stream = py.detach(|| {
         let paths = paths.into_iter().map(Arc::from).collect();
         Ingest::start(root, paths, options, cancel)
     })?;
-    Ok(IngestStream { stop: stream.stopper(), inner: Mutex::new(Some(stream)) })
+    let (stop, origin) = (stream.stopper(), stream.origin());
+    Ok(IngestStream { inner: Mutex::new(Some(stream)), stop, origin })
 }

@@ -132,8 +132,16 @@ impl Inventory {
         py.detach(|| self.lock().damaged(&folder))
     }
 
-    fn suspect(&self, py: Python<'_>, folder: PathBuf) -> Vec<(String, String)> {
-        py.detach(|| self.lock().suspect(&folder))
+    #[pyo3(signature = (folder, *, known=None))]
+    fn suspect(
+        &self,
+        py: Python<'_>,
+        folder: PathBuf,
+        known: Option<&Self>,
+    ) -> Vec<(String, String)> {
+        // A copy, since it may be this one, which is locked.
+        let known = known.map(|each| each.lock().clone()).unwrap_or_default();
+        py.detach(|| self.lock().suspect(&folder, &known))
     }
 
     #[getter]
