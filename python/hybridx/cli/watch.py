@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hybridx.cli._help import examples
 from hybridx.cli._options import (
     index_options,
     lock_timeout_option,
@@ -31,7 +32,13 @@ if TYPE_CHECKING:
     from hybridx.types import IndexReport
 
 
-@click.command()
+@click.command(
+    epilog=examples("""
+        hybridx watch                      # in a terminal of its own
+        hybridx watch --quiet ~/src/app    # as a service
+        hybridx watch --json | jq .files   # for programs
+    """)
+)
 @path_argument
 @click.option(
     "--polling",
@@ -56,16 +63,11 @@ def watch(
     quiet: bool,
     **flags: object,
 ) -> None:
-    r"""Keep the index of PATH up to date until it is ended.
+    """Keep the index of PATH up to date until it is ended.
 
     It begins with an update, which may build the index; then every batch of changes is ingested as
     soon as it has been quiet for a tenth of a second. Of several watches of one tree one works, and
     another takes over when it ends.
-
-    \b
-    hybridx watch                       in a terminal of its own
-    hybridx watch --quiet ~/src/app     as a service
-    hybridx watch --json | jq .files    for programs
 
     Exit code 0: ended by SIGTERM, as services are. 130: by Ctrl-C. 2: the folder is gone, or the
     first update failed. Everything committed is kept.
