@@ -84,13 +84,14 @@ def place(page: Page, home: Path, env: dict[str, str]) -> Path:
     if page.name == "docs/tutorial.md":
         return home
     if page.name == "README.md":
-        outside = shutil.ignore_patterns(".*", "target", "dist", "*.so", "__pycache__", "docs")
-        shutil.copytree(ROOT, home / "hybridx", ignore=outside)
-        return home / "hybridx"
-    tree = Tree(home / "project", PROJECT)
+        root = home / "hybridx"
+        outside = shutil.ignore_patterns(".*", "target*", "dist", "*.so", "__pycache__", "docs")
+        shutil.copytree(ROOT, root, ignore=outside)
+    else:
+        root = Tree(home / "project", PROJECT).root
     script = "git init -q . && git add . && git commit -q -m 'First commit'"
-    subprocess.run(["bash", "-c", script], cwd=tree.root, env=env, check=True)
-    return tree.root
+    subprocess.run(["bash", "-c", script], cwd=root, env=env, check=True)
+    return root
 
 
 def test_there_are_pages() -> None:
@@ -178,9 +179,16 @@ def test_files_are_valid(block: Block, tmp_path: Path) -> None:
     elif block.language == "json":
         check_started(json.loads(block.text), str(block))
     else:
-        yaml = pytest.importorskip("yaml")
-        assert yaml.safe_load(block.text)
-        check_commands(block.text, str(block))
+        yaml = pytest.importorskip("yaml", reason="pre-commit brings it")
+        manifest = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+        there = {hook["id"] for hook in manifest}
+        named = [
+            hook["id"]
+            for repository in yaml.safe_load(block.text)["repos"]
+            for hook in repository["hooks"]
+        ]
+        assert named
+        assert set(named) <= there, f"{block}: hooks are {there}"
 
 
 def check_started(document: object, where: str) -> None:
@@ -193,6 +201,13 @@ def check_started(document: object, where: str) -> None:
     elif isinstance(document, list):
         for value in document:
             check_started(value, where)
+
+
+def test_examples_of_help_exist() -> None:
+    shown = [block for block in EVERY if block.text.startswith("Examples:")]
+    assert len(shown) > 10
+    for block in shown:
+        check_commands(block.text, str(block))
 
 
 @pytest.mark.parametrize("page", LINKED, ids=str)

@@ -54,8 +54,8 @@ def mcp(
 
     The client starts it and talks to it over stdin and stdout. Tools: search, related, outline,
     status, refresh. An index that is missing is made at once; all are kept up to date, by one
-    process each, however many agents there are. --print-config prints what goes into a client's
-    configuration.
+    process each, however many agents there are. --print-config prints what the configuration of
+    most clients takes.
     """
     folders = paths or (_working_directory(),)
     if index_dir is not None and len(folders) > 1:
