@@ -257,7 +257,14 @@ class Index:
         """Brings the index up to date under the model that serves, whatever is configured.
 
         It is what a watch does again and again: unlike `update` it never begins with the vectors of
-        a slower model. Arguments and errors are those of `update`.
+        a slower model.
+
+        Args:
+            progress: as in `update`.
+            cancel: as in `update`.
+
+        Raises:
+            HybridxError, OSError: as `update` does.
         """
         from hybridx.indexer import Request
 
@@ -478,7 +485,10 @@ class Index:
             path: relative to the root.
             line: counted from 1.
             k: at most so many hits, 1 to 10,000.
-            languages, paths, kinds, max_tokens: as in `search`.
+            languages: as in `search`, as are the next three.
+            paths: globs.
+            kinds: of chunks.
+            max_tokens: about how many a language model may have to read.
             cancel: a token that ends it with `Cancelled` when set.
 
         Raises:
@@ -595,7 +605,11 @@ class Index:
         return not generation.epoch.is_twin_of(wanted)
 
     def wanted_model(self) -> Model:
-        """The model that the next update takes. Raises `ModelError`."""
+        """The model that the next update takes.
+
+        Raises:
+            ModelError: it is not there, or a part of it is missing or wrong.
+        """
         return self._models.wanted()
 
     def skipped(self) -> list[tuple[str, str, str]]:
