@@ -186,7 +186,14 @@ class Index(OpenIndex):
         """Brings the index up to date under the model that serves, whatever is configured.
 
         It is what a watch does again and again: unlike `update` it never begins with the vectors of
-        a slower model. Arguments and errors are those of `update`.
+        a slower model.
+
+        Args:
+            progress: as in `update`.
+            cancel: as in `update`.
+
+        Raises:
+            HybridxError, OSError: as `update` does.
         """
         from hybridx.indexer import Request
 
@@ -377,10 +384,10 @@ class Index(OpenIndex):
             path: relative to the root.
             line: counted from 1.
             k: at most so many hits, 1 to 10,000.
-            languages: as in `search`.
-            paths: as in `search`.
-            kinds: as in `search`.
-            max_tokens: as in `search`.
+            languages: as in `search`, as are the next three.
+            paths: globs.
+            kinds: of chunks.
+            max_tokens: about how many a language model may have to read.
             cancel: a token that ends it with `Cancelled` when set.
 
         Raises:
@@ -453,7 +460,11 @@ class Index(OpenIndex):
         return self._status(check, cancel)
 
     def wanted_model(self) -> Model:
-        """The model that the next update takes. Raises `ModelError`."""
+        """The model that the next update takes.
+
+        Raises:
+            ModelError: it is not there, or a part of it is missing or wrong.
+        """
         return self._models.wanted()
 
     def skipped(self) -> list[tuple[str, str, str]]:
