@@ -184,7 +184,9 @@ def completion(user: Newcomer) -> None:
     for shell in ("bash", "zsh", "fish"):
         demand("_HYBRIDX_COMPLETE" in user.hybridx("completion", shell).stdout, shell)
     script = "source <(hybridx completion bash) && COMP_WORDS=(hybridx sea) COMP_CWORD=1 && "
-    said = user.run("bash", "-c", f'{script}_hybridx_completion && echo "${{COMPREPLY[@]}}"').stdout
+    said = user.run(
+        "bash", "-c", f'{script}_hybridx_completion hybridx && echo "${{COMPREPLY[@]}}"'
+    ).stdout
     demand("search" in said.split(), said)
 
 

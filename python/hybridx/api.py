@@ -26,6 +26,7 @@ from hybridx.arguments import (
     as_text,
     as_words,
     check_cancel,
+    check_observer,
     check_work,
 )
 from hybridx.config import Settings
@@ -196,7 +197,7 @@ class Index:
                 iterator.
         """
         self._check_process()
-        check_work(progress, cancel)
+        check_work(progress, cancel, observer)
         token = cancel or _core.CancelToken()
         # Checked now and not in the thread that runs it.
         request = _request(full, paths, sequential)
@@ -216,7 +217,7 @@ class Index:
         observer: Observer | None = None,
     ) -> IndexReport:
         self._check_process()
-        check_work(progress, cancel)
+        check_work(progress, cancel, observer)
         if observer is None:
             return self._updated(request, progress, cancel, kept)
         with observer.run(self.root) as done:
@@ -252,6 +253,7 @@ class Index:
         self,
         *,
         progress: ProgressCallback | None = None,
+        observer: Observer | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> IndexReport:
         """Brings the index up to date under the model that serves, whatever is configured.
@@ -261,8 +263,7 @@ class Index:
         """
         from hybridx.indexer import Request
 
-        check_work(progress, cancel)
-        return self._update(Request(serving=True), progress, cancel)
+        return self._update(Request(serving=True), progress, cancel, observer=observer)
 
     def watch(
         self,
@@ -321,6 +322,7 @@ class Index:
         changes did, the others as `watch` says.
         """
         self._check_process()
+        check_work(progress, cancel, observer)
         from hybridx.indexer import Kept, Request
         from hybridx.watch import Watcher
 
@@ -427,6 +429,7 @@ class Index:
         from hybridx.search import Scope
 
         check_cancel(cancel)
+        check_observer(observer)
         query, k = as_query(query), as_number("k", k)
         budget = None if max_tokens is None else as_number("max_tokens", max_tokens)
         chosen = self.settings.rerank if rerank is None else as_text("rerank", rerank)
