@@ -49,8 +49,8 @@ ODD: list[Any] = [
 
 CALLS: dict[str, dict[str, Any]] = {
     # Whatever is true or false is taken for it, as everywhere in Python.
-    "update": {"paths": [], "progress": None, "cancel": None},
-    "updates": {"paths": [], "progress": None, "cancel": None},
+    "update": {"paths": [], "progress": None, "observer": None, "cancel": None},
+    "updates": {"paths": [], "progress": None, "observer": None, "cancel": None},
     "diff": {"cancel": None},
     "search": {
         "query": "retry",
@@ -62,6 +62,7 @@ CALLS: dict[str, dict[str, Any]] = {
         "changed_since": None,
         "max_tokens": None,
         "rerank": None,
+        "observer": None,
         "cancel": None,
     },
     "status": {"cancel": None},
@@ -147,6 +148,7 @@ def test_odd_folders_and_settings(project: Tree, value: Any) -> None:
         ({"changed_since": 3}, "changed_since is 3"),
         ({"rerank": ""}, "rerank is ''"),
         ({"cancel": "now"}, "cancel is 'now': give a CancelToken"),
+        ({"observer": "t.json"}, "observer is 't.json': give an Observer"),
     ],
 )
 def test_messages_say_what_to_give(shared: Index, arguments: dict[str, Any], words: str) -> None:

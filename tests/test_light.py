@@ -14,6 +14,8 @@ CASES = {
     "merkle": "import hybridx; hybridx.MerkleTree.from_path(sys.argv[1])",
     "help": "command('--help')",
     "help of a command": "command('index', '--help')",
+    "completion": "command('completion', 'bash')",
+    "names of the doctor": "import hybridx.doctor",
     "update without changes": "command('index', '--quiet', sys.argv[1])",
     "diff": "command('diff', sys.argv[1])",
     "status": "command('status', sys.argv[1])",

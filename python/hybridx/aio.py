@@ -85,6 +85,18 @@ class AsyncIndex:
         )
         return await _ended(work, token)
 
+    async def refresh(
+        self,
+        *,
+        progress: ProgressCallback | None = None,
+        observer: Observer | None = None,
+        cancel: _core.CancelToken | None = None,
+    ) -> IndexReport:
+        """See `Index.refresh`. `progress` is called from another thread than the loop's."""
+        token = _token(cancel)
+        work = partial(self._index.refresh, progress=progress, observer=observer, cancel=token)
+        return await _ended(work, token)
+
     def updates(
         self,
         *,
@@ -197,9 +209,11 @@ class AsyncIndex:
         paths: Sequence[str] = (),
         kinds: Sequence[str] = (),
         max_tokens: int | None = None,
+        cancel: _core.CancelToken | None = None,
     ) -> SearchResult:
-        """See `Index.related`."""
-        return await asyncio.to_thread(
+        """See `Index.related`. Cancelling the task sets the token."""
+        token = _token(cancel)
+        work = partial(
             self._index.related,
             path,
             line,
@@ -208,7 +222,9 @@ class AsyncIndex:
             paths=paths,
             kinds=kinds,
             max_tokens=max_tokens,
+            cancel=token,
         )
+        return await _left(work, token)
 
     async def outline(
         self,

@@ -26,6 +26,7 @@ from hybridx.arguments import (
     as_text,
     as_words,
     check_cancel,
+    check_observer,
     check_work,
 )
 from hybridx.config import Settings
@@ -196,7 +197,7 @@ class Index:
                 iterator.
         """
         self._check_process()
-        check_work(progress, cancel)
+        check_work(progress, cancel, observer)
         token = cancel or _core.CancelToken()
         # Checked now and not in the thread that runs it.
         request = _request(full, paths, sequential)
@@ -216,7 +217,7 @@ class Index:
         observer: Observer | None = None,
     ) -> IndexReport:
         self._check_process()
-        check_work(progress, cancel)
+        check_work(progress, cancel, observer)
         if observer is None:
             return self._updated(request, progress, cancel, kept)
         with observer.run(self.root) as done:
@@ -252,6 +253,7 @@ class Index:
         self,
         *,
         progress: ProgressCallback | None = None,
+        observer: Observer | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> IndexReport:
         """Brings the index up to date under the model that serves, whatever is configured.
@@ -261,7 +263,7 @@ class Index:
         """
         from hybridx.indexer import Request
 
-        return self._update(Request(serving=True), progress, cancel)
+        return self._update(Request(serving=True), progress, cancel, observer=observer)
 
     def watch(
         self,
@@ -320,6 +322,7 @@ class Index:
         changes did, the others as `watch` says.
         """
         self._check_process()
+        check_work(progress, cancel, observer)
         from hybridx.indexer import Kept, Request
         from hybridx.watch import Watcher
 
@@ -426,6 +429,7 @@ class Index:
         from hybridx.search import Scope
 
         check_cancel(cancel)
+        check_observer(observer)
         query, k = as_query(query), as_number("k", k)
         budget = None if max_tokens is None else as_number("max_tokens", max_tokens)
         chosen = self.settings.rerank if rerank is None else as_text("rerank", rerank)
@@ -466,29 +470,36 @@ class Index:
         paths: Sequence[str] = (),
         kinds: Sequence[str] = (),
         max_tokens: int | None = None,
+        cancel: _core.CancelToken | None = None,
     ) -> SearchResult:
-        """The `k` chunks that are most like the one at `line` (from 1) of the file at `path`.
+        """The `k` chunks that are most like the one at `line` of the file at `path`.
 
         Likeness is the cosine similarity of their vectors, -1 to 1, which is the score of each hit.
-        The chunk at the place, and other pieces of its definition, are none of the hits. `path` is
-        relative to the root; filters and `max_tokens` are as in `search`.
+        The chunk at the place, and other pieces of its definition, are none of the hits.
+
+        Args:
+            path: relative to the root.
+            line: counted from 1.
+            k: at most so many hits, 1 to 10,000.
+            languages, paths, kinds, max_tokens: as in `search`.
+            cancel: a token that ends it with `Cancelled` when set.
 
         Raises:
             NotIndexedError: there is no index.
             UsageError: the place is in no chunk of the index, or an argument makes no sense.
+            Cancelled: the token was set.
+            CorruptIndexError, IndexFormatError, StoreError: the index cannot be read.
+            OSError: it cannot be opened.
         """
         from hybridx.related import related
         from hybridx.search import Scope
 
+        check_cancel(cancel)
+        place, line, k = as_path(path), as_number("line", line), as_number("k", k)
+        budget = None if max_tokens is None else as_number("max_tokens", max_tokens)
         scope = Scope(as_languages(languages), as_globs(paths), as_words("kinds", kinds))
-        return related(
-            self._search_engine(),
-            as_path(path),
-            as_number("line", line),
-            as_number("k", k),
-            scope=scope,
-            max_tokens=None if max_tokens is None else as_number("max_tokens", max_tokens),
-        )
+        engine = self._search_engine()
+        return related(engine, place, line, k, scope=scope, max_tokens=budget, cancel=cancel)
 
     def outline(
         self,
@@ -499,16 +510,22 @@ class Index:
     ) -> Outline:
         """What the file at `path` defines, or what the folder at `path` holds.
 
-        `path` is relative to the root; `""` is the root. Definitions have lines, counted from 1 and
-        read from the file as it is now; which files a folder holds is what the generation says.
-        With `max_tokens` there is no more than a language model reads as about so many tokens, the
-        deepest definitions and the last files being left out, and counted in `omitted`.
+        Definitions have lines, counted from 1 and read from the file as it is now; which files a
+        folder holds is what the generation says.
+
+        Args:
+            path: relative to the root; `""` is the root.
+            max_tokens: no more than a language model reads as about so many tokens: the deepest
+                definitions and the last files are left out, and counted in `omitted`.
+            cancel: a token that ends it with `Cancelled` when set.
 
         Raises:
             NotIndexedError: `path` is a folder, and there is no index.
             UsageError: there is nothing at `path`, it is not below the root, or the rules that
                 leave files out of the index leave it out.
             Cancelled: the token was set.
+            CorruptIndexError, IndexFormatError: the index cannot be read.
+            OSError: the root is gone.
         """
         self._check_process()
         from hybridx.commit import Generation

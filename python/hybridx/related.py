@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hybridx import _core
 from hybridx.answer import Piece, joined, within
-from hybridx.errors import UsageError
+from hybridx.errors import Cancelled, UsageError
 from hybridx.search import MAX_HITS
 from hybridx.store import where
 from hybridx.types import Hit, SearchResult
@@ -29,6 +29,7 @@ def related(
     *,
     scope: Scope,
     max_tokens: int | None,
+    cancel: _core.CancelToken | None = None,
 ) -> SearchResult:
     """The best `k` chunks in `scope` by their likeness to the one at `line` of `path`.
 
@@ -36,6 +37,7 @@ def related(
 
     Raises:
         UsageError: the place is in no chunk, or an argument makes no sense.
+        Cancelled: `cancel` was set.
     """
     start = time.perf_counter()
     if not 1 <= k <= MAX_HITS:
@@ -46,6 +48,8 @@ def related(
     here = _at(searcher.chunks_of(path), path, line)
     vector = None if store is None else store.vector_of(path, here.id)
     pieces: list[Piece] = []
+    if cancel is not None and cancel.cancelled:
+        raise Cancelled("cancelled")
     if store is not None and vector is not None and vector.any():
         patterns = _core.path_patterns(scope.paths)
         condition = where(scope.languages, scope.kinds, patterns, scope.only)

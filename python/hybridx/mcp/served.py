@@ -70,6 +70,8 @@ class Served:
     _watcher: Watcher | None = field(default=None, init=False)
     _is_new: bool = field(default=False, init=False)
     """Whether there was no index when the watch began."""
+    _begun: threading.Event = field(default_factory=threading.Event, init=False)
+    """Set once it is known whether there is a watch."""
     _progress: Progress | None = field(default=None, init=False)
     _listeners: list[Callable[[Progress], None]] = field(default_factory=list, init=False)
     _guard: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -81,8 +83,15 @@ class Served:
 
     def start(self) -> None:
         """Begins to keep the index up to date, unless that is not wanted."""
-        if not self.watches:
-            return
+        try:
+            if self.watches:
+                self._watch()
+        except (HybridxError, OSError) as error:
+            self.say(f"{self.name}: {error}")
+        finally:
+            self._begun.set()
+
+    def _watch(self) -> None:
         with contextlib.suppress(HybridxError, OSError):
             self._is_new = self.index.generation is None
         self._watcher = self.index.watcher(
@@ -115,9 +124,11 @@ class Served:
             HybridxError: there will be none.
         """
         deadline = time.monotonic() + PATIENCE_SECONDS
+        if self.index.generation is None:
+            self._begun.wait(PATIENCE_SECONDS)
         while self.index.generation is None:
             state = self._state()
-            if state is None or state.role == "stopped":
+            if self._begun.is_set() and (state is None or state.role == "stopped"):
                 raise self._without()
             if time.monotonic() >= deadline or cancel.cancelled:
                 raise NotIndexedError(f"the index of {self.root} is {self.freshness().note}")
@@ -133,6 +144,10 @@ class Served:
         if generation is None:
             generation = self.index.generation
         state = self._state()
+        if not self._begun.is_set():
+            missing = Freshness("building", None, None, note="about to be built")
+            checking = Freshness("checking", generation, None, note="about to be watched")
+            return missing if generation is None else checking
         if state is None:
             note = "not watched: files may have changed since"
             return Freshness("unwatched", generation, None, note=note)
@@ -171,6 +186,7 @@ class Served:
         Raises:
             HybridxError, OSError: as `Index.refresh` does.
         """
+        self._begun.wait()
         state, watcher = self._state(), self._watcher
         if watcher is None or state is None or state.role != "watching":
             # Whoever watches may not have heard of it yet. The lock keeps the two apart.

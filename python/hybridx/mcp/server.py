@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 import signal
@@ -66,8 +65,7 @@ def serve(served: Sequence[Served], wire: Wire, version: str) -> int:
 def _begin(served: Served) -> None:
     # First what the first answer needs: the update that a watch begins with can wait for it.
     served.warm()
-    with contextlib.suppress(HybridxError, OSError):
-        served.start()
+    served.start()
 
 
 def _end(served: Sequence[Served]) -> None:

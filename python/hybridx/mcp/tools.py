@@ -89,6 +89,7 @@ class Tools:
                     MOST_HITS,
                     mode=values["mode"],
                     changed_since=values.get("changed_since"),
+                    cancel=cancel,
                     **filters,
                 )
             except UsageError as error:
@@ -120,7 +121,7 @@ class Tools:
         except NotIndexedError as error:
             return _not_yet(served, error)
         _check(cancel)
-        result = served.index.related(path, values["line"], values["k"], **filters)
+        result = served.index.related(path, values["line"], values["k"], cancel=cancel, **filters)
         shown = present.page(result.hits, "", values["detail"], values["max_tokens"])
         rest = f"{len(result) - len(shown)} more did not fit" if len(shown) < len(result) else ""
         return _hits(shown, served.freshness(result.generation), None, rest)
@@ -140,7 +141,7 @@ class Tools:
         texts, rows = [], []
         for served in self._chosen(values):
             _check(cancel)
-            found = _status_of(served)
+            found = _status_of(served, cancel)
             freshness = served.freshness(found.generation if found else None)
             texts.append(present.status(served.name, found, freshness, str(served.root)))
             row = {"name": served.name, "root": str(served.root), "freshness": freshness.to_json()}
@@ -217,12 +218,12 @@ def _not_yet(served: Served, error: NotIndexedError) -> Answer:
     return Answer(f"{text}\n{present.footer(freshness)}", structured)
 
 
-def _status_of(served: Served) -> Status | None:
+def _status_of(served: Served, cancel: CancelToken) -> Status | None:
     state = served.freshness().state
     # Whoever watches knows; else the files are looked at.
     check = state in {"followed", "unwatched", "failing"}
     try:
-        return served.index.status(check=check)
+        return served.index.status(check=check, cancel=cancel)
     except NotIndexedError:
         return None
 
