@@ -142,8 +142,9 @@ def runs(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Future[None]]]:
     """All pages that are asked for. Two at once take little more than half of the time."""
-    asked: list[Page] = [
-        item.callspec.params["page"]
+    by_name = {page.name: page for page in PAGES}
+    asked = [
+        by_name[item.callspec.id]
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.originalname == "test_a_page_runs"
     ]
