@@ -190,6 +190,7 @@ class Index(OpenIndex):
 
         Args:
             progress: as in `update`.
+            observer: as in `update`.
             cancel: as in `update`.
 
         Raises:
