@@ -48,7 +48,7 @@ def run(
     `tree` asks for `tree_peak_mib`.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        busy = _ticks()[1]
+        busy = ticks()[1]
         start = time.perf_counter()
         child = subprocess.Popen(
             command, stdout=out, stderr=err, env={**os.environ, **(environment or {})}
@@ -60,7 +60,7 @@ def run(
             watcher.start()
         _, status, usage = os.wait4(child.pid, 0)
         seconds = time.perf_counter() - start
-        busy = _ticks()[1] - busy
+        busy = ticks()[1] - busy
         child.returncode = os.waitstatus_to_exitcode(status)
         done.set()
         if tree:
@@ -126,14 +126,14 @@ def when_idle(limit: float = 0.1, patience: float = 120.0) -> None:
     """Waits until others use less than `limit` of the cores, or `patience` is over."""
     until = time.monotonic() + patience
     while time.monotonic() < until:
-        total, busy = _ticks()
+        total, busy = ticks()
         time.sleep(2.0)
-        total_after, busy_after = _ticks()
+        total_after, busy_after = ticks()
         if busy_after - busy < limit * (total_after - total):
             return
 
 
-def _ticks() -> tuple[float, float]:
+def ticks() -> tuple[float, float]:
     """Seconds of all cores since the machine started: all of them, and those not idle."""
     fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
     seconds = [int(field) / os.sysconf("SC_CLK_TCK") for field in fields]

@@ -13,7 +13,9 @@ from hybridx import AsyncFileResults, AsyncIndex, FileResults, Index
 PAIRS = [(Index, AsyncIndex), (FileResults, AsyncFileResults)]
 
 ONLY_SYNC: dict[type, set[str]] = {
-    Index: set(),
+    # A resident object with threads of its own; what the command line asks about, and a property,
+    # which cannot be awaited: `status` tells it, too.
+    Index: {"watcher", "wanted_model", "generation"},
     # How the asynchronous one is made of it.
     FileResults: {"cancel", "ready"},
 }
@@ -29,7 +31,7 @@ def members(kind: type) -> dict[str, Any]:
 @pytest.mark.parametrize(("sync", "other"), PAIRS)
 def test_both_have_the_same_methods(sync: type, other: type) -> None:
     assert len(members(sync)) > 2
-    assert members(sync).keys() - ONLY_SYNC[sync] == members(other).keys()
+    assert members(other).keys() == members(sync).keys() - ONLY_SYNC[sync]
 
 
 @pytest.mark.parametrize(("sync", "other"), PAIRS)
@@ -80,5 +82,5 @@ def test_everything_public_is_described(kind: type) -> None:
 def test_errors_are_told_of_every_method() -> None:
     for name, member in members(Index).items():
         text = inspect.getdoc(getattr(member, "__func__", member)) or ""
-        if name != "close":
+        if name not in {"close", *ONLY_SYNC[Index]}:
             assert "Raises:" in text, f"Index.{name} does not say what it raises"

@@ -14,6 +14,8 @@ CASES = {
     "merkle": "import hybridx; hybridx.MerkleTree.from_path(sys.argv[1])",
     "help": "command('--help')",
     "help of a command": "command('index', '--help')",
+    "completion": "command('completion', 'bash')",
+    "names of the doctor": "import hybridx.doctor",
     "help of mcp": "command('mcp', '--help')",
     "configuration of mcp": "command('mcp', '--print-config', sys.argv[1])",
     "outline": "import hybridx; hybridx.Index.open(sys.argv[1]).outline('src')",

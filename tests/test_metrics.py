@@ -177,7 +177,7 @@ def test_it_is_rewritten_while_an_update_runs(
             while len(seen) < 3 and time.monotonic() < deadline:
                 now = samples(metrics)
                 took = now.get(("hybridx_last_run_seconds",), 0)
-                if now["hybridx_files_total",] and took not in seen:
+                if now.get(("hybridx_files_total",)) and took not in seen:
                     seen.append(took)
                     assert now["hybridx_running",] == 1
             assert len(seen) == 3, "it was not written again"
@@ -382,3 +382,22 @@ def test_a_wrong_name_or_label_is_an_error() -> None:
         registry.add("errors_total", 1)
     with pytest.raises(ValueError, match="gauge"):
         registry.add("running", 1)
+    with pytest.raises(ValueError, match="operation"):
+        registry.series("store_operation_seconds", {"store": "lance", "what": "add"})
+
+
+def test_a_program_can_add_what_it_knows_in_any_order_of_labels(
+    project: Tree, metrics: Path
+) -> None:
+    with Observer(metrics=metrics) as observer:
+        assert metrics.read_text() == ""
+        open_index(project).update(observer=observer)
+        before = dict(samples(metrics))
+        observer.gauge("pending_files", 7)
+        observer.count("errors_total", 2, stage="watch")
+        observer.observe("store_operation_seconds", 0.5, operation="mine", store="lance")
+    found = samples(metrics)
+    assert ("hybridx_pending_files",) not in before
+    assert found["hybridx_pending_files",] == 7
+    assert found["hybridx_errors_total", "watch"] == 2
+    assert found["hybridx_store_operation_seconds_count", "mine", "lance"] == 1

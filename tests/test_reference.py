@@ -64,6 +64,12 @@ def test_every_option_is_in_the_reference(words: str, command: click.Command) ->
                 assert re.search(rf"`[^`]*{name}\b", text), f"hybridx {words} {name} is missing"
 
 
+def test_no_mark_for_click_is_shown() -> None:
+    """A backspace in a raw text is none, and is shown to people."""
+    for words, command in commands():
+        assert "\\b" not in command.get_help(click.Context(command)), f"hybridx {words} --help"
+
+
 def test_every_setting_is_in_the_reference() -> None:
     headings = re.findall(r"^### (\w+)$", page("settings.md"), re.MULTILINE)
     assert headings == list(Settings.keys())
@@ -154,9 +160,13 @@ def test_keys_of_values_are_in_the_reference(words: str, kind: type, more: Itera
 
 
 def test_keys_of_other_documents_are_in_the_reference(
-    project: Tree, capsys: pytest.CaptureFixture[str]
+    project: Tree, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     updated(open_index(project))
+    monkeypatch.chdir(project.root)
+    assert keys_in(printed(capsys, "hook", "run", "--json")) == listed("hook run")
+    assert keys_in(printed(capsys, "doctor", "--json")) == listed("doctor")
+    assert keys_in(printed(capsys, "config", "describe", "--json")) == listed("config describe")
     project.move("src/retry.py", "src/again.py")
     root = project.root
     assert keys_in(printed(capsys, "diff", root, "--json")) == listed("diff")

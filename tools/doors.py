@@ -184,7 +184,9 @@ def completion(user: Newcomer) -> None:
     for shell in ("bash", "zsh", "fish"):
         demand("_HYBRIDX_COMPLETE" in user.hybridx("completion", shell).stdout, shell)
     script = "source <(hybridx completion bash) && COMP_WORDS=(hybridx sea) COMP_CWORD=1 && "
-    said = user.run("bash", "-c", f'{script}_hybridx_completion && echo "${{COMPREPLY[@]}}"').stdout
+    said = user.run(
+        "bash", "-c", f'{script}_hybridx_completion hybridx && echo "${{COMPREPLY[@]}}"'
+    ).stdout
     demand("search" in said.split(), said)
 
 
@@ -336,6 +338,8 @@ with hybridx.Index.open(sys.argv[1]) as index:
     assert 0 < len(result.hits) <= 5 and all(hit.path.endswith(".py") for hit in result.hits)
     assert index.status().fresh
     assert not index.diff().added
+    assert index.outline("python/hybridx/config.py")
+    assert index.related("python/hybridx/config.py", 30)
 tree = hybridx.MerkleTree.from_path(sys.argv[1])
 assert tree.root == report.merkle_root
 assert seen, "no progress was told"
@@ -369,14 +373,24 @@ def python(user: Newcomer) -> None:
     user.python(ASYNC_API, user.project)
 
 
+# How each example is called; a project stands for itself.
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "context": (".", "how is a busy file tried again"),
+    "follow": (".",),
+    "merkle": ("python", "rust"),
+    "own_model": (".", "bundled", "read the file"),
+    "progress": (".",),
+    "search": (".", "how is a busy file tried again"),
+}
+
+
 @door
 def examples(user: Newcomer) -> None:
     """Every file of examples/ runs."""
-    indexed(user)
-    found = sorted((ROOT / "examples").glob("[!_]*.py"))
-    demand(found, "there are no examples")
-    for path in found:
-        user.run(user.bin / "python", path, user.project)
+    found = {path.stem: path for path in (ROOT / "examples").glob("[!_]*.py")}
+    demand(found.keys() == EXAMPLES.keys(), "others than these:", *found)
+    for name, arguments in EXAMPLES.items():
+        demand(user.run(user.bin / "python", found[name], *arguments).stdout, name, "says nothing")
 
 
 @door

@@ -23,6 +23,7 @@ import click
 import hybridx
 from hybridx import errors, types
 from hybridx.cli import cli
+from hybridx.config import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -103,7 +104,10 @@ def _options(command: click.Command) -> Iterator[str]:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    """`text` for a cell of a table; what Markdown would take for emphasis is escaped."""
+    parts = " ".join(text.split()).replace("|", "\\|").split("`")
+    parts[::2] = [part.replace("*", "\\*") for part in parts[::2]]
+    return "`".join(parts)
 
 
 # Settings.
@@ -112,12 +116,13 @@ def _cell(text: str) -> str:
 def settings() -> str:
     """Every setting: what it takes, who gives it, and what it does."""
     parts = []
-    for key in hybridx.Settings.keys():
-        each = hybridx.Settings.describe(key)
-        parts += [f"### {key}", f"{_takes(each)}; {_default(each)}. {_given_by(each)}"]
+    for each in map(Settings.describe, Settings.keys()):
+        parts += [f"### {each.key}", f"{_takes(each)}; {_default(each)}. {_given_by(each)}"]
         parts.append(each.description)
         if each.presets:
-            chosen = ", ".join(f"{_value(value)} by `{name}`" for name, value in each.presets.items())
+            chosen = ", ".join(
+                f"{_value(value)} by `{name}`" for name, value in each.presets.items()
+            )
             parts.append(f"By [preset](../how-to/tune.md#choose-a-preset): {chosen}.")
     return "\n\n".join(parts) + "\n"
 
@@ -126,7 +131,11 @@ def _takes(each: types.Setting) -> str:
     if each.choices:
         return f"One of {', '.join(f'`{choice}`' for choice in each.choices)}"
     kind = each.type.capitalize()
-    return kind if each.low is None or each.high is None else f"{kind} from {each.low:,} to {each.high:,}"
+    return (
+        kind
+        if each.low is None or each.high is None
+        else f"{kind} from {each.low:,} to {each.high:,}"
+    )
 
 
 def _default(each: types.Setting) -> str:
@@ -146,7 +155,9 @@ def _value(value: object) -> str:
 def _given_by(each: types.Setting) -> str:
     sources = [f"`{source}`" for source in (each.variable, each.flag) if source]
     given = f"Given by {', '.join(sources)}" if sources else "Given"
-    return f"{given} or a project's file." if each.in_project else f"{given}, not by a project's file."
+    return (
+        f"{given} or a project's file." if each.in_project else f"{given}, not by a project's file."
+    )
 
 
 # The Python API.
@@ -160,7 +171,7 @@ def api() -> str:
         if (
             inspect.isclass(value)
             and not issubclass(value, BaseException)
-            and value is not config.Settings
+            and value is not Settings
         ):
             parts += _class(value)
     return "\n\n".join(parts) + "\n"

@@ -67,6 +67,13 @@ class Registry:
         with self._lock:
             self._values[name][labels] = value
 
+    def series(self, name: str, labels: Mapping[str, str]) -> tuple[str, ...]:
+        """The values of labels in the order of the family's. Raises `ValueError` for others."""
+        wanted = self.families[name].labels
+        if labels.keys() != set(wanted):
+            raise ValueError(f"{name} has the labels {wanted}, not {tuple(labels)}")
+        return tuple(labels[each] for each in wanted)
+
     def forget(self, name: str) -> None:
         """Drops all series of a gauge: what they told of is not there any more."""
         with self._lock:

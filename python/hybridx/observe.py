@@ -202,7 +202,8 @@ class Observer:
         self._closing, self._wake = False, threading.Condition()
         if self._metrics is not None:
             check_writable(self._metrics)
-            write_atomically(self._metrics, self._registry.text())
+            # Nothing yet: whose metrics they are is known with the first run.
+            write_atomically(self._metrics, "")
         trace = None
         if self._profile is not None:
             trace = Trace(self._profile, time.perf_counter_ns())
@@ -283,15 +284,15 @@ class Observer:
 
     def gauge(self, name: str, value: float, **labels: str) -> None:
         """Sets a gauge of `FAMILIES`, such as `pending_files`."""
-        self._registry.set(name, value, tuple(labels.values()))
+        self._registry.set(name, value, self._registry.series(name, labels))
 
     def count(self, name: str, amount: float = 1, **labels: str) -> None:
-        """Adds to a counter of `FAMILIES`."""
-        self._registry.add(name, amount, tuple(labels.values()))
+        """Adds to a counter of `FAMILIES`, unless it is one that runs count."""
+        self._registry.add(name, amount, self._registry.series(name, labels))
 
     def observe(self, name: str, value: float, **labels: str) -> None:
         """Adds a value to a histogram of `FAMILIES`."""
-        self._registry.observe(name, value, tuple(labels.values()))
+        self._registry.observe(name, value, self._registry.series(name, labels))
 
     @contextmanager
     def run(self, root: Path) -> Iterator[Callable[[IndexReport], None]]:
@@ -436,27 +437,27 @@ class Observer:
                 self._registry.forget(name)
             else:
                 self._registry.set(name, value)
-                self._show(name, value, now)
+                self._show(name, "now", value, now)
         memory = anonymous_memory()
         self._registry.set("memory_anonymous_bytes", memory)
-        self._show("memory (MiB)", memory >> 20, now)
+        self._show("memory", "MiB", memory >> 20, now)
 
     def _show_queue(self, stage: str, size: int, now: int) -> None:
         self._registry.set("queue_batches", size, (stage,))
-        self._show(f"{stage}: batches that wait", size, now)
+        self._show(f"waiting for {stage}", "batches", size, now)
 
-    def _show(self, name: str, value: float, now: int) -> None:
+    def _show(self, name: str, unit: str, value: float, now: int) -> None:
         trace = self._recorder.trace
         # Only what has changed: a watch waits most of its time.
         if trace is not None and self._shown.get(name) != value:
             self._shown[name] = value
-            trace.counter(name, now, {"value": value})
+            trace.counter(name, now, {unit: value})
 
     def _write(self, now: int) -> None:
         """Writes what has come together."""
         with self._writing:
             self._sample(now)
-            if self._metrics is not None:
+            if self._metrics is not None and self._root is not None:
                 self._refresh(now)
                 with self._noted(self._metrics):
                     write_atomically(self._metrics, self._registry.text())

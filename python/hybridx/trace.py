@@ -93,9 +93,9 @@ class Trace:
             some.append(self._text(self._events.popleft()))
         if not some:
             return
-        if self._end > self.max_bytes:
-            self._rotate()
         try:
+            if self._end > self.max_bytes:
+                self._rotate()
             self._write(",\n".join(["", *some]))
         except OSError:
             self.dropped += len(some)

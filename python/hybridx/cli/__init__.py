@@ -9,7 +9,7 @@ import click
 
 from hybridx.cli._help import examples
 from hybridx.cli._options import debug_option
-from hybridx.cli._program import Program
+from hybridx.cli._program import Program, end
 from hybridx.cli.clean import clean
 from hybridx.cli.completion import completion
 from hybridx.cli.config import config
@@ -79,4 +79,9 @@ for _command in (
 
 def main() -> None:
     """Runs the program with the arguments of the process, and ends the process."""
-    cli.main(prog_name="hybridx")
+    try:
+        cli.main(prog_name="hybridx")
+    except SystemExit as ending:
+        if isinstance(ending.code, int):
+            end(ending.code)
+        raise

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
 OUTDATED = "made by another version or with other settings; to make it anew: hybridx index"
 
-BUDGET = 0.15
-"""Seconds that the prompt may wait for a hint. The hits are on the terminal by then, and a scan of
-some thousand files that did not change takes a tenth of that."""
+BUDGET = 0.2
+"""Seconds that the prompt may wait for a hint. The hits are on the terminal by then; with some
+thousand files that did not change it takes a third of that."""
+
+_LARGE = 3_000_000
+"""Bytes of the stat cache, at some 90 a file, from which on a scan would not be done in time."""
 
 
 def hint_within_budget(context: click.Context, path: str, flags: Mapping[str, object]) -> None:
@@ -49,8 +52,9 @@ def _hints(path: str, flags: Mapping[str, object]) -> list[str]:
         layout = Layout.of(
             index.root, index_dir=settings.index_dir, index_parent=settings.index_parent
         )
+        large = layout.stat_cache.exists() and layout.stat_cache.stat().st_size > _LARGE
         # Whoever watches brings it up to date by itself.
-        status = index.status(check=layout.watcher() is None)
+        status = index.status(check=not large and layout.watcher() is None)
     hints = [f"the index was {OUTDATED}"] if status.outdated else []
     if status.pending:
         changed = plural(status.pending, "file")

@@ -6,9 +6,11 @@ is shown with `--debug` only.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import sys
+import threading
 import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -197,6 +199,23 @@ def _drop_stdout() -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
+
+
+def end(code: int) -> NoReturn:
+    """Ends the process as `sys.exit`, but for taking Python's modules and libraries apart.
+
+    That is a tenth of a second where LanceDB is loaded. All work is done and all files are closed.
+    """
+    if sys.gettrace() or sys.getprofile() or sys.flags.inspect or _has_threads():
+        sys.exit(code)
+    atexit._run_exitfuncs()  # noqa: SLF001 - or os._exit would skip them
+    leave(code)
+
+
+def _has_threads() -> bool:
+    """Whether Python would wait for threads before it ends."""
+    main = threading.main_thread()
+    return any(each is not main and not each.daemon for each in threading.enumerate())
 
 
 def leave(code: int) -> NoReturn:

@@ -50,15 +50,12 @@ def mcp(
     index_dir: str | None,
     model: str | None,
 ) -> None:
-    r"""Serve the indexes of the PATHs to agents, over the Model Context Protocol.
+    """Serve the indexes of the PATHs to agents, over the Model Context Protocol.
 
     The client starts it and talks to it over stdin and stdout. Tools: search, related, outline,
     status, refresh. An index that is missing is made at once; all are kept up to date, by one
-    process each, however many agents there are. A client's configuration, as --print-config
-    prints it:
-
-    \b
-      {"mcpServers": {"hybridx": {"command": "hybridx", "args": ["mcp", "/path"]}}}
+    process each, however many agents there are. --print-config prints what the configuration of
+    most clients takes.
     """
     folders = paths or (_working_directory(),)
     if index_dir is not None and len(folders) > 1:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hybridx.cli._help import examples
 from hybridx.cli._options import (
     index_options,
     lock_timeout_option,
@@ -17,6 +18,7 @@ from hybridx.cli._options import (
     observing,
     opened,
     path_argument,
+    preset_option,
     profile_option,
 )
 from hybridx.cli._program import Interrupted, complain, leave
@@ -31,7 +33,13 @@ if TYPE_CHECKING:
     from hybridx.types import IndexReport
 
 
-@click.command()
+@click.command(
+    epilog=examples("""
+        hybridx watch                      # in a terminal of its own
+        hybridx watch --quiet ~/src/app    # as a service
+        hybridx watch --json | jq .files   # for programs
+    """)
+)
 @path_argument
 @click.option(
     "--polling",
@@ -41,6 +49,7 @@ if TYPE_CHECKING:
     help="Look at the tree from time to time, where the system does not tell of changes.",
 )
 @click.option("--jobs", "-j", type=int, metavar="N", help="Threads; 0 is one a core.")
+@preset_option
 @lock_timeout_option
 @profile_option
 @metrics_option
@@ -56,16 +65,11 @@ def watch(
     quiet: bool,
     **flags: object,
 ) -> None:
-    r"""Keep the index of PATH up to date until it is ended.
+    """Keep the index of PATH up to date until it is ended.
 
     It begins with an update, which may build the index; then every batch of changes is ingested as
     soon as it has been quiet for a tenth of a second. Of several watches of one tree one works, and
     another takes over when it ends.
-
-    \b
-    hybridx watch                       in a terminal of its own
-    hybridx watch --quiet ~/src/app     as a service
-    hybridx watch --json | jq .files    for programs
 
     Exit code 0: ended by SIGTERM, as services are. 130: by Ctrl-C. 2: the folder is gone, or the
     first update failed. Everything committed is kept.

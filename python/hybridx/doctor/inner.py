@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hybridx.config import Settings
-from hybridx.doctor.findings import Finding
+from hybridx.doctor.findings import Finding, size
 from hybridx.errors import HybridxError, NotIndexedError
 
 if TYPE_CHECKING:
@@ -130,9 +130,8 @@ def index(settings: Settings, root: Path) -> list[Finding]:
     except NotIndexedError:
         said = "; ".join(["none yet", *holders])
         return [Finding("index", "ok", said, f"make it: {command}")]
-    size = found.size_bytes["total"] / 1e6
     said = f"generation {found.generation:,}, {found.files:,} files, {found.chunks:,} chunks, "
-    said += "; ".join([f"{size:,.1f} MB", *holders])
+    said += "; ".join([size(found.size_bytes["total"]), *holders])
     if found.model_error is not None:
         advice = "search with --mode lexical, or name a model: hybridx index --model NAME"
         return [Finding("index", "problem", f"{said}; {found.model_error}", advice)]

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from hybridx.doctor.findings import Finding
+from hybridx.doctor.findings import Finding, size
 
 _NEEDED = ("avx2", "fma")
 """What LanceDB's wheels for x86-64 use without asking."""
@@ -22,7 +22,6 @@ _REMOTE = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "vboxsf", "drvfs", "afs", "ceph"}
 )
 _VOLATILE = frozenset({"tmpfs", "ramfs"})
-_TENTH = 10
 
 
 def cpu(proc: Path = Path("/proc")) -> list[Finding]:
@@ -78,11 +77,11 @@ def memory() -> list[Finding]:
     from hybridx.budget import memory_of_machine
 
     limit = memory_of_machine()
-    said = f"{_size(limit)} for this process"
+    said = f"{size(limit)} for this process"
     with contextlib.suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         free = next(line for line in lines if line.startswith("MemAvailable:"))
-        said += f", {_size(int(free.split()[1]) * 1024)} of the machine's available"
+        said += f", {size(int(free.split()[1]) * 1024)} of the machine's available"
     if limit < _CRAMPED:
         return [
             Finding(
@@ -144,7 +143,7 @@ def disk(name: str, folder: Path, *, instead: str) -> list[Finding]:
     kind = _file_system(place)
     status = os.statvfs(place)
     free = status.f_bavail * status.f_frsize
-    said = f"{folder}: {kind or 'unknown file system'}, {_size(free)} free"
+    said = f"{folder}: {kind or 'unknown file system'}, {size(free)} free"
     if status.f_flag & os.ST_RDONLY or not os.access(place, os.W_OK):
         return [Finding(name, "problem", f"{said}, may not be written", instead)]
     if free < _FULL_DISK:
@@ -214,11 +213,3 @@ def _file_system(place: Path) -> str:
         if len(where) >= best and (real == where or real.startswith(where.rstrip("/") + "/")):
             best, kind = len(where), rest.split()[0]
     return kind
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1 << _TENTH:
-            return f"{count:.0f} {unit}" if count >= _TENTH else f"{count:.1f} {unit}"
-        count /= 1 << _TENTH
-    return f"{count:.1f} TiB"
