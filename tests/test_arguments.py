@@ -49,8 +49,8 @@ ODD: list[Any] = [
 
 CALLS: dict[str, dict[str, Any]] = {
     # Whatever is true or false is taken for it, as everywhere in Python.
-    "update": {"paths": [], "progress": None, "cancel": None},
-    "updates": {"paths": [], "progress": None, "cancel": None},
+    "update": {"paths": [], "progress": None, "observer": None, "cancel": None},
+    "updates": {"paths": [], "progress": None, "observer": None, "cancel": None},
     "diff": {"cancel": None},
     "search": {
         "query": "retry",
@@ -62,8 +62,21 @@ CALLS: dict[str, dict[str, Any]] = {
         "changed_since": None,
         "max_tokens": None,
         "rerank": None,
+        "observer": None,
         "cancel": None,
     },
+    "related": {
+        "path": "src/retry.py",
+        "line": 4,
+        "k": 3,
+        "languages": (),
+        "paths": (),
+        "kinds": (),
+        "max_tokens": None,
+        "cancel": None,
+    },
+    "outline": {"path": "src", "max_tokens": None, "cancel": None},
+    "refresh": {"progress": None, "cancel": None},
     "status": {"cancel": None},
     "skipped": {},
     "why": {"path": "src"},
@@ -80,10 +93,10 @@ def test_every_method_and_argument_is_tried() -> None:
         if name.startswith("_") or name == "close":
             continue
         if name not in CALLS:
-            # Others' rooms have tests of their own.
-            assert name in {"watch", "watcher", "related", "outline"}, name
+            # They run until they are ended, or take nothing.
+            assert name in {"watch", "watcher", "generation", "wanted_model"}, name
             continue
-        known = inspect.signature(member).parameters.keys() - {"self"}
+        known = inspect.signature(member).parameters.keys() - {"self", "observer"}
         assert known - BOOLEAN == CALLS[name].keys(), name
 
 
@@ -147,6 +160,7 @@ def test_odd_folders_and_settings(project: Tree, value: Any) -> None:
         ({"changed_since": 3}, "changed_since is 3"),
         ({"rerank": ""}, "rerank is ''"),
         ({"cancel": "now"}, "cancel is 'now': give a CancelToken"),
+        ({"observer": "t.json"}, "observer is 't.json': give an Observer"),
     ],
 )
 def test_messages_say_what_to_give(shared: Index, arguments: dict[str, Any], words: str) -> None:

@@ -340,6 +340,7 @@ def test_search_asks_for_what_the_flags_say(api: type[FakeIndex]) -> None:
         "changed_since": "2d",
         "max_tokens": 500,
         "check": True,
+        "observer": None,
     }
 
 

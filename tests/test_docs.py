@@ -13,7 +13,9 @@ import shlex
 import shutil
 import subprocess
 import tomllib
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import pytest
@@ -22,6 +24,9 @@ from hybridx.cli import cli
 from hybridx.config import Settings
 from pages import LANGUAGES, Block, Page, Shell, fits, programs, split
 from support import PROJECT, Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -52,10 +57,12 @@ SHARE = 0.8
 """At least this part of the blocks of shell and Python is run."""
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A home with a small project in it, under git."""
-    folder = tmp_path / "home"
+LANES = 2
+"""Pages that run side by side."""
+
+
+def make_home(folder: Path) -> Path:
+    """A home like that of a new user, who uses git."""
     (folder / ".config").mkdir(parents=True)
     (folder / ".gitconfig").write_text(
         "[user]\nname = You\nemail = you@example.org\n[init]\ndefaultBranch = main\n"
@@ -85,8 +92,7 @@ def place(page: Page, home: Path, env: dict[str, str]) -> Path:
         return home
     if page.name == "README.md":
         root = home / "hybridx"
-        outside = shutil.ignore_patterns(".*", "target*", "dist", "*.so", "__pycache__", "docs")
-        shutil.copytree(ROOT, root, ignore=outside)
+        copy_repository(root)
     else:
         root = Tree(home / "project", PROJECT).root
     script = "git init -q . && git add . && git commit -q -m 'First commit'"
@@ -94,15 +100,24 @@ def place(page: Page, home: Path, env: dict[str, str]) -> Path:
     return root
 
 
-def test_there_are_pages() -> None:
-    assert len(PAGES) > 10
-    assert sum(len(list(page.steps())) for page in PAGES) > 50
+def copy_repository(root: Path) -> None:
+    """Copies the sources, without this documentation: what it shows is to be found elsewhere."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if listed.returncode:  # not a clone
+        outside = shutil.ignore_patterns(".*", "target", "dist", "*.so", "__pycache__", "docs")
+        shutil.copytree(ROOT, root, ignore=outside)
+        return
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if not name.startswith("docs/") and (ROOT / name).is_file():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, root / name)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if list(page.steps())], ids=str)
-def test_a_page_runs(page: Page, home: Path, tmp_path: Path) -> None:
+def run(page: Page, folder: Path) -> None:
+    """Runs what is on a page, in order; `AssertionError` where it is not as the page says."""
+    home = make_home(folder / "home")
     env = environment(home)
-    log = tmp_path / "log"
+    log = folder / "log"
     log.mkdir()
     shell = Shell(place(page, home, env), env, log)
     try:
@@ -120,6 +135,34 @@ def test_a_page_runs(page: Page, home: Path, tmp_path: Path) -> None:
                 assert same, f"{where}\nprinted:\n{said}\nand not:\n{step.shown}"
     finally:
         shell.close()
+
+
+@pytest.fixture(scope="module")
+def runs(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[None]]]:
+    """All pages that are asked for. Two at once take little more than half of the time."""
+    by_name = {page.name: page for page in PAGES}
+    asked = [
+        by_name[item.callspec.id]
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.originalname == "test_a_page_runs"
+    ]
+    with ThreadPoolExecutor(LANES) as lanes:
+        yield {
+            page.name: lanes.submit(run, page, tmp_path_factory.mktemp("page")) for page in asked
+        }
+        lanes.shutdown(cancel_futures=True)
+
+
+def test_there_are_pages() -> None:
+    assert len(PAGES) > 25
+    assert sum(len(list(page.steps())) for page in PAGES) > 150
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if list(page.steps())], ids=str)
+def test_a_page_runs(page: Page, runs: dict[str, Future[None]]) -> None:
+    runs[page.name].result()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)

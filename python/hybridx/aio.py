@@ -89,11 +89,13 @@ class AsyncIndex:
         self,
         *,
         progress: ProgressCallback | None = None,
+        observer: Observer | None = None,
         cancel: _core.CancelToken | None = None,
     ) -> IndexReport:
         """See `Index.refresh`. `progress` is called from another thread than the loop's."""
         token = _token(cancel)
-        return await _ended(partial(self._index.refresh, progress=progress, cancel=token), token)
+        work = partial(self._index.refresh, progress=progress, observer=observer, cancel=token)
+        return await _ended(work, token)
 
     def updates(
         self,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hybridx import _core
 from hybridx.errors import UsageError
+from hybridx.observe import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,11 +21,22 @@ if TYPE_CHECKING:
     from hybridx.types import ProgressCallback
 
 
-def check_work(progress: ProgressCallback | None, cancel: _core.CancelToken | None) -> None:
+def check_work(
+    progress: ProgressCallback | None,
+    cancel: _core.CancelToken | None,
+    observer: Observer | None = None,
+) -> None:
     """Raises `UsageError` unless these can be told, and asked, while work is done."""
     if progress is not None and not callable(progress):
         raise UsageError(f"progress is {progress!r}: give a function")
     check_cancel(cancel)
+    check_observer(observer)
+
+
+def check_observer(observer: Observer | None) -> None:
+    """Raises `UsageError` unless this is an observer."""
+    if observer is not None and not isinstance(observer, Observer):
+        raise UsageError(f"observer is {observer!r}: give an Observer")
 
 
 def check_cancel(cancel: _core.CancelToken | None) -> None:

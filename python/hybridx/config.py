@@ -138,7 +138,7 @@ class Settings:
         default=10.0, metadata=_must(float, low=0, high=86_400 * 365, flag="--lock-timeout")
     )
     """Seconds to wait for another process that is writing the index."""
-    watch_polling: bool = field(default=False, metadata=_must(bool))
+    watch_polling: bool = field(default=False, metadata=_must(bool, flag="--polling"))
     """Look at the tree from time to time rather than wait to be told of changes: for network file
     systems, where others change files and the system does not tell."""
     commit_files: int = field(default=5000, metadata=_must(int, low=1, high=2**40))

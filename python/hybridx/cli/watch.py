@@ -18,6 +18,7 @@ from hybridx.cli._options import (
     observing,
     opened,
     path_argument,
+    preset_option,
     profile_option,
 )
 from hybridx.cli._program import Interrupted, complain, leave
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     help="Look at the tree from time to time, where the system does not tell of changes.",
 )
 @click.option("--jobs", "-j", type=int, metavar="N", help="Threads; 0 is one a core.")
+@preset_option
 @lock_timeout_option
 @profile_option
 @metrics_option
