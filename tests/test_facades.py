@@ -13,8 +13,9 @@ from hybridx import AsyncFileResults, AsyncIndex, FileResults, Index
 PAIRS = [(Index, AsyncIndex), (FileResults, AsyncFileResults)]
 
 ONLY_SYNC: dict[type, set[str]] = {
-    # A resident object with threads of its own: there is nothing to await.
-    Index: {"watcher"},
+    # A resident object with threads of its own; what the command line asks about, and a property,
+    # which cannot be awaited: `status` tells it, too.
+    Index: {"watcher", "wanted_model", "generation"},
     # How the asynchronous one is made of it.
     FileResults: {"cancel", "ready"},
 }

@@ -27,6 +27,7 @@ PYTHON_ROOMS = [
     {"indexer", "search", "verify", "why", "models", "outline"},
     {"upgrade", "related"},
     {"watch"},
+    {"opened"},
     {"api"},
     {"aio", "hook", "git_hooks", "mcp", "doctor"},
     {"cli"},

@@ -6,7 +6,7 @@ import pytest
 
 from support import Tree, open_index, script, updated
 
-HEAVY = ("lancedb", "lance", "onnxruntime", "pyarrow", "huggingface_hub")
+HEAVY = ("lancedb", "lance", "onnxruntime", "pyarrow", "huggingface_hub", "mcp", "pydantic")
 
 CASES = {
     "import": "import hybridx",
@@ -16,6 +16,9 @@ CASES = {
     "help of a command": "command('index', '--help')",
     "completion": "command('completion', 'bash')",
     "names of the doctor": "import hybridx.doctor",
+    "help of mcp": "command('mcp', '--help')",
+    "configuration of mcp": "command('mcp', '--print-config', sys.argv[1])",
+    "outline": "import hybridx; hybridx.Index.open(sys.argv[1]).outline('src')",
     "update without changes": "command('index', '--quiet', sys.argv[1])",
     "diff": "command('diff', sys.argv[1])",
     "status": "command('status', sys.argv[1])",

@@ -470,6 +470,26 @@ def test_a_cancelled_call_ends_and_the_next_one_works(tmp_path: Path) -> None:
     talk(work, "--no-watch", tree.root)
 
 
+def test_calls_that_are_cancelled_keep_none_of_the_others_waiting(tmp_path: Path) -> None:
+    text = "".join(f"def name_{n}():\n    return compute({n})\n\n" for n in range(200))
+    tree = Tree(tmp_path / "tree", {f"d{n % 9}/f{n}.py": text for n in range(900)})
+
+    async def work(session: ClientSession) -> None:
+        # More than are worked on at once, while the first index is being built.
+        for _ in range(12):
+            with anyio.move_on_after(0.05):
+                await session.call_tool("refresh", {})
+        with anyio.fail_after(SOON):
+            _, found = await answer(session, "outline", path="d0/f0.py")
+        assert found["symbols"]
+        assert found["freshness"]["state"] == "building", "it waited for the update"
+        await until(
+            session, finds("d0/f0.py"), "search", query="compute name_0", paths=["d0/f0.py"]
+        )
+
+    talk(work, tree.root)
+
+
 class Raw:
     """The program with pipes, for what a client that keeps to the protocol does not do."""
 

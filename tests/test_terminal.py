@@ -16,7 +16,7 @@ from hybridx.cli._report import by_message
 from hybridx.cli._stages import Stages, clock, layout
 from hybridx.cli._terminal import wants_color
 from hybridx.types import FileError, Progress
-from support import Tree, json_of, open_index, run_cli, updated
+from support import Tree, json_of, open_index, run_cli, script, updated
 from terminal import Shown, on_terminal
 
 if TYPE_CHECKING:
@@ -122,9 +122,10 @@ def test_without_colours_the_lines_are_still_drawn() -> None:
 
 def test_a_pipe_gets_no_progress_and_pays_for_none() -> None:
     code = SLOW.replace("time.sleep(0.1)", "pass") + "sys.argv = ['hybridx', 'index']\n"
-    code += "try:\n    main()\nfinally:\n    print('rich' in sys.modules)\n"
-    from support import script
-
+    # However the process ends.
+    code += "import os\nleave = os._exit\ndef told(code):\n"
+    code += "    print('rich' in sys.modules, flush=True)\n    leave(code)\nos._exit = told\n"
+    code += "try:\n    main()\nexcept SystemExit as end:\n    told(end.code)\n"
     result = script(code)
     assert result.stdout.split() == ["False"]
     assert result.stderr.startswith("hybridx: warning 3\n")

@@ -1,18 +1,12 @@
-"""The Python API: `Index`, and `AsyncIndex`, which is the same, awaitable."""
+"""The Python API: `Index`. `AsyncIndex` is the same, awaitable."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import dataclasses
 import os
-import threading
 import time
-import weakref
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 from hybridx import _core
 from hybridx.arguments import (
@@ -30,23 +24,20 @@ from hybridx.arguments import (
     check_work,
 )
 from hybridx.config import Settings
-from hybridx.errors import IndexBusyError, ModelError, NotIndexedError, UsageError
-from hybridx.layout import Layout
-from hybridx.models import Models, model_info
+from hybridx.errors import UsageError
 from hybridx.observe import watched
+from hybridx.opened import OpenIndex
 from hybridx.results import FileResults
 from hybridx.scan import scan_tree
-from hybridx.types import DiffReport, Secrets, Status
+from hybridx.types import DiffReport, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from hybridx.commit import Generation
     from hybridx.embed.model import Model
-    from hybridx.indexer import Kept, Request
+    from hybridx.indexer import Request
     from hybridx.observe import Observer
-    from hybridx.search import SearchEngine
     from hybridx.types import (
         IndexReport,
         Mode,
@@ -61,28 +52,13 @@ if TYPE_CHECKING:
 
 __all__ = ["DiffReport", "Index"]
 
-_T = TypeVar("_T")
 
-
-class Index:
+class Index(OpenIndex):
     """The index of a source tree.
 
     Opening is cheap and needs no index to exist; `update` makes one. Searches see the newest
     generation, always a whole one, also while another process writes. Safe for several threads.
     """
-
-    def __init__(self, root: Path, settings: Settings) -> None:
-        """Use `Index.open`."""
-        self.root = root
-        self.settings = settings
-        self._layout = Layout.of(
-            root, index_dir=settings.index_dir, index_parent=settings.index_parent
-        )
-        self._engine: SearchEngine | None = None
-        self._models = Models(self._layout, settings)
-        self._lock = threading.Lock()
-        self._watcher: weakref.ref[Watcher] | None = None
-        self._pid = os.getpid()
 
     @classmethod
     def open(cls, path: str | os.PathLike[str] = ".", *, settings: Settings | None = None) -> Self:
@@ -112,9 +88,6 @@ class Index:
     ) -> None:
         self.close()
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({str(self.root)!r})"
-
     @property
     def generation(self) -> int | None:
         """The number of the generation that a search sees now; `None` if there is no index.
@@ -128,11 +101,6 @@ class Index:
 
         found = Generation.current(self._layout)
         return found.manifest.generation if found else None
-
-    def close(self) -> None:
-        """Lets go of what searches keep open; the next search opens it again."""
-        self._engine = None
-        self._models.release()
 
     def update(
         self,
@@ -208,47 +176,6 @@ class Index:
 
         return FileResults(run, token)
 
-    def _update(
-        self,
-        request: Request,
-        progress: ProgressCallback | None,
-        cancel: _core.CancelToken | None,
-        kept: Kept | None = None,
-        observer: Observer | None = None,
-    ) -> IndexReport:
-        self._check_process()
-        check_work(progress, cancel, observer)
-        if observer is None:
-            return self._updated(request, progress, cancel, kept)
-        with observer.run(self.root) as done:
-            report = self._updated(request, progress, cancel, kept, observer)
-            done(report)
-        return report
-
-    def _updated(
-        self,
-        request: Request,
-        progress: ProgressCallback | None,
-        cancel: _core.CancelToken | None,
-        kept: Kept | None,
-        observer: Observer | None = None,
-    ) -> IndexReport:
-        from hybridx.indexer import SupersededError
-        from hybridx.upgrade import Updating
-
-        layout, token = self._layout, cancel or _core.CancelToken()
-        while True:
-            current = layout.current()
-            model = self._models.wanted()
-            serving = self._models.serving() if request.repair or not model.terms else None
-            run = Updating(
-                layout, self.settings, model, request, current, serving, progress, token, kept
-            )
-            run.observer = observer
-            # While this waited for the lock another model's vectors may have been completed.
-            with layout.explained(), contextlib.suppress(SupersededError):
-                return _run(run.run(), token)
-
     def refresh(
         self,
         *,
@@ -259,7 +186,15 @@ class Index:
         """Brings the index up to date under the model that serves, whatever is configured.
 
         It is what a watch does again and again: unlike `update` it never begins with the vectors of
-        a slower model. Arguments and errors are those of `update`.
+        a slower model.
+
+        Args:
+            progress: as in `update`.
+            observer: as in `update`.
+            cancel: as in `update`.
+
+        Raises:
+            HybridxError, OSError: as `update` does.
         """
         from hybridx.indexer import Request
 
@@ -321,46 +256,15 @@ class Index:
         All functions are called from the watcher's threads: `on_report` with what each batch of
         changes did, the others as `watch` says.
         """
-        self._check_process()
         check_work(progress, cancel, observer)
-        from hybridx.indexer import Kept, Request
-        from hybridx.watch import Watcher
-
-        kept, request = Kept(resident=True), Request(serving=True)
-
-        def update(token: _core.CancelToken) -> IndexReport:
-            return self._update(request, progress, token, kept, observer)
-
-        def warm_up() -> None:
-            kept.warm_up(self._models.serving() or self._models.wanted(), self.settings)
-
-        watcher = Watcher(
-            self._layout,
-            lambda: self.settings,
-            update,
-            reload=self._reload,
-            warm_up=warm_up,
+        return self._watching(
+            progress,
+            observer,
             on_report=on_report,
             on_error=on_error,
             on_note=on_note,
-            deaf=observer.paths if observer else (),
             cancel=cancel,
         )
-        if observer is not None:
-            observer.measure("pending_files", lambda: watcher.state().pending)
-        self._watcher = weakref.ref(watcher)
-        return watcher
-
-    def _reload(self) -> None:
-        """Reads the settings anew where they came from, unless a program made them."""
-        settings = self.settings.reloaded(self.root)
-        place = Layout.of(
-            self.root, index_dir=settings.index_dir, index_parent=settings.index_parent
-        )
-        if place != self._layout:
-            raise UsageError(f"the index is to lie in {place.folder} from now on: start anew")
-        if settings != self.settings:
-            self.settings, self._models = settings, Models(self._layout, settings)
 
     def diff(self, *, cancel: _core.CancelToken | None = None) -> DiffReport:
         """What changed since the index's generation; nothing is written.
@@ -481,7 +385,10 @@ class Index:
             path: relative to the root.
             line: counted from 1.
             k: at most so many hits, 1 to 10,000.
-            languages, paths, kinds, max_tokens: as in `search`.
+            languages: as in `search`, as are the next three.
+            paths: globs.
+            kinds: of chunks.
+            max_tokens: about how many a language model may have to read.
             cancel: a token that ends it with `Cancelled` when set.
 
         Raises:
@@ -551,54 +458,14 @@ class Index:
             OSError: the tree cannot be listed.
         """
         check_cancel(cancel)
-        from hybridx.upgrade import unfinished
-
-        generation = self._generation()
-        manifest, totals = generation.manifest, generation.snapshot.totals()
-        pending = self._pending(generation, cancel) if check else None
-        model, missing = None, None
-        try:
-            model = self._models.of(manifest)
-        except ModelError as error:
-            missing = str(error.__cause__ or error)
-        return Status(
-            root=str(self.root),
-            generation=manifest.generation,
-            merkle_root=manifest.merkle_root,
-            model=model_info(manifest),
-            files=totals.files,
-            chunks=totals.chunks,
-            documents=len(generation.searcher),
-            # Counted from the snapshot: asking LanceDB would cost a second; `verify` does.
-            vectors=totals.chunks,
-            languages={
-                name: {"files": files, "chunks": chunks}
-                for name, (files, chunks) in totals.languages.items()
-            },
-            size_bytes=self._layout.size(),
-            fresh=None if pending is None else pending == 0,
-            pending=pending,
-            skipped=totals.skipped,
-            failed=totals.failed,
-            secrets=Secrets.of(totals),
-            upgrade=unfinished(self._layout, totals.chunks),
-            watcher=self._layout.watcher(),
-            model_error=missing,
-            outdated=self._is_outdated(generation, model),
-        )
-
-    def _is_outdated(self, generation: Generation, model: Model | None) -> bool:
-        from hybridx.indexer import fingerprint_with
-
-        found = generation.manifest.model_fingerprint
-        # The bundled model comes with the version; any other is the user's to change.
-        if model is not None and model.source == "bundled":
-            found = model.fingerprint
-        wanted = self._layout.epoch(fingerprint_with(found, self.settings))
-        return not generation.epoch.is_twin_of(wanted)
+        return self._status(check, cancel)
 
     def wanted_model(self) -> Model:
-        """The model that the next update takes. Raises `ModelError`."""
+        """The model that the next update takes.
+
+        Raises:
+            ModelError: it is not there, or a part of it is missing or wrong.
+        """
         return self._models.wanted()
 
     def skipped(self) -> list[tuple[str, str, str]]:
@@ -668,31 +535,6 @@ class Index:
         self._update(request, progress, cancel)
         return dataclasses.replace(self._verify(cancel), repaired=found.problems)
 
-    def _verify(self, cancel: _core.CancelToken | None) -> Verification:
-        self._check_process()
-        from hybridx.verify import verify
-
-        # Nothing is made in a folder that is no index, not even a lock.
-        if (self._layout.folder / "epochs").is_dir():
-            with self._locked(cancel):
-                found = verify(self._layout)
-            if found is not None:
-                return found
-        raise NotIndexedError(f"no index for {self.root}; run: hybridx index {self.root}")
-
-    @contextlib.contextmanager
-    def _locked(self, cancel: _core.CancelToken | None) -> Iterator[None]:
-        """Keeps writers away, unless nobody could write anyway."""
-        if not os.access(self._layout.folder, os.W_OK):
-            yield
-            return
-        token = cancel or _core.CancelToken()
-        lock = self._layout.take_lock(self.settings.lock_timeout, token)
-        try:
-            yield
-        finally:
-            lock.release()
-
     def clean(self, *, cancel: _core.CancelToken | None = None) -> int:
         """Removes the index and returns how many bytes that freed.
 
@@ -705,73 +547,7 @@ class Index:
             UsageError: the folder set as `index_dir` is no index of this root.
         """
         check_cancel(cancel)
-        self._check_process()
-        self.close()
-        if not self._layout.folder.exists():
-            return 0
-        self._layout.create()
-        token = cancel or _core.CancelToken()
-        lock = self._layout.take_lock(self.settings.lock_timeout, token)
-        try:
-            # Not at once: whoever asks who has it holds it for a moment.
-            filling = self._layout.take_filling(1.0)
-            if filling is None:
-                raise IndexBusyError(
-                    f"{self._layout.who_fills()} is filling in another model's vectors for "
-                    f"{self.root}: end it first"
-                )
-            watching = self._layout.take_watching(1.0)
-            if watching is None:
-                filling.release()
-                raise IndexBusyError(
-                    f"process {self._layout.watcher()} watches {self.root} and would make the "
-                    "index anew: end it first"
-                )
-            size = self._layout.size()["total"]
-            self._layout.remove()
-            watching.release()
-            filling.release()
-        finally:
-            lock.release()
-        return size
-
-    def _check_process(self) -> None:
-        if os.getpid() != self._pid:
-            raise UsageError(
-                "this index was opened before a fork: open it again in the child process"
-            )
-
-    def _generation(self) -> Generation:
-        self._check_process()
-        from hybridx.commit import Generation
-
-        generation = Generation.current(self._layout)
-        if generation is None:
-            raise NotIndexedError(f"no index for {self.root}; run: hybridx index {self.root}")
-        return generation
-
-    def _search_engine(self) -> SearchEngine:
-        """The engine over the newest generation; kept while there is no newer one."""
-        from hybridx.search import SearchEngine
-
-        # Before the lock: a fork may have copied it while another thread held it.
-        self._check_process()
-        with self._lock:
-            generation = self._generation()
-            kept = self._engine
-            if kept is None or kept.generation.manifest != generation.manifest:
-                load_model = partial(self._models.of, generation.manifest)
-                engine = SearchEngine(generation, self.settings, load_model)
-                if kept is not None:
-                    engine.take_over(kept)
-                self._engine = kept = engine
-            return kept
-
-    def _pending(self, generation: Generation, cancel: _core.CancelToken | None) -> int:
-        scan = scan_tree(self._layout, self.settings, cancel=cancel)
-        changes = scan.tree.diff(generation.snapshot.tree)
-        alone = (changes.added, changes.modified, changes.removed)
-        return sum(map(len, alone)) + len(changes.moved)
+        return self._clean(cancel)
 
 
 def _request(
@@ -783,19 +559,3 @@ def _request(
 
     only = None if paths is None else frozenset(as_paths(paths))
     return Request(full=full, paths=only, sequential=sequential)
-
-
-def _run(work: Coroutine[Any, Any, _T], cancel: _core.CancelToken) -> _T:
-    """Runs a coroutine to its end, also where an event loop is running in this thread."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    with ThreadPoolExecutor(1, "hybridx-update") as executor:
-        running = executor.submit(asyncio.run, work)
-        try:
-            return running.result()
-        except BaseException:
-            # Ctrl-C ends the wait, not the thread.
-            cancel.cancel()
-            raise

@@ -18,8 +18,8 @@ PRESETS: dict[Preset, dict[str, Any]] = {
     "medium": {"commit_files": 5000, "lock_timeout": 10.0},
     # A hundred thousand files and more. Twelve commits instead of one made a build of 1,500 files
     # of C (34 MB) take a quarter longer, about 0.6 s each; and each writes the whole snapshot, so
-    # their cost grows with the square of the tree. One a minute is made anyway. What the tree itself takes
-    # in memory is the run's own, and close to its limit a run commits for every few files. Another
-    # writer may be at it for long.
+    # their cost grows with the square of the tree. One a minute is made anyway. What the tree
+    # itself takes in memory is the run's own, and close to its limit a run commits for every few
+    # files. Another writer may be at it for long.
     "large": {"memory_limit_mb": 2048, "commit_files": 50_000, "lock_timeout": 60.0},
 }

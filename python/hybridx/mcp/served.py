@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hybridx.errors import HybridxError, NotIndexedError, UsageError
+from hybridx.errors import Cancelled, HybridxError, NotIndexedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -194,8 +194,7 @@ class Served:
         with self._guard:
             self._listeners.append(progress)
         try:
-            # The watch goes on with the update when nobody waits for it any more.
-            found = watcher.refresh(_REFRESH_SECONDS)
+            found = _waited(watcher, cancel)
         finally:
             with self._guard:
                 self._listeners.remove(progress)
@@ -269,6 +268,25 @@ class Served:
             return NotIndexedError(f"there is no index of {self.root} yet: call refresh to make it")
         ended = self._watcher.ended_by
         return HybridxError(f"there is no index of {self.root}: {ended or 'the watch has ended'}")
+
+
+def _waited(watcher: Watcher, cancel: CancelToken) -> bool:
+    """Whether all that was saved before can be found, once it is known.
+
+    The update is the watch's own: who is cancelled only stops waiting for it.
+    """
+    found: list[bool] = []
+    waiting = threading.Thread(
+        target=lambda: found.append(watcher.refresh(_REFRESH_SECONDS)),
+        name="hybridx-refresh",
+        daemon=True,
+    )
+    waiting.start()
+    while waiting.is_alive():
+        if cancel.cancelled:
+            raise Cancelled("cancelled")
+        waiting.join(_STEP)
+    return bool(found and found[0])
 
 
 def names_of(roots: Sequence[Path]) -> dict[Path, str]:
