@@ -4,11 +4,12 @@
 
 TREE     a folder with a `.hybridx`, or none yet; files in it are changed, and put back at the end.
 
-Each save adds a function with a new name to some file of the tree. Meanwhile this process, which
-has the index open, searches for that name again and again. Printed are milliseconds from the save
-to the beginning of the first search that finds it, and to its end; then what the watching process
-says of its update, stage by stage, and what CPU time a save costs it. Saves during which other
-processes used much of the machine are counted, and the figures of the quiet ones are given apart.
+Each save adds a function with a new name to some file of the tree. This process, which has the
+index open, searches for that name whenever there is a new generation. Printed are milliseconds
+from the save to the beginning of the first search that finds it, and to its end; then what the
+watching process says of its update, stage by stage, and what CPU time a save costs it. Saves during
+which other processes used much of the machine are counted, and the figures of the quiet ones are
+given apart.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 QUIET = 0.15
 """The share of all cores that others may use during a save that counts as quiet: the system counts
 in hundredths of a second."""
-PAUSE_OF_SEARCHES = 0.004
+PAUSE = 0.003
+"""Between two looks whether there is a new generation."""
 LONGEST = 20.0
 LARGEST = 100_000
 """Bytes of a file that is edited: people edit such."""
@@ -71,7 +73,12 @@ def save(index: Index, watch: subprocess.Popen[str], path: Path, word: str) -> S
     start = time.perf_counter()
     with path.open("a") as file:
         file.write(f"\nint {word}(void)\n{{\n\treturn {len(word)};\n}}\n")
+    before = index.generation
     while True:
+        # Searches without end would take one of the cores that the watch needs.
+        while index.generation == before and time.perf_counter() - start < LONGEST:
+            time.sleep(PAUSE)
+        before = index.generation
         began = time.perf_counter()
         hits = index.search(word, 3, mode="lexical").hits
         ended = time.perf_counter()
@@ -80,7 +87,6 @@ def save(index: Index, watch: subprocess.Popen[str], path: Path, word: str) -> S
         if ended - start > LONGEST:
             changed = index.diff()
             raise SystemExit(f"{path}: not found after {LONGEST:g} s; not ingested: {changed}")
-        time.sleep(PAUSE_OF_SEARCHES)
     report: dict[str, Any] = json.loads(watch.stdout.readline())
     spent = cpu_seconds(watch.pid) - cpu
     total, used = ended - start, ticks()[1] - busy

@@ -151,9 +151,11 @@ def test_files_changed_since_a_revision(aged: Index) -> None:
     assert found(aged, "HEAD") == {"new.py"}
     (aged.root / "é.py").write_text("common = 2\n")
     assert found(aged, "HEAD") == {"new.py", "é.py"}
-    for wrong in ("no-such-revision", "--output=x", "", "HEAD:old.py", "9" * 400 + "d"):
+    for wrong in ("no-such-revision", "--output=x", "HEAD:old.py", "9" * 400 + "d"):
         with pytest.raises(UsageError, match="no time"):
             aged.search("common", changed_since=wrong)
+    with pytest.raises(UsageError, match="give a text"):
+        aged.search("common", changed_since="")
 
 
 def test_a_revision_without_git_is_refused(shared: Index) -> None:

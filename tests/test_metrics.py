@@ -83,7 +83,9 @@ def test_what_a_run_counted_is_what_it_reports(project: Tree, metrics: Path) -> 
         if name == "hybridx_last_run_busy_ratio":
             assert 0 <= found[name, labels[0]] <= 1, labels
     threads = {labels[0] for name, *labels in found if name == "hybridx_busy_seconds_total"}
-    assert threads >= {"main", "ingest 0", "encode", "embed", "write", "cache"}
+    assert threads >= {"main", "encode", "embed", "write", "cache"}
+    # Which of the core's threads takes the few files there are is chance.
+    assert any(name.startswith("ingest ") for name in threads)
 
 
 def test_counters_only_grow_and_add_up_over_updates(project: Tree, metrics: Path) -> None:

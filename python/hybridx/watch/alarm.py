@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 QUIET_SECONDS = 0.1
 """A batch is complete when nothing has happened for so long."""
+LONGEST_LEAD = 0.05
 LONGEST_SECONDS = 2.0
 """And at the latest so long after its first change."""
 KEPT_PATHS = 10_000
@@ -106,6 +107,9 @@ class Alarm:
         self._concerns = concerns
         self._tell = tell
         self._poll_seconds = poll_seconds
+        self.lead = 0.0
+        """Seconds, at most `LONGEST_LEAD`, that a batch is given out before it has been quiet for
+        long enough: so long the scan takes, and only then are files read."""
         self.polling: str | None = "the setting watch_polling says so" if polling else None
         """Why nothing tells of changes; `None` if something does."""
         self._batch = Batch()
@@ -172,7 +176,8 @@ class Alarm:
                 now = time.monotonic()
                 batch, left = self._batch, deadline - now
                 if batch and not batch.unjudged:
-                    due = min(batch.last + QUIET_SECONDS, batch.first + LONGEST_SECONDS)
+                    quiet = QUIET_SECONDS - min(self.lead, LONGEST_LEAD)
+                    due = min(batch.last + quiet, batch.first + LONGEST_SECONDS)
                     if now >= due:
                         self._batch = Batch()
                         return batch

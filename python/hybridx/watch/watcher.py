@@ -316,6 +316,7 @@ class Watcher:
             self._served, self._failures, self._error = asked, 0, None
             self._batches += changed
             self._guard.notify_all()
+        alarm.lead = report.seconds.scan
         missed = changed and before is not None and not batch.told
         if missed or batch.flooded:
             # Folders made meanwhile may not be watched.
