@@ -66,6 +66,13 @@ class Batch:
     def __bool__(self) -> bool:
         return self.everything or bool(self.paths)
 
+    def rest(self) -> Batch:
+        """A batch of what is unjudged, which is taken out of this one."""
+        unjudged, self.unjudged = self.unjudged, set()
+        rest = Batch(unjudged=unjudged, told=bool(unjudged))
+        rest.first = rest.last = self.last
+        return rest
+
     def bound(self) -> None:
         """Becomes everything rather than too large."""
         count = len(self.paths) + len(self.unjudged)
@@ -171,17 +178,18 @@ class Alarm:
             with self._changed:
                 now = time.monotonic()
                 batch, left = self._batch, deadline - now
-                if batch and not batch.unjudged:
-                    due = min(batch.last + QUIET_SECONDS, batch.first + LONGEST_SECONDS)
+                if batch:
+                    last = batch.first + LONGEST_SECONDS
+                    # While something is unjudged it is not quiet.
+                    due = last if batch.unjudged else min(batch.last + QUIET_SECONDS, last)
                     if now >= due:
-                        self._batch = Batch()
+                        self._batch = batch.rest()
                         return batch
                     left = min(due - now, left)
-                elif batch.unjudged:
-                    continue
                 if now >= deadline or self._stopped.is_set():
                     return None
-                self._changed.wait(max(left, 0.001))
+                if not batch.unjudged:
+                    self._changed.wait(max(left, 0.001))
 
     def wake(self) -> None:
         """Ends a `wait` early, with nothing if nothing is due."""
@@ -191,8 +199,8 @@ class Alarm:
     def _begin(self) -> None:
         now = time.monotonic()
         if not self._batch and not self._batch.unjudged:
-            self._batch.first = now
-            self._batch.last = now
+            # What was heard of before concerned nobody.
+            self._batch = Batch(first=now, last=now)
 
     def _judge(self) -> None:
         """Sorts out what concerns the index, while the batch is still growing."""
