@@ -685,6 +685,42 @@ def test_a_root_that_goes_is_one_line_and_code_2(project: Tree) -> None:
         assert "Traceback" not in err
 
 
+def test_a_panic_ends_the_watch_and_is_told(project: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of the extension is no `Exception`; silence would look like an end that was asked for."""
+
+    class Panic(BaseException):
+        pass
+
+    async def panics(self: Update, executor: Any) -> IndexReport:
+        raise Panic
+
+    index = open_index(project)
+    with index.watch() as reports:
+        next(reports)
+        monkeypatch.setattr(Update, "_locked", panics)
+        project.write("src/new.py", "def never_found(): pass\n")
+        with pytest.raises(Panic):
+            next(reports)
+
+
+def test_ears_outlive_whoever_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def raises(_: str) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("watchfiles._rust_notify.RustNotify", lambda *_: 1 / 0)
+    bell = alarm.Alarm(
+        tmp_path,
+        deaf=[],
+        concerns=lambda _: True,
+        polling=False,
+        tell=raises,
+        poll_seconds=lambda: 0.01,
+    )
+    with bell:
+        assert bell.polling
+        assert bell.wait(SECONDS)
+
+
 def test_the_iterator_ends_when_it_is_cancelled(project: Tree) -> None:
     cancel = hybridx.CancelToken()
     reports = open_index(project).watch(cancel=cancel)
@@ -765,6 +801,19 @@ def test_the_command_line_tells_a_line_for_each_batch(project: Tree) -> None:
         assert json.loads(found.stdout.readline())["files"]["modified"] == 1
         found.terminate()
         assert found.communicate(timeout=SECONDS) == ("", "")
+
+
+def test_a_watch_with_a_closed_stdout_goes_on(project: Tree) -> None:
+    updated(open_index(project))
+    command = ["sh", "-c", 'exec "$0" -m hybridx watch --json "$1" >&-', sys.executable]
+    with subprocess.Popen([*command, project.root], stderr=subprocess.PIPE, text=True) as found:
+        try:
+            assert found.stderr is not None
+            assert "up to date" in found.stderr.readline()
+            found.terminate()
+            assert found.wait(LONGEST) == 0
+        finally:
+            found.kill()
 
 
 def test_a_watch_of_nothing_is_refused(tmp_path: Path) -> None:

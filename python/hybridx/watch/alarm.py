@@ -231,7 +231,7 @@ class Alarm:
                 changes = notify.watch(
                     _STEP_MS, _STEP_MS, int(RESCAN_SECONDS * 1000), self._stopped
                 )
-            except Exception:  # noqa: BLE001 - of whatever type: what happened is unknown
+            except BaseException:  # noqa: BLE001 - a panic, too: what happened is unknown
                 notify = self._opened_anew(notify)
                 continue
             if isinstance(changes, set):
@@ -267,7 +267,7 @@ class Alarm:
 
     def _opened_anew(self, notify: Any, pause: float = _REOPEN_SECONDS) -> Any:
         """Listens with fresh ears; what happened meanwhile is anybody's guess."""
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(BaseException):
             notify.close()
         # What fails all the time must not keep a core busy.
         self._stopped.wait(pause)
@@ -280,7 +280,7 @@ class Alarm:
         from watchfiles._rust_notify import RustNotify  # only a watch needs it
 
         root = str(self._root)
-        last: Exception | None = None
+        last: BaseException | None = None
         closed = False
         for _ in range(_TRIES):
             try:
@@ -294,7 +294,7 @@ class Alarm:
             except FileNotFoundError as error:
                 # A folder below it went away meanwhile; or it did itself, which others notice.
                 last = error
-            except Exception as error:  # noqa: BLE001 - limits come in several types
+            except BaseException as error:  # noqa: BLE001 - limits come in several types
                 last = error
                 break
             else:
@@ -302,14 +302,16 @@ class Alarm:
             if not self._root.exists():
                 break
         self.polling = _reason(last)
-        self._tell(
-            f"{self.polling}: looking for changes every {self._poll_seconds():g} s instead of "
-            "being told of them"
-        )
+        # Whatever it raises, the thread that hears must go on.
+        with contextlib.suppress(Exception):
+            self._tell(
+                f"{self.polling}: looking for changes every {self._poll_seconds():g} s instead of "
+                "being told of them"
+            )
         return None
 
 
-def _reason(error: Exception | None) -> str:
+def _reason(error: BaseException | None) -> str:
     said = str(error).split(" about [")[0].strip()
     if "limit" in said or "No space left" in said:
         limit = "unknown"
