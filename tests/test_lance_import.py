@@ -141,12 +141,14 @@ class Row(lancedb.pydantic.LanceModel):
 table = lancedb.connect(sys.argv[1]).create_table("rows", schema=Row)
 table.add([Row(id=1, vector=[0.0, 1.0])])
 assert table.search([0.0, 1.0]).limit(1).to_pydantic(Row)[0].id == 1
+taken = lancedb.db.LanceNamespace
 class Mine(lancedb.db.LanceNamespace):
     def namespace_id(self):
         return "mine"
 import lance_namespace
 assert issubclass(Mine, lance_namespace.LanceNamespace) and Mine().namespace_id() == "mine"
 assert isinstance(Mine(), lancedb.namespace.LanceNamespace)
+assert issubclass(Mine, taken) and isinstance(Mine(), taken) and not issubclass(int, taken)
 """
     run(tmp_path, LIGHT, after)
 

@@ -647,6 +647,49 @@ def test_only_the_protocol_is_on_stdout(
         assert said in err, "nothing was printed: the test tests nothing"
 
 
+@pytest.mark.parametrize(("closed", "code"), [("<&-", 2), (">&-", 2), ("2>&-", 0)])
+def test_descriptors_that_are_closed(indexed: Tree, closed: str, code: int) -> None:
+    """Some start it without standard error, whose number must not become the wire's."""
+    hello = json.dumps(
+        {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "initialize",
+            "params": {
+                "protocolVersion": "2025-06-18",
+                "capabilities": {},
+                "clientInfo": {"name": "n", "version": "1"},
+            },
+        }
+    )
+    command = f'exec "$0" -c "$1" mcp "$2" {closed}'
+    program = (
+        "import os, sys, hybridx.mcp.wire as wire\n"
+        "claim = wire.Wire.claim.__func__\n"
+        "def claimed(cls):\n"
+        "    found = claim(cls)\n"
+        "    assert min(found.incoming.fileno(), found.outgoing.fileno()) > 2\n"
+        "    return found\n"
+        "wire.Wire.claim = classmethod(claimed)\n"
+        "from hybridx.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable, program, indexed.root],
+        input=f"{hello}\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SOON,
+    )
+    assert done.returncode == code, done.stderr
+    if code:
+        assert "is closed" in done.stderr
+        assert done.stderr.count("\n") == 1
+    else:
+        assert json.loads(done.stdout)["id"] == 1
+
+
 def test_the_command_line(indexed: Tree, tmp_path: Path) -> None:
     printed = json_of(run_cli("mcp", "--print-config", indexed.root))
     assert printed["mcpServers"]["hybridx"] == {

@@ -326,6 +326,54 @@ def test_a_batch_waits_for_quiet_but_not_for_ever(tmp_path: Path) -> None:
     assert bell.wait(0.01) is None
 
 
+def test_a_flood_of_ignored_files_holds_up_nothing(tmp_path: Path) -> None:
+    """As of a build: there are always some that nobody has looked at yet."""
+    stop = threading.Event()
+
+    def concerns(path: str) -> bool:
+        time.sleep(0.0022)
+        return path == "a.py"
+
+    bell = alarm.Alarm(tmp_path, deaf=[], concerns=concerns, polling=True, tell=lambda _: None)
+
+    def build() -> None:
+        at = 0
+        while not stop.is_set():
+            bell._heard({(1, f"{tmp_path}/out/{at + each}.o") for each in range(10)})
+            at += 10
+            time.sleep(0.02)
+
+    bell.ring()
+    assert bell.wait(SECONDS)
+    thread = threading.Thread(target=build)
+    thread.start()
+    try:
+        start = time.monotonic()
+        assert bell.wait(0.3) is None, "ignored files made a batch"
+        assert time.monotonic() - start < 3.0, "the watch cannot be stopped meanwhile"
+        bell._heard({(2, f"{tmp_path}/a.py")})
+        start = time.monotonic()
+        batch = bell.wait(SECONDS)
+        assert batch is not None
+        assert "a.py" in batch.paths
+        assert time.monotonic() - start < alarm.LONGEST_SECONDS + 3.0
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_missed_change_is_noticed_among_ignored_ones(tmp_path: Path) -> None:
+    bell = alarm.Alarm(
+        tmp_path, deaf=[], concerns=lambda _: False, polling=True, tell=lambda _: None
+    )
+    bell._heard({(2, f"{tmp_path}/ignored.log")})
+    assert bell.wait(0.01) is None
+    bell.ring(told=False)
+    batch = bell.wait(SECONDS)
+    assert batch is not None
+    assert not batch.told, "of what changed nobody told"
+
+
 @pytest.mark.skipif(not Path("/proc/sys/fs/inotify").is_dir(), reason="Linux's notifications")
 def test_when_the_systems_queue_overflows_nothing_is_lost(tree: Tree) -> None:
     """A process that does not run reads no events; there are more of them than the queue holds."""
@@ -613,6 +661,21 @@ def test_a_root_that_goes_ends_the_watch(project: Tree, how: str) -> None:
         assert reports.watcher.state().role == "stopped"
 
 
+def test_a_root_that_goes_is_not_made_anew(project: Tree) -> None:
+    """What stays, a server or an editor, goes on to call; a folder in the way bars the way back."""
+    index = open_index(project)
+    updated(index)
+    aside = project.root.with_name("aside")
+    project.root.rename(aside)
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError) as error:
+            index.refresh()
+        assert error.value.filename == str(project.root)
+    assert not project.root.exists()
+    aside.rename(project.root)
+    assert index.refresh().files.unchanged
+
+
 def test_a_root_that_goes_is_one_line_and_code_2(project: Tree) -> None:
     with running(project.root) as found:
         project.root.rename(project.root.with_name("away"))
@@ -620,6 +683,42 @@ def test_a_root_that_goes_is_one_line_and_code_2(project: Tree) -> None:
         assert found.returncode == 2
         assert err.splitlines()[-1].startswith(f"hybridx: {project.root}: the folder was removed")
         assert "Traceback" not in err
+
+
+def test_a_panic_ends_the_watch_and_is_told(project: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of the extension is no `Exception`; silence would look like an end that was asked for."""
+
+    class Panic(BaseException):
+        pass
+
+    async def panics(self: Update, executor: Any) -> IndexReport:
+        raise Panic
+
+    index = open_index(project)
+    with index.watch() as reports:
+        next(reports)
+        monkeypatch.setattr(Update, "_locked", panics)
+        project.write("src/new.py", "def never_found(): pass\n")
+        with pytest.raises(Panic):
+            next(reports)
+
+
+def test_ears_outlive_whoever_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def raises(_: str) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("watchfiles._rust_notify.RustNotify", lambda *_: 1 / 0)
+    bell = alarm.Alarm(
+        tmp_path,
+        deaf=[],
+        concerns=lambda _: True,
+        polling=False,
+        tell=raises,
+        poll_seconds=lambda: 0.01,
+    )
+    with bell:
+        assert bell.polling
+        assert bell.wait(SECONDS)
 
 
 def test_the_iterator_ends_when_it_is_cancelled(project: Tree) -> None:
@@ -702,6 +801,19 @@ def test_the_command_line_tells_a_line_for_each_batch(project: Tree) -> None:
         assert json.loads(found.stdout.readline())["files"]["modified"] == 1
         found.terminate()
         assert found.communicate(timeout=SECONDS) == ("", "")
+
+
+def test_a_watch_with_a_closed_stdout_goes_on(project: Tree) -> None:
+    updated(open_index(project))
+    command = ["sh", "-c", 'exec "$0" -m hybridx watch --json "$1" >&-', sys.executable]
+    with subprocess.Popen([*command, project.root], stderr=subprocess.PIPE, text=True) as found:
+        try:
+            assert found.stderr is not None
+            assert "up to date" in found.stderr.readline()
+            found.terminate()
+            assert found.wait(LONGEST) == 0
+        finally:
+            found.kill()
 
 
 def test_a_watch_of_nothing_is_refused(tmp_path: Path) -> None:

@@ -127,13 +127,9 @@ def _first_in_line(
     if files is not None or not layout.folder.is_dir():
         yield None
         return
-    watching = layout.watching
-    if watching.exists():
-        lock = _core.Lock.acquire(watching)
-        if lock is None:
-            yield "a process that watches the tree keeps the index up to date"
-            return
-        lock.release()
+    if layout.watcher() is not None:
+        yield "a process that watches the tree keeps the index up to date"
+        return
     waiting = _core.Lock.acquire(layout.folder / _WAITING)
     if waiting is None:
         yield "another hook is about to bring the index up to date"

@@ -229,6 +229,9 @@ class _StandIn(type):
         module = sys.modules[cls.home]
         return not isinstance(module.__loader__, _Loader) and isinstance(instance, _real(cls))
 
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return subclass is cls or issubclass(subclass, _real(cls))
+
 
 def _stand_in(home: str, name: str) -> Any:
     return _StandIn(name, (), {"home": home, "__module__": home})

@@ -115,8 +115,9 @@ class Epoch:
 
         The `first` commit is only as durable as the names of the folders it is made in.
         """
-        for folder in (self.bm25, self.vectors, self.snapshots):
-            folder.mkdir(parents=True, exist_ok=True)
+        # Not with parents: the root may have been moved away from under a process that stays.
+        for folder in (self.folder.parent, self.folder, self.bm25, self.vectors, self.snapshots):
+            folder.mkdir(exist_ok=True)
         if first:
             for folder in (self.folder, self.folder.parent, self.folder.parent.parent):
                 _sync(folder)
@@ -221,12 +222,16 @@ class Layout:
 
         Raises:
             UsageError: the folder holds the index of another root, or something that is no index.
-            OSError: it cannot be made.
+            OSError: it cannot be made, or there is no root.
         """
-        if self.folder != self.root / INDEX_FOLDER:
+        if not self.root.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.root))
+        inside = self.folder == self.root / INDEX_FOLDER
+        if not inside:
             self._check_owner()
         if not self.folder.is_dir():
-            self.folder.mkdir(parents=True, exist_ok=True)
+            # Never the root itself, which may have been moved away this very moment.
+            self.folder.mkdir(parents=not inside, exist_ok=True)
             _sync(self.folder.parent)
         made = False
         # First and whole: it says whose folder this is.

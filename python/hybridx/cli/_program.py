@@ -220,6 +220,6 @@ def _has_threads() -> bool:
 
 def leave(code: int) -> NoReturn:
     """Ends the process now. Safe at any moment: a run that is cut short loses no commit."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.flush()
     os._exit(code)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ import click
 
 from hybridx.cli._help import examples
 from hybridx.cli._options import debug_option
-from hybridx.cli._program import complain
+from hybridx.cli._program import complain, leave
 from hybridx.config import Settings
 from hybridx.errors import UsageError
 
@@ -75,9 +74,8 @@ def mcp(
     from hybridx.mcp.server import serve
 
     code = serve(served, wire, version("hybridx"))
-    sys.stderr.flush()
     # Threads that wait for something are left behind; no commit is lost by that.
-    os._exit(code)
+    leave(code)
 
 
 def _working_directory() -> str:

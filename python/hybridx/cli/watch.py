@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -102,7 +101,6 @@ def watch(
             for report in reports:
                 if as_json:
                     print_json(report.to_json(), indent=None)
-                    sys.stdout.flush()
                 if not quiet:
                     click.echo(line(report, shown if first else None), err=True)
                 first = False

@@ -12,6 +12,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
+from hybridx.errors import UsageError
+
 if TYPE_CHECKING:
     from typing import Self
 
@@ -25,17 +27,23 @@ class Wire:
 
     @classmethod
     def claim(cls) -> Self:
-        """Takes both descriptors; what the process prints from now on goes to standard error."""
+        """Takes both descriptors; what the process prints from now on goes to standard error.
+
+        Raises:
+            UsageError: one of them is closed.
+        """
+        if sys.stdin is None or sys.stdout is None:
+            raise UsageError("standard input or output is closed: an MCP client talks over them")
         sys.stdout.flush()
-        read, write = os.dup(0), os.dup(1)
         nowhere = os.open(os.devnull, os.O_RDWR)
-        try:
-            os.dup2(2, 1)
-        except OSError:
-            # Nobody has a standard error for us.
-            os.dup2(nowhere, 1)
+        if sys.stderr is None:
+            # It is closed. Its number must not become the wire's, where libraries would write.
+            os.dup2(nowhere, 2)
+        read, write = os.dup(0), os.dup(1)
+        os.dup2(2, 1)
         os.dup2(nowhere, 0)
-        os.close(nowhere)
+        if sys.stderr is not None:  # else it may be that number itself
+            os.close(nowhere)
         return cls(
             # A line that is no UTF-8 is an error of that line alone.
             io.TextIOWrapper(os.fdopen(read, "rb"), encoding="utf-8", errors="replace"),

@@ -67,6 +67,13 @@ class Batch:
     def __bool__(self) -> bool:
         return self.everything or bool(self.paths)
 
+    def rest(self) -> Batch:
+        """A batch of what is unjudged, which is taken out of this one."""
+        unjudged, self.unjudged = self.unjudged, set()
+        rest = Batch(unjudged=unjudged, told=bool(unjudged))
+        rest.first = rest.last = self.last
+        return rest
+
     def bound(self) -> None:
         """Becomes everything rather than too large."""
         count = len(self.paths) + len(self.unjudged)
@@ -175,18 +182,19 @@ class Alarm:
             with self._changed:
                 now = time.monotonic()
                 batch, left = self._batch, deadline - now
-                if batch and not batch.unjudged:
+                if batch:
+                    last = batch.first + LONGEST_SECONDS
                     quiet = QUIET_SECONDS - min(self.lead, LONGEST_LEAD)
-                    due = min(batch.last + quiet, batch.first + LONGEST_SECONDS)
+                    # While something is unjudged it is not quiet.
+                    due = last if batch.unjudged else min(batch.last + quiet, last)
                     if now >= due:
-                        self._batch = Batch()
+                        self._batch = batch.rest()
                         return batch
                     left = min(due - now, left)
-                elif batch.unjudged:
-                    continue
                 if now >= deadline or self._stopped.is_set():
                     return None
-                self._changed.wait(max(left, 0.001))
+                if not batch.unjudged:
+                    self._changed.wait(max(left, 0.001))
 
     def wake(self) -> None:
         """Ends a `wait` early, with nothing if nothing is due."""
@@ -196,8 +204,8 @@ class Alarm:
     def _begin(self) -> None:
         now = time.monotonic()
         if not self._batch and not self._batch.unjudged:
-            self._batch.first = now
-            self._batch.last = now
+            # What was heard of before concerned nobody.
+            self._batch = Batch(first=now, last=now)
 
     def _judge(self) -> None:
         """Sorts out what concerns the index, while the batch is still growing."""
@@ -228,7 +236,7 @@ class Alarm:
                 changes = notify.watch(
                     _STEP_MS, _STEP_MS, int(RESCAN_SECONDS * 1000), self._stopped
                 )
-            except Exception:  # noqa: BLE001 - of whatever type: what happened is unknown
+            except BaseException:  # noqa: BLE001 - a panic, too: what happened is unknown
                 notify = self._opened_anew(notify)
                 continue
             if isinstance(changes, set):
@@ -264,7 +272,7 @@ class Alarm:
 
     def _opened_anew(self, notify: Any, pause: float = _REOPEN_SECONDS) -> Any:
         """Listens with fresh ears; what happened meanwhile is anybody's guess."""
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(BaseException):
             notify.close()
         # What fails all the time must not keep a core busy.
         self._stopped.wait(pause)
@@ -277,7 +285,7 @@ class Alarm:
         from watchfiles._rust_notify import RustNotify  # only a watch needs it
 
         root = str(self._root)
-        last: Exception | None = None
+        last: BaseException | None = None
         closed = False
         for _ in range(_TRIES):
             try:
@@ -291,7 +299,7 @@ class Alarm:
             except FileNotFoundError as error:
                 # A folder below it went away meanwhile; or it did itself, which others notice.
                 last = error
-            except Exception as error:  # noqa: BLE001 - limits come in several types
+            except BaseException as error:  # noqa: BLE001 - limits come in several types
                 last = error
                 break
             else:
@@ -299,14 +307,16 @@ class Alarm:
             if not self._root.exists():
                 break
         self.polling = _reason(last)
-        self._tell(
-            f"{self.polling}: looking for changes every {self._poll_seconds():g} s instead of "
-            "being told of them"
-        )
+        # Whatever it raises, the thread that hears must go on.
+        with contextlib.suppress(Exception):
+            self._tell(
+                f"{self.polling}: looking for changes every {self._poll_seconds():g} s instead of "
+                "being told of them"
+            )
         return None
 
 
-def _reason(error: Exception | None) -> str:
+def _reason(error: BaseException | None) -> str:
     said = str(error).split(" about [")[0].strip()
     if "limit" in said or "No space left" in said:
         limit = "unknown"

@@ -81,7 +81,7 @@ class Watcher:
         self._deaf = deaf
         self.on_end: Callable[[], None] = lambda: None
         """Called when the watch has ended, from its thread."""
-        self.ended_by: Exception | None = None
+        self.ended_by: BaseException | None = None
         """What ended the watch, if nobody stopped it."""
         self._cancel = cancel or _core.CancelToken()
         self._pid = os.getpid()
@@ -220,7 +220,7 @@ class Watcher:
                         lock.release()
         except Cancelled:
             pass
-        except Exception as error:  # noqa: BLE001 - told by `ended_by`
+        except BaseException as error:  # noqa: BLE001 - told by `ended_by`; a panic, too
             self.ended_by = error
         finally:
             with self._guard:
