@@ -76,7 +76,7 @@ CALLS: dict[str, dict[str, Any]] = {
         "cancel": None,
     },
     "outline": {"path": "src", "max_tokens": None, "cancel": None},
-    "refresh": {"progress": None, "cancel": None},
+    "refresh": {"progress": None, "observer": None, "cancel": None},
     "status": {"cancel": None},
     "skipped": {},
     "why": {"path": "src"},
@@ -96,7 +96,7 @@ def test_every_method_and_argument_is_tried() -> None:
             # They run until they are ended, or take nothing.
             assert name in {"watch", "watcher", "generation", "wanted_model"}, name
             continue
-        known = inspect.signature(member).parameters.keys() - {"self", "observer"}
+        known = inspect.signature(member).parameters.keys() - {"self"}
         assert known - BOOLEAN == CALLS[name].keys(), name
 
 
