@@ -19,6 +19,7 @@ import hybridx
 from hybridx import _core, types
 from hybridx.cli import cli
 from hybridx.config import Settings
+from hybridx.presets import PRESETS
 from support import Tree, open_index, updated
 
 if TYPE_CHECKING:
@@ -73,6 +74,15 @@ def test_no_mark_for_click_is_shown() -> None:
 def test_every_setting_is_in_the_reference() -> None:
     headings = re.findall(r"^### (\w+)$", page("settings.md"), re.MULTILINE)
     assert headings == list(Settings.keys())
+
+
+def test_what_a_preset_sets_is_told() -> None:
+    tune = (ROOT / "docs/how-to/tune.md").read_text(encoding="utf-8")
+    for name, values in PRESETS.items():
+        row = re.search(rf"^\| `{name}` \| (.*)$", tune, re.MULTILINE)
+        assert row, f"there is no row of {name}"
+        missing = [key for key, value in values.items() if f"{value:,.0f}" not in row[1]]
+        assert not missing, f"{name}: {missing}"
 
 
 def test_every_public_name_is_in_the_reference() -> None:

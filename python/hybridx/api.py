@@ -189,9 +189,9 @@ class Index(OpenIndex):
         a slower model.
 
         Args:
-            progress: as in `update`.
-            observer: as in `update`.
-            cancel: as in `update`.
+            progress: as in `update`, as are the others.
+            observer: what writes a trace and metrics of it.
+            cancel: a token that ends it.
 
         Raises:
             HybridxError, OSError: as `update` does.
