@@ -120,6 +120,12 @@ def test_usage_errors_of_the_process(tmp_path: Path) -> None:
     assert done.stderr.splitlines()[1] == "  see hybridx index --help"
 
 
+def test_config_show_of_no_folder_is_a_usage_error(tmp_path: Path) -> None:
+    done = module("config", "show", "none", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "none: there is no such folder" in done.stderr
+
+
 def test_config_show_reads_the_folder_given(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub/hybridx.toml").write_text("jobs = 3\n")

@@ -90,6 +90,9 @@ def test_what_is_broken_is_told_and_all_else_is_looked_at(project: Tree) -> None
     assert set(rows) >= {"processor", "memory", "versions", "git", "disk"} - {"disk"}
     assert rows["settings"]["state"] == "problem"
     assert "jobs" in rows["settings"]["value"]
+    # One mistake is one problem: nobody should install anything anew for it.
+    assert [name for name, row in rows.items() if row["state"] == "problem"] == ["settings"]
+    assert rows["core"]["state"] == rows["vector store"]["state"] == "ok"
     project.delete("hybridx.toml")
     rows = examined(project.root, code=1)
     assert {name for name, row in rows.items() if row["state"] == "problem"} == {"index"}

@@ -255,8 +255,19 @@ def test_a_file_that_cannot_be_written_is_said_before_anything_is_done(
         ):
             result = run_cli("index", project.root, option, path)
             check_refused(result, word)
+            # Not a name that nobody gave.
+            assert b".tmp" not in result.stderr
             assert not project.path(".hybridx").exists()
     assert fifo.is_fifo()
+
+
+def test_one_file_cannot_be_both(project: Tree, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    result = run_cli(
+        "index", project.root, "--profile", tmp_path / "file", "--metrics", tmp_path / "link"
+    )
+    check_refused(result, "name two files")
+    assert not (tmp_path / "file").exists()
 
 
 def test_a_folder_that_may_not_be_written_is_said(project: Tree, tmp_path: Path) -> None:
@@ -337,10 +348,14 @@ def wait_until(holds: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.02)
 
 
-def test_a_closed_observer_is_closed_once_and_leaves_no_thread(metrics: Path) -> None:
+def test_a_closed_observer_is_closed_once_and_leaves_no_thread(
+    project: Tree, metrics: Path
+) -> None:
     observer = Observer(metrics=metrics)
     observer.close()
     observer.close()
+    with pytest.raises(UsageError, match="closed"):
+        open_index(project).update(observer=observer)
     assert "hybridx-observe" not in {thread.name for thread in threading.enumerate()}
 
 

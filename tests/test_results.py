@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from hybridx.types import OnFiles
+    from hybridx.types import OnFiles, Progress, ProgressCallback
 
 INDEXED = len(PROJECT) - 1
 MANY = 1200
@@ -163,15 +163,15 @@ def test_a_slow_reader_makes_the_update_wait(many: Tree, monkeypatch: pytest.Mon
     stored: list[int] = []
     start = FileResults.__init__
 
-    def counting(self: FileResults, run: Any, cancel: CancelToken) -> None:
-        def counted(on_files: OnFiles) -> Any:
+    def counting(self: FileResults, run: Any, *others: Any) -> None:
+        def counted(on_files: OnFiles, tell: ProgressCallback | None) -> Any:
             def put(files: Sequence[FileResult]) -> None:
                 stored.append(len(files))
                 on_files(files)
 
-            return run(put)
+            return run(put, tell)
 
-        start(self, counted, cancel)
+        start(self, counted, *others)
 
     monkeypatch.setattr(FileResults, "__init__", counting)
     monkeypatch.setattr("hybridx.results.WAITING", 1)
@@ -204,6 +204,26 @@ def test_a_token_ends_it_with_cancelled(many: Tree) -> None:
                 token.cancel()
     with index._locked(None):
         check_whole(index)
+
+
+def test_the_progress_callback_may_close_it(many: Tree) -> None:
+    index = open_index(many)
+    running: list[FileResults] = []
+
+    def progress(now: Progress) -> None:
+        if now.files_done:
+            running[0].close()
+
+    running.append(index.updates(progress=progress))
+    # In a thread: it once waited for itself.
+    taking = threading.Thread(target=lambda: list(running[0]), daemon=True)
+    taking.start()
+    taking.join(30)
+    assert not taking.is_alive()
+    assert running[0].report is None
+    running[0].close()
+    index.update()
+    check_whole(index)
 
 
 def test_dropping_it_ends_its_threads(many: Tree) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hybridx.commit import Writer
-from hybridx.errors import StoreError
+from hybridx.errors import StoreError, UsageError
 from hybridx.observe import Observer, watched
 from hybridx.spans import Recorder
 from hybridx.trace import Trace
@@ -301,6 +301,57 @@ def test_a_trace_that_has_grown_large_is_set_aside(tmp_path: Path) -> None:
     numbers = [int(name.split()[1]) for name in names]
     assert all(after == before + 1 for before, after in pairwise(numbers)), "spans are missing"
     assert json.loads(path.read_text())["otherData"]["earlier_files"] > 1
+
+
+def test_a_trace_that_somebody_removed_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "trace.json"
+    trace = Trace(path, 0, max_bytes=1000)
+    for number in range(100):
+        trace.span(1, "stage", f"span {number}", number, number, None)
+        trace.flush()
+        if number == 50:
+            path.unlink()
+    trace.close()
+    assert trace.dropped == 0
+    assert spans(path)[-1]["name"] == "span 99"
+
+
+def test_two_traces_in_one_file_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "trace.json"
+    with Observer(profile=path) as first:
+        with first.span("stage", "before"):
+            pass
+        with pytest.raises(UsageError, match="another trace"):
+            Observer(profile=path)
+    assert [span["name"] for span in spans(path)] == ["before"]
+    Observer(profile=path).close()
+
+
+def test_a_child_of_a_fork_leaves_the_files_to_its_parent(tmp_path: Path) -> None:
+    path = tmp_path / "trace.json"
+    script = f"""
+import os, sys
+from hybridx import Observer
+observer = Observer(profile={str(path)!r})
+with observer.span("stage", "before"):
+    pass
+if not (child := os.fork()):
+    observer.span("stage", "of the child").__enter__()
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+with observer.span("stage", "after"):
+    pass
+observer.close()
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    assert [span["name"] for span in spans(path)] == ["before", "after"]
+
+
+def test_what_is_no_json_is_shown_as_it_is_printed(tmp_path: Path) -> None:
+    path = tmp_path / "trace.json"
+    with Observer(profile=path) as observer, observer.span("stage", of=tmp_path):
+        pass
+    assert spans(path)[0]["args"] == {"of": repr(tmp_path)}
 
 
 def test_what_nobody_can_write_is_dropped_and_counted(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -344,7 +345,10 @@ async def _ended(work: Callable[[], _T], token: _core.CancelToken | FileResults)
     except asyncio.CancelledError:
         # The index stays locked until its thread has ended.
         token.cancel()
-        await asyncio.wait([running])
+        while not running.done():
+            # Whoever cancels once more has to wait, too.
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([running])
         if not running.cancelled():
             # Looked at, or the loop would complain that nobody did.
             running.exception()

@@ -170,11 +170,11 @@ class Index(OpenIndex):
         # Checked now and not in the thread that runs it.
         request = _request(full, paths, sequential)
 
-        def run(on_files: OnFiles) -> IndexReport:
+        def run(on_files: OnFiles, tell: ProgressCallback | None) -> IndexReport:
             asked = dataclasses.replace(request, on_files=on_files)
-            return self._update(asked, progress, token, observer=observer)
+            return self._update(asked, tell, token, observer=observer)
 
-        return FileResults(run, token)
+        return FileResults(run, token, progress)
 
     def refresh(
         self,

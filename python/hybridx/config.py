@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 
 from hybridx.errors import UsageError
 from hybridx.presets import PRESETS, Preset
-from hybridx.setting import TYPE_NAMES, Rule, checked, suggestion
+from hybridx.setting import TYPE_NAMES, Rule, checked, closest, suggestion
 from hybridx.setting import must as _must
 from hybridx.sources import (
     FROM_PROJECT,
@@ -277,6 +277,9 @@ _RULES: dict[str, Rule] = {
     if "rule" in each.metadata
 }
 
+_PREFIX = "HYBRIDX_"
+"""Of variables."""
+
 _RIVALS = {"index_dir": "index_parent", "index_parent": "index_dir"}
 
 
@@ -286,11 +289,14 @@ def unknown_variables(environ: Mapping[str, str]) -> list[tuple[str, str]]:
     They are no error: another version of hybridx may know them.
     """
     known = {*variables(_RULES).values(), *NO_SETTINGS}
-    return [
-        (name, suggestion(name, known))
-        for name in sorted(environ)
-        if name.startswith("HYBRIDX_") and name not in known
-    ]
+    # What all of them begin with is no likeness.
+    near = {each.removeprefix(_PREFIX): each for each in known}
+    found = []
+    for name in sorted(environ):
+        if name.startswith(_PREFIX) and name not in known:
+            like = closest(name.removeprefix(_PREFIX), near)
+            found.append((name, f"; did you mean {near[like]}?" if like else ""))
+    return found
 
 
 def _default(key: str) -> object:

@@ -134,9 +134,11 @@ def write_atomically(path: Path, text: str) -> None:
         # A path may hold bytes that are no text.
         aside.write_bytes(text.encode(errors="replace"))
         aside.replace(path)
-    except OSError:
+    except OSError as error:
         with contextlib.suppress(OSError):
             aside.unlink()
+        # Nobody has heard of the file aside.
+        error.filename, error.filename2 = str(path), None
         raise
 
 

@@ -181,10 +181,12 @@ class Observer:
 
         Raises:
             OSError: a file cannot be written.
-            UsageError: there is something else than a file.
+            UsageError: there is something else than a file, or another trace is written there.
         """
         self._profile = None if profile is None else _target(profile)
         self._metrics = None if metrics is None else _target(metrics)
+        if self._profile is not None and self._profile == self._metrics:
+            raise UsageError(f"{profile} cannot be both the trace and the metrics: name two files")
         self._registry = Registry(FAMILIES, {})
         for name in _COUNTED:
             self._registry.add(name, 0)
@@ -200,6 +202,7 @@ class Observer:
         self._shown: dict[str, float] = {}
         self._lock, self._writing = threading.Lock(), threading.Lock()
         self._closing, self._wake = False, threading.Condition()
+        self._pid = os.getpid()
         if self._metrics is not None:
             check_writable(self._metrics)
             # Nothing yet: whose metrics they are is known with the first run.
@@ -239,6 +242,9 @@ class Observer:
 
     def close(self) -> None:
         """Writes the rest and closes the files. Spans that are open end now."""
+        if os.getpid() != self._pid:
+            # After a fork they are the parent's, and a lock may be held for ever.
+            return
         with self._wake:
             if self._closing:
                 return
@@ -299,8 +305,10 @@ class Observer:
         """An update of the index of `root`; the block gives its report to what this yields.
 
         Raises:
-            UsageError: it watches the index of another folder.
+            UsageError: it watches the index of another folder, or is closed.
         """
+        if self._closing:
+            raise UsageError("this observer is closed: make another")
         self._bind(str(root))
         reports: list[IndexReport] = []
         start = time.perf_counter_ns()

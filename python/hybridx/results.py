@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hybridx._core import CancelToken
-    from hybridx.types import FileResult, IndexReport, OnFiles
+    from hybridx.types import FileResult, IndexReport, OnFiles, Progress, ProgressCallback
 
-    Run = Callable[[OnFiles], IndexReport]
-    """Runs an update to its end, and calls its argument with the files that were stored."""
+    Run = Callable[[OnFiles, ProgressCallback | None], IndexReport]
+    """Runs an update to its end, and calls its arguments with the files that were stored, and with
+    how far it is."""
 
 WAITING = 4
 """Batches of files that wait to be taken before the update pauses."""
@@ -35,10 +36,12 @@ class FileResults:
     refers to it) cancels what is not done; what was committed stays. One thread at a time.
     """
 
-    def __init__(self, run: Run, cancel: CancelToken) -> None:
+    def __init__(
+        self, run: Run, cancel: CancelToken, progress: ProgressCallback | None = None
+    ) -> None:
         """Use `Index.updates`."""
         self._run = run
-        self._feed = _Feed(cancel)
+        self._feed = _Feed(cancel, progress)
         self._batch: deque[FileResult] = deque()
         self._thread: threading.Thread | None = None
         self.joins = True
@@ -63,10 +66,12 @@ class FileResults:
         return self._batch.popleft()
 
     def close(self) -> None:
-        """Cancels what is not done and waits for it to end; what was committed stays."""
+        """Cancels what is not done and waits for it to end; what was committed stays.
+
+        Called by the progress callback, which the update waits for, it does not wait.
+        """
         self.cancel()
-        if self._thread is not None:
-            self._thread.join()
+        self._join()
 
     def cancel(self) -> None:
         """As `close`, without waiting."""
@@ -83,8 +88,12 @@ class FileResults:
         # Not if `__init__` failed.
         if hasattr(self, "joins"):
             self.cancel()
-            if self.joins and self._thread is not None:
-                self._thread.join()
+            if self.joins:
+                self._join()
+
+    def _join(self) -> None:
+        if self._thread is not None and self._feed.telling != threading.get_ident():
+            self._thread.join()
 
     def _take(self) -> None:
         """Waits for files. Raises `StopIteration` at the end, and what the update raised."""
@@ -108,8 +117,11 @@ class FileResults:
 class _Feed:
     """What an update's thread and the reader share: the thread keeps no reader alive."""
 
-    def __init__(self, cancel: CancelToken) -> None:
+    def __init__(self, cancel: CancelToken, progress: ProgressCallback | None) -> None:
         self.cancel = cancel
+        self.progress = progress
+        self.telling: int | None = None
+        """The thread of the update that calls `progress` now."""
         self.report: IndexReport | None = None
         self.is_left = False
         """Whether nobody takes anything any more."""
@@ -127,6 +139,15 @@ class _Feed:
                 raise Cancelled("cancelled")
             self._batches.append(results)
             self._changed.notify_all()
+
+    def tell(self, now: Progress) -> None:
+        """Hands on how far the update is, to who asked for it."""
+        if self.progress is not None:
+            self.telling = threading.get_ident()
+            try:
+                self.progress(now)
+            finally:
+                self.telling = None
 
     def end(self, report: IndexReport | None, error: BaseException | None) -> None:
         """Nothing more comes."""
@@ -160,7 +181,7 @@ class _Feed:
 def _body_of(run: Run, feed: _Feed) -> Callable[[], None]:
     def body() -> None:
         try:
-            report = run(feed.put)
+            report = run(feed.put, None if feed.progress is None else feed.tell)
         except BaseException as error:  # noqa: BLE001 - handed to the reader
             feed.end(None, error)
         else:

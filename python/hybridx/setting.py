@@ -47,9 +47,15 @@ def must(kind: type, **more: Any) -> dict[str, Rule]:
 
 def suggestion(word: str, words: Iterable[str]) -> str:
     """`; did you mean …?` if one of `words` is like `word`, else nothing."""
+    near = closest(word, words)
+    return f"; did you mean {near}?" if near else ""
+
+
+def closest(word: str, words: Iterable[str]) -> str | None:
+    """The one of `words` that is most like `word`, if one is like it."""
     plain = {each.replace("-", "_").lower(): each for each in words}
     near = difflib.get_close_matches(word.replace("-", "_").lower(), plain, n=1, cutoff=0.6)
-    return f"; did you mean {plain[near[0]]}?" if near else ""
+    return plain[near[0]] if near else None
 
 
 def parsed(where: str, kind: type, text: str) -> object:

@@ -8,6 +8,7 @@ was killed.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import stat
@@ -57,7 +58,7 @@ class Trace:
 
         Raises:
             OSError: it cannot be written.
-            UsageError: it is something else than a file.
+            UsageError: it is something else than a file, or another trace writes it.
         """
         self._file = _opened(self.path)
         self._begin()
@@ -139,8 +140,11 @@ class Trace:
 
     def _rotate(self) -> None:
         """Sets the file aside, and begins another."""
-        self.path.replace(f"{self.path}.1")
-        os.close(self._file)
+        # Somebody may have removed it, or it could not be begun when this was tried before.
+        with contextlib.suppress(FileNotFoundError):
+            self.path.replace(f"{self.path}.1")
+        if self._file >= 0:
+            os.close(self._file)
         self._file = -1
         self._file = _opened(self.path)
         self._rotated += 1
@@ -174,8 +178,24 @@ def _opened(path: Path) -> int:
     # Not truncated before it is known to be a file.
     flags = os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o644)
-    os.ftruncate(descriptor, 0)
+    try:
+        _claim(descriptor, path)
+        os.ftruncate(descriptor, 0)
+    except BaseException:
+        os.close(descriptor)
+        raise
     return descriptor
+
+
+def _claim(descriptor: int, path: Path) -> None:
+    """Keeps other traces away from a file: two that write one leave rubbish."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UsageError(f"{path} is being written by another trace: name another file") from None
+    except OSError:
+        # Some file systems have no locks; they have one trace a file all the same.
+        return
 
 
 def _write_at(descriptor: int, content: bytes, offset: int) -> None:
@@ -196,4 +216,5 @@ def _quoted(name: str) -> str:
 
 
 def _json(value: dict[str, Any]) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    # What a program notes of its own may be anything, and costs nobody the trace.
+    return json.dumps(value, separators=(",", ":"), default=repr)

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+def check_folder(path: str) -> None:
+    """Raises `UsageError` if there is no folder at `path`."""
+    if not Path(path).is_dir():
+        raise UsageError(f"{visible_path(path)}: there is no such folder")
+
+
 def read_names(stream: IO[bytes]) -> list[str]:
     """The file names in `stream`: one a line, or separated by NUL if there is a NUL in it."""
     data = stream.read()

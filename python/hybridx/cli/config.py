@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hybridx.cli._files import resolved
+from hybridx.cli._files import check_folder, resolved
 from hybridx.cli._help import examples
 from hybridx.cli._options import debug_option, json_option, path_argument
 from hybridx.cli._program import complain
@@ -39,6 +39,7 @@ def config() -> None:
 @debug_option
 def show(path: str, as_json: bool) -> None:
     """Show every setting that holds for PATH, its value and where it came from."""
+    check_folder(path)
     settings = Settings.load(path, {})
     for name, suggestion in unknown_variables(os.environ):
         complain(f"{name} is set but is no setting{suggestion}")

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from hybridx.cli._complete import folders
+from hybridx.cli._files import check_folder
 from hybridx.cli._help import examples
 from hybridx.cli._options import debug_option, json_option, path_argument
 from hybridx.cli._run import interruptible
 from hybridx.cli._terminal import wants_color
-from hybridx.cli._text import plural, print_json, visible, visible_path
-from hybridx.errors import UsageError
+from hybridx.cli._text import plural, print_json, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,8 +50,7 @@ def doctor(context: click.Context, /, path: str, index_dir: str | None, as_json:
 
     Exit code 0: hybridx is usable; there may be warnings. 1: there are problems.
     """
-    if not Path(path).is_dir():
-        raise UsageError(f"{visible_path(path)}: there is no such folder")
+    check_folder(path)
     from hybridx.doctor import examine
 
     found = interruptible(lambda: examine(path, index_dir))

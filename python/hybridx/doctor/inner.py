@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hybridx.config import Settings
-from hybridx.doctor.findings import Finding, size
-from hybridx.errors import HybridxError, NotIndexedError
+from hybridx.doctor.findings import Finding, failed, size
+from hybridx.errors import HybridxError, NotIndexedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,12 +153,27 @@ PROBES: dict[str, Callable[[Settings, Path], list[Finding]]] = {
 }
 
 
+_CONFIGURED = ("model", "index")
+"""Which of them ask for what is configured."""
+
+
+def _settings(root: str, index_dir: str) -> Settings | None:
+    """`None` if something is wrong with them, which has a row of its own."""
+    try:
+        return Settings.load(root, {"index_dir": index_dir or None})
+    except (UsageError, OSError):
+        return None
+
+
 def main(arguments: list[str]) -> None:
     """Runs one probe and prints what it finds."""
     name, root, index_dir = arguments
     try:
-        settings = Settings.load(root, {"index_dir": index_dir or None})
-        found = PROBES[name](settings, Path(root))
+        settings = _settings(root, index_dir)
+        if settings is None and name in _CONFIGURED:
+            found = [failed(name, "the settings make no sense; correct them first")]
+        else:
+            found = PROBES[name](settings or Settings(), Path(root))
     except (HybridxError, ImportError, OSError) as error:
         found = [Finding(name, "problem", f"{type(error).__name__}: {error}", ADVICE.get(name, ""))]
     print(json.dumps([each.to_json() for each in found]))  # noqa: T201 - this is the answer
