@@ -661,7 +661,7 @@ def test_the_command_line(indexed: Tree, tmp_path: Path) -> None:
     result = run_cli("mcp", cwd=tmp_path, env=home)
     assert result.returncode == 2
     assert "give a PATH" in result.stderr.decode()
-    assert b"mcpServers" in run_cli("mcp", "--help").stdout
+    assert b"--print-config" in run_cli("mcp", "--help").stdout
 
 
 SEARCH = tools(["one", "two"])[0].arguments
