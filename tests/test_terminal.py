@@ -172,6 +172,13 @@ def test_a_table_tells_what_a_run_did() -> None:
     assert re.search(r"^ *generation 3 +6\.7 kB/s, 67 files/s +1\.80 s", left, re.MULTILINE)
 
 
+def test_a_terminal_too_narrow_for_a_table_gets_the_lines_of_a_pipe() -> None:
+    shown = on_terminal(command=slow(), width=40)
+    assert "120 files: 120 added, 0 unchanged" in shown.text
+    assert "generation 3 in 1.80 s" in shown.text
+    assert "…" not in shown.text.split("120 files:")[1], "a table cut what it tells"
+
+
 def test_an_update_without_changes_is_one_line_also_on_a_terminal(indexed: Tree) -> None:
     shown = on_terminal("index", indexed.root)
     [line] = [line for line in shown.screen() if line]

@@ -562,11 +562,15 @@ def test_a_signal_ends_a_first_build(tree: Tree, number: int, code: int) -> None
             "".join(f"def f_{at}_{line}(x):\n    return x + {line}\n\n" for line in range(100)),
         )
     with process(tree.root) as found:
-        until(lambda: (tree.root / ".hybridx/epochs").is_dir() or found.poll() is not None)
-        time.sleep(0.3)
-        start = time.monotonic()
-        found.send_signal(number)
-        _, err = found.communicate(timeout=SECONDS)
+        try:
+            until(lambda: (tree.root / ".hybridx/epochs").is_dir() or found.poll() is not None)
+            time.sleep(0.3)
+            start = time.monotonic()
+            found.send_signal(number)
+            _, err = found.communicate(timeout=SECONDS)
+        finally:
+            # Started by a shell in the background it does not hear Ctrl-C, and would be waited for.
+            found.kill()
         assert time.monotonic() - start < LONGEST
         assert found.returncode == code, err
         assert "Traceback" not in err

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hybridx.cli._terminal import is_live
+from hybridx.cli._terminal import columns, is_live
 from hybridx.cli._text import plural, seconds, size, visible, visible_path
 
 if TYPE_CHECKING:
@@ -22,11 +22,13 @@ _SHOWN = 3
 """Failed files shown of each stage, and of each message on a terminal."""
 _MESSAGES = 5
 """Messages shown of each stage."""
+_WIDE = 60
+"""Columns of a terminal from which on a table can be read."""
 
 
 def print_report(report: IndexReport) -> None:
     """Prints to stderr what a run did."""
-    if is_live() and _changes(report):
+    if is_live() and columns() >= _WIDE and _changes(report):
         from hybridx.cli._tables import print_summary  # rich takes nearly a tenth of a second
 
         print_summary(rows(report), notes(report))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import IO, Literal
@@ -11,6 +12,7 @@ Color = Literal["auto", "always", "never"]
 _OFF = ("", "0", "false")
 _LINKING = frozenset({"iTerm.app", "WezTerm", "vscode", "ghostty", "Hyper", "rio", "Tabby"})
 _LINKING_TERMS = ("xterm-kitty", "xterm-ghostty", "alacritty", "foot", "wezterm", "contour")
+_COLUMNS = 80
 _VTE = 5000
 """The first version of VTE (GNOME Terminal and others) in which links are safe."""
 
@@ -26,6 +28,14 @@ def is_terminal(stream: IO[str] | None) -> bool:
 def is_live() -> bool:
     """Whether what is on stderr can be drawn over: a terminal, and no log that is kept."""
     return is_terminal(sys.stderr) and not _is_dumb() and not _is_set("CI")
+
+
+def columns() -> int:
+    """How wide the terminal behind stderr is."""
+    with contextlib.suppress(OSError, ValueError):
+        # Some terminals do not know, and say 0.
+        return os.get_terminal_size(sys.stderr.fileno()).columns or _COLUMNS
+    return _COLUMNS
 
 
 def wants_color(stream: IO[str] | None, choice: Color = "auto") -> bool:
