@@ -615,6 +615,26 @@ def test_an_update_that_fails_is_tried_again(
         assert "stays at its last generation" in str(it.errors[0])
 
 
+def test_who_asks_for_an_update_does_not_wait_for_the_next_try(
+    project: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watcher, "_RETRY_SECONDS", 2 * SECONDS)
+    monkeypatch.setattr(watcher, "_LONGEST_RETRY", 2 * SECONDS)
+    with watched(project) as it:
+        locked = Update._locked
+
+        async def fails_once(self: Update, executor: Any) -> IndexReport:
+            if not it.errors:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return await locked(self, executor)
+
+        monkeypatch.setattr(Update, "_locked", fails_once)
+        project.write("src/new.py", "def there_is_room_again(): pass\n")
+        until(lambda: it.errors)
+        assert it.watcher.refresh(SECONDS)
+        assert finds(it.index, "there_is_room_again")
+
+
 def test_what_is_saved_during_an_update_is_ingested(
     project: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:

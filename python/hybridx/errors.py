@@ -72,3 +72,11 @@ class TooManyErrorsError(HybridxError):
 
 class Cancelled(HybridxError):
     """The work was asked to stop; what was committed before is kept."""
+
+
+def said(error: BaseException) -> str:
+    """What an error says, for people: of the system's errors the file and the reason."""
+    if isinstance(error, OSError) and error.strerror:
+        name = error.filename
+        return f"{name}: {error.strerror}" if isinstance(name, str) else error.strerror
+    return str(error) or type(error).__name__

@@ -224,8 +224,7 @@ class Layout:
             UsageError: the folder holds the index of another root, or something that is no index.
             OSError: it cannot be made, or there is no root.
         """
-        if not self.root.is_dir():
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.root))
+        self._check_root()
         inside = self.folder == self.root / INDEX_FOLDER
         if not inside:
             self._check_owner()
@@ -249,13 +248,20 @@ class Layout:
         if made:
             _sync(self.folder)
 
+    def _check_root(self) -> None:
+        """Raises `OSError` if there is no root: a lock would make it anew, with its folders."""
+        if not self.root.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.root))
+
     def take_lock(self, timeout: float, cancel: _core.CancelToken) -> _core.Lock:
         """Takes the writer's lock, waiting up to `timeout` seconds.
 
         Raises:
             IndexBusyError: somebody else held it all that time.
             Cancelled: the token was set meanwhile.
+            OSError: there is no root, or the lock cannot be made.
         """
+        self._check_root()
         lock = _core.Lock.acquire(self.lock, timeout=timeout, cancel=cancel)
         if lock is None:
             raise IndexBusyError(

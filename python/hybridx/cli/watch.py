@@ -24,6 +24,7 @@ from hybridx.cli._program import Interrupted, complain, leave
 from hybridx.cli._progress import progress_bar
 from hybridx.cli._run import interruptible
 from hybridx.cli._text import plural, print_json, seconds, visible_path
+from hybridx.errors import said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +83,7 @@ def watch(
             complain(note)
 
     def on_error(error: Exception) -> None:
-        complain(f"{_said(error)}; it will be tried again")
+        complain(f"{said(error)}; it will be tried again")
 
     def work(observer: Observer | None) -> None:
         with (
@@ -135,13 +136,6 @@ def line(report: IndexReport, root: str | None = None) -> str:
     did = f"{changed}: {', '.join(parts)}" if parts else "up to date"
     end = f"generation {report.generation} in {seconds(report.seconds.total)}"
     return f"watching {root}: {did}; {end}" if root is not None else f"{did}; {end}"
-
-
-def _said(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        name = error.filename
-        return f"{name}: {error.strerror}" if isinstance(name, str) else error.strerror
-    return str(error) or type(error).__name__
 
 
 @contextmanager

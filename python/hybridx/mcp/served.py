@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hybridx.errors import Cancelled, HybridxError, NotIndexedError, UsageError
+from hybridx.errors import Cancelled, HybridxError, NotIndexedError, UsageError, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -87,7 +87,7 @@ class Served:
             if self.watches:
                 self._watch()
         except (HybridxError, OSError) as error:
-            self.say(f"{self.name}: {error}")
+            self.say(f"{self.name}: {said(error)}")
         finally:
             self._begun.set()
 
@@ -95,7 +95,7 @@ class Served:
         with contextlib.suppress(HybridxError, OSError):
             self._is_new = self.index.generation is None
         self._watcher = self.index.watcher(
-            on_error=lambda error: self.say(f"{self.name}: {error}"),
+            on_error=lambda error: self.say(f"{self.name}: {said(error)}"),
             on_note=lambda note: self.say(f"{self.name}: {note}"),
             progress=self._note,
         )
@@ -153,7 +153,7 @@ class Served:
             return Freshness("unwatched", generation, None, note=note)
         if state.role == "stopped":
             ended = self._watcher.ended_by if self._watcher else None
-            error = str(ended) if ended else None
+            error = said(ended) if ended else None
             note = f"no longer watched: {error}" if error else "no longer watched"
             return Freshness(
                 "failing" if error else "unwatched", generation, None, None, note, error
@@ -267,7 +267,8 @@ class Served:
         if self._watcher is None:
             return NotIndexedError(f"there is no index of {self.root} yet: call refresh to make it")
         ended = self._watcher.ended_by
-        return HybridxError(f"there is no index of {self.root}: {ended or 'the watch has ended'}")
+        why = said(ended) if ended else "the watch has ended"
+        return HybridxError(f"there is no index of {self.root}: {why}")
 
 
 def _waited(watcher: Watcher, cancel: CancelToken) -> bool:

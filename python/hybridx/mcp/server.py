@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, cast
 
 from hybridx._core import CancelToken
-from hybridx.errors import Cancelled, HybridxError
+from hybridx.errors import Cancelled, HybridxError, said
 from hybridx.mcp.schemas import instructions
 from hybridx.mcp.tools import Tools
 
@@ -199,7 +199,7 @@ class _Calls:
         try:
             answer = self._tools.call(name, arguments, tell, token)
         except Exception as error:  # noqa: BLE001 - the model is told, whatever it is
-            text = _said(error)
+            text = _one_line(error)
             return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
         return CallToolResult(
             content=[TextContent(type="text", text=_encodable(answer.text))],
@@ -232,19 +232,16 @@ def _progress(
     return tell, told
 
 
-def _said(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     """What went wrong, in one line."""
     if isinstance(error, Cancelled):
         return "cancelled"
-    if isinstance(error, OSError):
-        name = error.filename if isinstance(error.filename, str) else ""
-        said = ": ".join(filter(None, (name, error.strerror or str(error))))
-    elif isinstance(error, HybridxError):
-        said = str(error) or type(error).__name__
+    if isinstance(error, (HybridxError, OSError)):
+        text = said(error)
     else:
-        said = f"internal error: {type(error).__name__}: {error}"
-    said = _encodable(" ".join(said.split()))
-    return said if len(said) <= _LONGEST else f"{said[:_LONGEST]} …"
+        text = f"internal error: {type(error).__name__}: {error}"
+    text = _encodable(" ".join(text.split()))
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
 
 
 def _encodable(text: str) -> str:

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from hybridx import _core
-from hybridx.errors import Cancelled, HybridxError, IndexBusyError, UsageError
+from hybridx.errors import Cancelled, HybridxError, IndexBusyError, UsageError, said
 from hybridx.scan import explain_path
 from hybridx.types import WatchState
 from hybridx.watch.alarm import POLL_SECONDS, SETTLE_SECONDS, Alarm
@@ -329,9 +329,9 @@ class Watcher:
                 self._warm_up()
 
     def _fail(self, error: Exception) -> None:
-        said = str(error) or type(error).__name__
+        text = said(error)
         with self._guard:
-            news, self._error = said != self._error, said
+            news, self._error = text != self._error, text
             self._failures += 1
             failures = self._failures
             self._guard.notify_all()
@@ -345,15 +345,17 @@ class Watcher:
         try:
             self._reload()
         except (HybridxError, OSError) as error:
-            mistake = str(error)
+            mistake = said(error)
             if mistake != self._mistake:
                 self._on_error(error)
         self._mistake = mistake
 
     def _pause(self, seconds: float) -> None:
-        """Sleeps, but not beyond the end of the watch."""
-        deadline = time.monotonic() + seconds
+        """Sleeps, but not beyond the end of the watch, nor while somebody waits for an update."""
+        deadline, asked = time.monotonic() + seconds, self._asked
         while not self._cancel.cancelled and (left := deadline - time.monotonic()) > 0:
+            if self._asked != asked:
+                return
             time.sleep(min(left, _TICK))
 
     def _concerns(self, path: str) -> bool:
