@@ -13,13 +13,15 @@ RUST = ROOT / "rust" / "core" / "src"
 
 PYTHON_ROOMS = [
     {"_core"},
-    {"errors", "types", "lance"},
+    {"value"},
+    {"errors", "types", "lance", "selection"},
     {"setting", "presets"},
     {"sources"},
     {"config", "layout", "ranking", "answer", "budget", "pace", "trace", "metrics"},
     {"spans"},
     {"observe"},
     {"embed", "store", "scan", "since", "arguments", "results"},
+    {"kept"},
     {"commit"},
     {"tally"},
     {"stages"},

@@ -13,7 +13,6 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hybridx import _core
@@ -21,21 +20,21 @@ from hybridx.budget import Budget
 from hybridx.commit import MANIFEST_FORMAT, Generation, Manifest, Writer
 from hybridx.config import MIB
 from hybridx.errors import HybridxError, ModelError
+from hybridx.kept import Kept
 from hybridx.layout import Epoch, Pending
 from hybridx.observe import watched
 from hybridx.outcomes import outcomes, removals
 from hybridx.pipeline import TRANSFORMER_BATCH_BYTES, call, sequentially, side_by_side
 from hybridx.scan import scan_tree, size_of
+from hybridx.selection import Selection
 from hybridx.stages import EmbedStep, StoreStep
 from hybridx.store import STORE_VERSION
 from hybridx.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
-    from pathlib import Path
 
     from hybridx.config import Settings
-    from hybridx.embed.embedder import Embedder
     from hybridx.embed.model import Model
     from hybridx.layout import Layout
     from hybridx.observe import Observer
@@ -60,61 +59,6 @@ class Request:
     """Told of every file that is stored. While it does not return, nothing is."""
     serving: bool = False
     """What serves is to be kept up to date; hours of work for a slow model are begun by others."""
-
-
-@dataclass
-class Kept:
-    """What a process that updates again and again need not make anew each time."""
-
-    embedder: Embedder | None = None
-    scanned: _core.StatCache | None = None
-    """That of the last update, as it was saved."""
-    scanned_as: tuple[int, ...] | None = None
-    """What its file looked like then: others may have written it since."""
-    files: _core.Inventory | None = None
-    """Those of the vector store, as the last update left them."""
-    resident: bool = False
-    """Whether there will be further updates: only then is it worth keeping anything."""
-    _embedder_of: tuple[object, ...] = ()
-
-    def stat_cache(self, layout: Layout) -> _core.StatCache | None:
-        """The stat cache as it lies on the disk, if it is the one that was saved here last."""
-        return self.scanned if self.scanned_as == _looks(layout.stat_cache) else None
-
-    def save(self, cache: _core.StatCache, layout: Layout) -> None:
-        """Writes the stat cache. Raises `OSError`."""
-        cache.save(layout.stat_cache)
-        if self.resident:
-            self.scanned, self.scanned_as = cache, _looks(layout.stat_cache)
-
-    def warm_up(self, model: Model, settings: Settings) -> None:
-        """Loads what the next update would load first. Raises `ModelError`."""
-        from hybridx.lance import load_lancedb
-
-        load_lancedb()
-        self.load_embedder(model, settings, settings.threads)
-
-    def load_embedder(self, model: Model, settings: Settings, jobs: int) -> Embedder:
-        """The model, loaded; raises `ModelError`."""
-        from hybridx.embed.embedder import Embedder  # heavy
-
-        device, required = settings.device, settings.require_gpu
-        wanted = (model.reference, model.fingerprint, device, required, jobs)
-        if self.embedder is None or self._embedder_of != wanted:
-            # Not two of them at a time.
-            self.embedder = None
-            self.embedder = Embedder(model, device=device, require_gpu=required, jobs=jobs)
-            self._embedder_of = wanted
-        return self.embedder
-
-
-def _looks(path: Path) -> tuple[int, ...] | None:
-    """By what one can see that a file was replaced."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 class SupersededError(HybridxError):
@@ -521,80 +465,6 @@ class Plan:
         if self.base is None or self.changes or self.names_another_model:
             return True
         return self.draft.finish() != self.before
-
-
-@dataclass(frozen=True)
-class Selection:
-    """The changes that were asked for."""
-
-    added: list[str]
-    modified: list[str]
-    removed: list[str]
-    moved: list[tuple[str, str]]
-
-    @classmethod
-    def of(cls, changes: _core.Changes, only: Collection[str] | None) -> Selection:
-        """All changes, or those of the files and folders named by `only`."""
-        added, modified, removed = changes.added, changes.modified, changes.removed
-        moved = changes.moved
-        if only is None:
-            return cls(added, modified, removed, moved)
-
-        def asked(path: str) -> bool:
-            while path:
-                if path in only:
-                    return True
-                path = path.rpartition("/")[0]
-            return "" in only
-
-        # Half a move is an addition or a removal.
-        added = added + [new for old, new in moved if not asked(old)]
-        removed = removed + [old for old, new in moved if not asked(new)]
-        return cls(
-            [path for path in added if asked(path)],
-            [path for path in modified if asked(path)],
-            [path for path in removed if asked(path)],
-            [(old, new) for old, new in moved if asked(old) and asked(new)],
-        )
-
-    def sparing(self, busy: Collection[str]) -> Selection:
-        """The same, without removing what is at these paths, or below them: nobody could look."""
-        if not busy:
-            return self
-        places = frozenset(busy)
-
-        def is_known(path: str) -> bool:
-            while path and path not in places:
-                path = path.rpartition("/")[0]
-            return not path
-
-        removed = [path for path in self.removed if is_known(path)]
-        return Selection(self.added, self.modified, removed, self.moved)
-
-    def mending(self, paths: Collection[str], tree: _core.MerkleTree) -> Selection:
-        """These changes, and all that there is of `paths` made anew."""
-        wrong = frozenset(paths)
-        whole = [pair for pair in self.moved if wrong.isdisjoint(pair)]
-        halves = [pair for pair in self.moved if not wrong.isdisjoint(pair)]
-        added = [*self.added, *(new for _, new in halves)]
-        there = {path for path in wrong if path in tree}
-        return Selection(
-            [path for path in added if path not in wrong],
-            sorted({*self.modified, *there}),
-            sorted({*self.removed, *(old for old, _ in halves), *(wrong - there)}),
-            whole,
-        )
-
-    def __contains__(self, path: str) -> bool:
-        return path in self._named
-
-    @cached_property
-    def _named(self) -> frozenset[str]:
-        moved = (path for pair in self.moved for path in pair)
-        return frozenset((*self.added, *self.modified, *self.removed, *moved))
-
-    def __bool__(self) -> bool:
-        return bool(self.added or self.modified or self.removed or self.moved)
 
 
 @contextmanager

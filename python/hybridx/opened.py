@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from hybridx.commit import Generation
     from hybridx.config import Settings
     from hybridx.embed.model import Model
-    from hybridx.indexer import Kept, Request
+    from hybridx.indexer import Request
+    from hybridx.kept import Kept
     from hybridx.observe import Observer
     from hybridx.search import SearchEngine
     from hybridx.types import IndexReport, ProgressCallback, Verification
@@ -251,7 +252,8 @@ class OpenIndex:
     ) -> Watcher:
         """A watcher that keeps this index up to date; `more` is for the watcher itself."""
         self._check_process()
-        from hybridx.indexer import Kept, Request
+        from hybridx.indexer import Request
+        from hybridx.kept import Kept
         from hybridx.watch import Watcher
 
         kept, request = Kept(resident=True), Request(serving=True)

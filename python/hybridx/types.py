@@ -5,10 +5,11 @@ The JSON is the contract of the command line: keys may be added, never renamed o
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
+
+from hybridx.value import Value
 
 if TYPE_CHECKING:
     from hybridx._core import Changes, Totals
@@ -50,27 +51,8 @@ Device = Literal["auto", "cpu", "cuda"]
 """Where the model runs."""
 
 
-class _Value:
-    """A value whose JSON is its fields."""
-
-    def to_json(self) -> dict[str, Any]:
-        """A dictionary that `json.dumps` takes as it is."""
-        fields = dataclasses.fields(self)  # type: ignore[arg-type]
-        return {each.name: _plain(getattr(self, each.name)) for each in fields}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, _Value):
-        return value.to_json()
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
-    return value
-
-
 @dataclass(frozen=True, slots=True)
-class FileCounts(_Value):
+class FileCounts(Value):
     """What a run did with the files it saw; `seen` is the sum of all but `removed`."""
 
     seen: int = 0
@@ -84,7 +66,7 @@ class FileCounts(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class ChunkCounts(_Value):
+class ChunkCounts(Value):
     """What a run did with chunks."""
 
     added: int = 0
@@ -100,7 +82,7 @@ class ChunkCounts(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class TokenCounts(_Value):
+class TokenCounts(Value):
     """What a run fed to the model. For a static model: the different terms of each chunk."""
 
     embedded: int = 0
@@ -109,7 +91,7 @@ class TokenCounts(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class FileError(_Value):
+class FileError(Value):
     """A file that ought to be indexed and could not be. It is tried again by every run."""
 
     path: str
@@ -123,7 +105,7 @@ what the scan leaves out is none of the update's files."""
 
 
 @dataclass(frozen=True, slots=True)
-class FileResult(_Value):
+class FileResult(Value):
     """A file that an update is done with: it is in the stores, and not committed yet."""
 
     path: str
@@ -148,7 +130,7 @@ OnFiles = Callable[[Sequence[FileResult]], None]
 
 
 @dataclass(frozen=True, slots=True)
-class StageSeconds(_Value):
+class StageSeconds(Value):
     """Wall seconds. Stages run side by side: their times overlap and do not sum to `total`."""
 
     total: float = 0.0
@@ -162,7 +144,7 @@ class StageSeconds(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Secrets(_Value):
+class Secrets(Value):
     """Secrets that an index was kept free of: what was redacted before anything was stored."""
 
     files: int = 0
@@ -185,7 +167,7 @@ class Secrets(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Upgrade(_Value):
+class Upgrade(Value):
     """Another model's vectors, which are filled in while the index serves as it is."""
 
     model: str
@@ -202,7 +184,7 @@ class Upgrade(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class IndexReport(_Value):
+class IndexReport(Value):
     """What an update did."""
 
     root: str
@@ -270,7 +252,7 @@ class DiffReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Hit(_Value):
+class Hit(Value):
     """A chunk that a search found.
 
     `rank` and lines count from 1, `end_line` is included. `score` orders the hits of one search
@@ -301,7 +283,7 @@ class Hit(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class SearchResult(_Value):
+class SearchResult(Value):
     """The hits of a search, best first, and what they were found in. It iterates as its hits."""
 
     query: str
@@ -328,7 +310,7 @@ class SearchResult(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Symbol(_Value):
+class Symbol(Value):
     """A definition in a file. Lines count from 1, `end_line` is included."""
 
     symbol: str
@@ -344,7 +326,7 @@ class Symbol(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class OutlinedFile(_Value):
+class OutlinedFile(Value):
     """A file in the outline of a folder."""
 
     path: str
@@ -358,7 +340,7 @@ class OutlinedFile(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Outline(_Value):
+class Outline(Value):
     """What a file defines, or what a folder holds."""
 
     path: str
@@ -379,7 +361,7 @@ class Outline(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class ModelInfo(_Value):
+class ModelInfo(Value):
     """A model: `source` is `bundled`, `folder` or `hub`."""
 
     name: str
@@ -390,7 +372,7 @@ class ModelInfo(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Status(_Value):
+class Status(Value):
     """What an index holds."""
 
     root: str
@@ -433,7 +415,7 @@ Role = Literal["watching", "standby", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)
-class WatchState(_Value):
+class WatchState(Value):
     """How a watch is doing."""
 
     role: Role
@@ -457,7 +439,7 @@ class WatchState(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Problem(_Value):
+class Problem(Value):
     """Something in an index that is not as it was committed."""
 
     kind: str
@@ -470,7 +452,7 @@ class Problem(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Verification(_Value):
+class Verification(Value):
     """What a cross-check of snapshot, lexical store and vector store found."""
 
     ok: bool
@@ -482,7 +464,7 @@ class Verification(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule(_Value):
+class Rule(Value):
     """A line of an ignore file."""
 
     file: str
@@ -500,7 +482,7 @@ Next = Literal["nothing", "index", "retry", "remove"]
 
 
 @dataclass(frozen=True, slots=True)
-class Why(_Value):
+class Why(Value):
     """Why a file is, or is not, in the index. Fields that a verdict says nothing of are `None`."""
 
     path: str
@@ -545,7 +527,7 @@ class Why(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Setting(_Value):
+class Setting(Value):
     """What there is to know of a setting."""
 
     key: str
@@ -570,7 +552,7 @@ class Setting(_Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Progress(_Value):
+class Progress(Value):
     """How far an update is. Totals are `None` until the scan has found them.
 
     Counts never fall, and the last call has the stage `done` and all of them complete. An update

@@ -22,13 +22,14 @@ from hybridx import _core
 from hybridx.commit import Generation
 from hybridx.embed.model import BUNDLED, load_model
 from hybridx.errors import HybridxError, IndexBusyError
-from hybridx.indexer import Kept, Request, Update, fingerprint
+from hybridx.indexer import Request, Update, fingerprint
 from hybridx.types import FileCounts, StageSeconds, TokenCounts, Upgrade
 
 if TYPE_CHECKING:
     from hybridx.commit import Manifest
     from hybridx.config import Settings
     from hybridx.embed.model import Model
+    from hybridx.kept import Kept
     from hybridx.layout import Epoch, Layout
     from hybridx.observe import Observer
     from hybridx.tally import Tally
