@@ -647,6 +647,30 @@ def test_only_the_protocol_is_on_stdout(
         assert said in err, "nothing was printed: the test tests nothing"
 
 
+def test_a_root_that_goes_is_told_and_not_made_anew(indexed: Tree) -> None:
+    with Raw(indexed.root) as server:
+        server.begin()
+        server.call(1, "refresh")
+        server.answer()
+        indexed.root.rename(indexed.root.with_name("aside"))
+        deadline = time.monotonic() + SOON
+        text = ""
+        while "no longer watched" not in text:
+            assert time.monotonic() < deadline, text
+            time.sleep(0.1)
+            server.call(2, "status")
+            text = server.answer()["result"]["content"][0]["text"]
+        assert f"{indexed.root}: the folder was removed or moved" in text
+        assert "Errno" not in text
+        server.call(3, "refresh")
+        answer = server.answer()
+        assert answer["id"] == 3
+        found = answer["result"]
+        assert found["isError"], found
+        assert found["content"][0]["text"] == f"{indexed.root}: No such file or directory"
+        assert not indexed.root.exists()
+
+
 @pytest.mark.parametrize(("closed", "code"), [("<&-", 2), (">&-", 2), ("2>&-", 0)])
 def test_descriptors_that_are_closed(indexed: Tree, closed: str, code: int) -> None:
     """Some start it without standard error, whose number must not become the wire's."""

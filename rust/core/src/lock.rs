@@ -1,7 +1,7 @@
 //! The writer's lock: held by the operating system for as long as the process that took it lives.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -68,9 +68,15 @@ impl Lock {
 }
 
 fn open(path: &Path) -> Result<File> {
-    // A folder removed while this waited is made again by the caller, who then holds the lock.
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+    // A folder removed while this waited is made again by the caller, who then holds the lock. The
+    // folders above it are not: a tree that was moved away must not be begun anew where it was.
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        match std::fs::create_dir(folder) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                return Err(Error::io(folder)(error));
+            }
+            _ => (),
+        }
     }
     let options = OpenOptions::new().create(true).read(true).write(true).truncate(false).open(path);
     options.map_err(Error::io(path))
