@@ -131,7 +131,7 @@ def test_clean_refuses_what_is_no_token(project: Tree) -> None:
     assert index.status().fresh
 
 
-@pytest.mark.parametrize("value", ODD, ids=repr)
+@pytest.mark.parametrize("value", ODD, ids=lambda value: repr(value).partition(" at 0x")[0])
 def test_odd_folders_and_settings(project: Tree, value: Any) -> None:
     refused = (UsageError, OSError)
     if value not in ("../..",):
