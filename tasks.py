@@ -62,7 +62,9 @@ def test(*arguments: str) -> None:
     """Runs all fast tests."""
     setup()
     run("cargo", "test", "--release", "--quiet", "--package", "hybridx-core")
-    run(PYTHON, "-m", "pytest", *arguments)
+    workers = min(os.cpu_count() or 1, 8)
+    # A file's tests stay together: they share what they have built.
+    run(PYTHON, "-m", "pytest", f"--numprocesses={workers}", "--dist=loadfile", *arguments)
 
 
 def lint() -> None:
@@ -93,7 +95,7 @@ def ci() -> None:
 
 def slow() -> None:
     """Runs the tests that take minutes."""
-    test("-m", "slow")
+    test("-m", "slow", "--numprocesses=0")
 
 
 def bench(*arguments: str) -> None:

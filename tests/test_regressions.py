@@ -83,13 +83,15 @@ def test_a_cancelled_task_ends_its_thread_before_the_lock_is_free(tmp_path: Path
     tree = Tree(tmp_path / "t", files)
 
     async def main() -> None:
+        before = set(threading.enumerate())
         index = await hybridx.AsyncIndex.open(tree.root)
         task = asyncio.create_task(index.update(sequential=True))
         await asyncio.sleep(0.2)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        working = [each.name for each in threading.enumerate() if each.name.startswith("hybridx")]
+        fresh = set(threading.enumerate()) - before
+        working = [each.name for each in fresh if each.name.startswith("hybridx")]
         assert not working, f"still at work: {working}"
 
     asyncio.run(main())

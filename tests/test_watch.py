@@ -585,7 +585,8 @@ def test_while_another_writes_it_waits_and_loses_nothing(project: Tree) -> None:
         state = it.watcher.state()
         assert state.error is not None
         assert "is being written by" in state.error
-        assert state.pending
+        # Unknown if it was also time to look at everything.
+        assert state.pending != 0
         lock.release()
         until(lambda: finds(it.index, "saved_meanwhile"))
         it.settle()
