@@ -14,7 +14,7 @@ RUST = ROOT / "rust" / "core" / "src"
 PYTHON_ROOMS = [
     {"_core"},
     {"value"},
-    {"errors", "types", "lance", "selection"},
+    {"errors", "types", "lance", "selection", "units"},
     {"setting", "presets"},
     {"sources"},
     {"config", "layout", "ranking", "answer", "budget", "pace", "trace", "metrics"},

@@ -9,10 +9,12 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+from hybridx.types import Hit
 
-    from hybridx.types import Hit
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from hybridx import _core
 
 BYTES_PER_TOKEN = 3
 """On the low side for code, so that an answer rather falls short of its budget than exceeds it."""
@@ -31,6 +33,31 @@ class Piece:
     hit: Hit
     first: int
     last: int
+
+    @classmethod
+    def of(
+        cls,
+        chunk: _core.StoredChunk,
+        rank: int,
+        score: float,
+        scores: Mapping[str, float],
+        effects: Mapping[str, float],
+    ) -> Piece:
+        """A chunk as a hit."""
+        hit = Hit(
+            rank=rank,
+            path=chunk.path,
+            start_line=chunk.start_line,
+            end_line=chunk.end_line,
+            language=chunk.language,
+            kind=chunk.kind,
+            symbol=chunk.symbol,
+            score=score,
+            text=chunk.text,
+            scores=scores,
+            effects=effects,
+        )
+        return cls(hit, chunk.place, chunk.place)
 
 
 def joined(pieces: Iterable[Piece]) -> list[Piece]:

@@ -91,17 +91,4 @@ def _is_of(one: _core.StoredChunk, other: _core.StoredChunk) -> bool:
 
 
 def _piece(rank: int, chunk: _core.StoredChunk, similarity: float) -> Piece:
-    hit = Hit(
-        rank=rank,
-        path=chunk.path,
-        start_line=chunk.start_line,
-        end_line=chunk.end_line,
-        language=chunk.language,
-        kind=chunk.kind,
-        symbol=chunk.symbol,
-        score=similarity,
-        text=chunk.text,
-        scores={"vector": similarity},
-        effects={"meaning": similarity},
-    )
-    return Piece(hit, chunk.place, chunk.place)
+    return Piece.of(chunk, rank, similarity, {"vector": similarity}, {"meaning": similarity})

@@ -267,20 +267,7 @@ class SearchEngine:
                 scores["vector"] = each.candidate.similarity
             if each.relevance is not None:
                 scores["rerank"] = each.relevance
-            hit = Hit(
-                rank=place,
-                path=chunk.path,
-                start_line=chunk.start_line,
-                end_line=chunk.end_line,
-                language=chunk.language,
-                kind=chunk.kind,
-                symbol=chunk.symbol,
-                score=each.score,
-                text=chunk.text,
-                scores=scores,
-                effects=added,
-            )
-            yield Piece(hit, chunk.place, chunk.place)
+            yield Piece.of(chunk, place, each.score, scores, added)
 
     def _embedded(self, query: str) -> NDArray[np.float32] | None:
         """The query's vector, of unit length; `None` if the model knows nothing of the query."""

@@ -64,6 +64,20 @@ class FileCounts(Value):
     skipped: int = 0
     failed: int = 0
 
+    @property
+    def changed(self) -> int:
+        """Files that are otherwise in the index than before, or not any more."""
+        return self.added + self.modified + self.removed + self.moved
+
+    def told(self, *also: str) -> str:
+        """Which changes there were, in words, such as `2 added, 1 removed`; empty if none.
+
+        `also` are further fields that are told of if they are not 0.
+        """
+        names = ("added", "modified", "removed", "moved", *also)
+        counts = ((getattr(self, name), name) for name in names)
+        return ", ".join(f"{count:,} {name}" for count, name in counts if count)
+
 
 @dataclass(frozen=True, slots=True)
 class ChunkCounts(Value):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from hybridx.cli._terminal import columns, is_live
-from hybridx.cli._text import plural, seconds, size, visible, visible_path
+from hybridx.cli._text import plural, seconds, visible, visible_path
+from hybridx.units import size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -28,7 +29,7 @@ _WIDE = 60
 
 def print_report(report: IndexReport) -> None:
     """Prints to stderr what a run did."""
-    if is_live() and columns() >= _WIDE and _changes(report):
+    if is_live() and columns() >= _WIDE and report.files.changed:
         from hybridx.cli._tables import print_summary  # rich takes nearly a tenth of a second
 
         print_summary(rows(report), notes(report))
@@ -48,14 +49,14 @@ def summary(report: IndexReport) -> list[str]:
     """What a run did, in lines for people."""
     took = report.seconds.total
     skipped = f"; {report.files.skipped:,} skipped" if report.files.skipped else ""
-    if not _changes(report):
+    if not report.files.changed:
         first = "no change" if report.files.failed else "up to date"
         end = f"generation {report.generation} ({seconds(took)})"
         same = plural(report.files.unchanged, "file")
         return [f"{first}: {same}{skipped}; {end}", *unfinished(report), *digest(report.errors)]
     rate = _rate(report)
     return [
-        f"{plural(_changes(report), 'file')}: {_files(report)}{skipped}",
+        f"{plural(report.files.changed, 'file')}: {_files(report)}{skipped}",
         f"{plural(report.chunks.total, 'chunk')}: {_chunks(report)}, {_vectors(report)}",
         f"generation {report.generation} in {seconds(took)}{f' ({rate})' if rate else ''}",
         *kept_out(report.secrets),
@@ -88,21 +89,9 @@ def notes(report: IndexReport) -> list[str]:
     return [*kept_out(report.secrets), *unfinished(report)]
 
 
-def _changes(report: IndexReport) -> int:
-    files = report.files
-    return files.added + files.modified + files.removed + files.moved
-
-
 def _files(report: IndexReport) -> str:
-    files = report.files
-    counts = {
-        "added": files.added,
-        "modified": files.modified,
-        "removed": files.removed,
-        "moved": files.moved,
-    }
-    parts = [f"{count:,} {what}" for what, count in counts.items() if count]
-    return ", ".join([*parts, f"{files.unchanged:,} unchanged"])
+    files, unchanged = report.files, f"{report.files.unchanged:,} unchanged"
+    return f"{files.told()}, {unchanged}" if files.changed else unchanged
 
 
 def _chunks(report: IndexReport) -> str:
@@ -120,7 +109,7 @@ def _rate(report: IndexReport) -> str:
     took = report.seconds.total
     if took <= 0:
         return ""
-    return f"{size(report.bytes_read / took)}/s, {_changes(report) / took:,.0f} files/s"
+    return f"{size(report.bytes_read / took)}/s, {report.files.changed / took:,.0f} files/s"
 
 
 def kept_out(secrets: Secrets) -> list[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hybridx.cli._text import size
 from hybridx.pace import Pace
 from hybridx.types import Progress
+from hybridx.units import size
 
 _WITH_RATE, _WITH_ETA, _WITH_BAR = 44, 58, 76
 """Columns of a terminal from which on there is room for each."""

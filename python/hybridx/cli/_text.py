@@ -11,7 +11,6 @@ import click
 _UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\udc80-\udcff]")
 """What can move the cursor, break a line or turn its direction; a tab is harmless."""
 
-_KILO = 1000.0
 _SHORT, _MEDIUM = 10, 120
 """Seconds up to which hundredths, and whole seconds alone, are told."""
 
@@ -37,15 +36,6 @@ def visible_path(path: str) -> str:
 def plural(count: int, one: str, many: str | None = None) -> str:
     """`1 file`, `2,345 files`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
-def size(count: float) -> str:
-    """Bytes in decimal units: `512 B`, `3.4 MB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < _KILO:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= _KILO
-    return f"{count:.1f} TB"
 
 
 def seconds(count: float) -> str:

@@ -16,8 +16,9 @@ from hybridx.cli._options import (
     path_argument,
 )
 from hybridx.cli._run import interruptible
-from hybridx.cli._text import print_json, size, visible_path
+from hybridx.cli._text import print_json, visible_path
 from hybridx.config import Settings
+from hybridx.units import size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

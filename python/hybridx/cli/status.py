@@ -11,7 +11,8 @@ from hybridx.cli._help import examples
 from hybridx.cli._hints import OUTDATED
 from hybridx.cli._options import index_options, json_option, opened, path_argument
 from hybridx.cli._run import interruptible
-from hybridx.cli._text import plural, print_columns, print_json, size, visible, visible_path
+from hybridx.cli._text import plural, print_columns, print_json, visible, visible_path
+from hybridx.units import size
 
 if TYPE_CHECKING:
     from hybridx.types import Status

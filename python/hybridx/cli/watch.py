@@ -123,17 +123,9 @@ def watch(
 
 def line(report: IndexReport, root: str | None = None) -> str:
     """What a batch did, in a line for people; the first one says what is watched."""
-    files = report.files
-    counts = {
-        "added": files.added,
-        "modified": files.modified,
-        "removed": files.removed,
-        "moved": files.moved,
-        "failed": files.failed,
-    }
-    parts = [f"{count:,} {what}" for what, count in counts.items() if count]
-    changed = plural(sum(counts.values()) - files.failed, "file")
-    did = f"{changed}: {', '.join(parts)}" if parts else "up to date"
+    parts = report.files.told("failed")
+    changed = plural(report.files.changed, "file")
+    did = f"{changed}: {parts}" if parts else "up to date"
     end = f"generation {report.generation} in {seconds(report.seconds.total)}"
     return f"watching {root}: {did}; {end}" if root is not None else f"{did}; {end}"
 

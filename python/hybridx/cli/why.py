@@ -14,7 +14,8 @@ from hybridx.cli._files import resolved, root_of, spell
 from hybridx.cli._help import examples
 from hybridx.cli._options import index_options, json_option, opened
 from hybridx.cli._run import interruptible
-from hybridx.cli._text import plural, print_json, size, visible, visible_path
+from hybridx.cli._text import plural, print_json, visible, visible_path
+from hybridx.units import size
 
 if TYPE_CHECKING:
     from collections.abc import Callable

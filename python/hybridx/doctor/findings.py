@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_KILO = 1000.0
 
 State = Literal["ok", "warning", "problem"]
 """`problem`: hybridx, or a large part of it, does not work here; `warning`: it works, but not well,
@@ -60,15 +59,6 @@ def guarded(name: str, probe: Callable[[], list[Finding]], seconds: float) -> li
 def failed(name: str, why: str) -> Finding:
     """That something could not be looked at."""
     return Finding(name, "warning", f"could not be looked at: {' '.join(why.split())[:300]}")
-
-
-def size(count: float) -> str:
-    """Bytes in decimal units: `512 B`, `3.4 MB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < _KILO:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= _KILO
-    return f"{count:.1f} TB"
 
 
 def private(finding: Finding) -> Finding:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hybridx.config import Settings
-from hybridx.doctor.findings import Finding, failed, size
+from hybridx.doctor.findings import Finding, failed
 from hybridx.errors import HybridxError, NotIndexedError, UsageError
+from hybridx.units import size
 
 if TYPE_CHECKING:
     from collections.abc import Callable

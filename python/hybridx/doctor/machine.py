@@ -9,7 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-from hybridx.doctor.findings import Finding, size
+from hybridx.doctor.findings import Finding
+from hybridx.units import size
 
 _NEEDED = ("avx2", "fma")
 """What LanceDB's wheels for x86-64 use without asking."""

@@ -230,12 +230,5 @@ def _status_of(served: Served, cancel: CancelToken) -> Status | None:
 
 def _did(report: IndexReport) -> str:
     files = report.files
-    counts = {
-        "added": files.added,
-        "modified": files.modified,
-        "removed": files.removed,
-        "moved": files.moved,
-        "failed": files.failed,
-    }
-    done = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    done = files.told("failed")
     return f"{done or 'nothing changed'}; {files.seen:,} files in {report.seconds.total:.1f} s"

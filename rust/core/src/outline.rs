@@ -80,7 +80,7 @@ pub fn outline(
         Ok::<_, Error>((language, definitions))
     });
     let (language, definitions): (_, Vec<Definition>) = outlined.map_err(refused)??;
-    Ok(Outline { language, lines: count(&text), definitions: listed(&text, definitions) })
+    Ok(Outline { language, lines: count(&text), definitions: listed(&text, &definitions) })
 }
 
 fn count(text: &str) -> u32 {
@@ -88,7 +88,7 @@ fn count(text: &str) -> u32 {
 }
 
 /// The definitions, each with the line on which it ends.
-fn listed(text: &str, definitions: Vec<Definition>) -> Vec<Outlined> {
+fn listed(text: &str, definitions: &[Definition]) -> Vec<Outlined> {
     let lines: Vec<&str> = text.lines().collect();
     let blank = |line: u32| {
         let at = usize::try_from(line).unwrap_or(usize::MAX).wrapping_sub(1);
