@@ -758,7 +758,7 @@ def test_the_iterator_ends_when_it_is_cancelled(project: Tree) -> None:
 def test_watches_leave_nothing_behind(project: Tree) -> None:
     index = open_index(project)
     counts = []
-    for number in range(4):
+    for number in range(6):
         with index.watch() as reports:
             next(reports)
             project.write("src/new.py", f"def number_{number}(): pass\n")
@@ -769,7 +769,8 @@ def test_watches_leave_nothing_behind(project: Tree) -> None:
         assert not names & {"hybridx-watch", "hybridx-hear"}
         if Path("/proc/self/fd").is_dir():
             counts.append(sum(1 for _ in Path("/proc/self/fd").iterdir()))
-    assert not counts or counts[-1] <= counts[1], f"open files: {counts}"
+    # One more each time would be one too many; a search keeps some until the next.
+    assert not counts or min(counts[3:]) <= max(counts[:3]), f"open files: {counts}"
 
 
 def test_the_async_iterator(project: Tree) -> None:
