@@ -273,8 +273,16 @@ def test_a_run_that_is_ended_leaves_a_whole_trace(
 def test_the_file_is_whole_after_every_portion(many: Tree, tmp_path: Path) -> None:
     trace = tmp_path / "trace.json"
     index, sizes = open_index(many), set()
+    deadline = time.monotonic() + 20
+
     with Observer(profile=trace) as observer:
-        running = threading.Thread(target=lambda: index.update(observer=observer))
+
+        def work() -> None:
+            # A portion is written from time to time: one update may be over before.
+            while len(sizes) < 3 and time.monotonic() < deadline:
+                index.update(full=True, observer=observer)
+
+        running = threading.Thread(target=work)
         running.start()
         while running.is_alive():
             with observer._writing:
