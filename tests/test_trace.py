@@ -272,8 +272,8 @@ def test_a_run_that_is_ended_leaves_a_whole_trace(
 
 def test_the_file_is_whole_after_every_portion(many: Tree, tmp_path: Path) -> None:
     trace = tmp_path / "trace.json"
-    index, sizes = open_index(many), set()
-    deadline = time.monotonic() + 20
+    index, deadline = open_index(many), time.monotonic() + 20
+    sizes: set[int] = set()
 
     with Observer(profile=trace) as observer:
 
