@@ -47,7 +47,7 @@ def checked(schema: Schema, arguments: Mapping[str, Any]) -> dict[str, Any]:
 def _checked(name: str, schema: Schema, value: Any) -> Any:
     unknown = schema.keys() - _KNOWN - _TOLD
     if unknown:
-        raise NotImplementedError(f"keywords nobody checks: {unknown}")
+        raise ValueError(f"a tool's schema has keywords that nobody checks: {unknown}")
     kind = schema["type"]
     if kind == "integer" and isinstance(value, float) and value.is_integer():
         value = int(value)
