@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use tree_sitter::Node;
+use tree_sitter::{Node, Point};
 
 use super::pack::Unit;
 use super::size::size;
@@ -47,6 +47,18 @@ impl<'t> Lines<'t> {
         u32::try_from(self.starts.partition_point(|start| *start <= at)).unwrap_or(u32::MAX)
     }
 
+    /// The line, counted from 0, in which byte `at` lies, which is not before line `from`.
+    pub fn line_from(&self, from: usize, at: usize) -> usize {
+        let after = self.starts[from + 1..].iter().position(|start| *start > at);
+        from + after.unwrap_or_default()
+    }
+
+    /// The row and column of byte `at`, which is not before line `from`.
+    pub fn point_from(&self, from: usize, at: usize) -> Point {
+        let row = self.line_from(from, at);
+        Point { row, column: at - self.starts[row] }
+    }
+
     /// The lines of `node`, without blank ones at its end.
     pub fn of(&self, node: Node) -> Range<usize> {
         let start = node.start_position().row;
@@ -86,14 +98,14 @@ impl<'t> Lines<'t> {
 /// An upper bound of how deep the brackets of `text` nest, whatever its language. Angle brackets
 /// are counted apart and anew in each statement, for they are comparisons as well. It may be too
 /// high by any number as long as it is no more than `enough`.
-pub(super) fn nesting(text: &str, enough: usize) -> usize {
+pub(super) fn nesting(text: &[u8], enough: usize) -> usize {
     // Nearly all texts are far from it, which counting blocks of them shows at once.
-    let bound = nesting_bound(text.as_bytes());
+    let bound = nesting_bound(text);
     if bound <= enough {
         return bound;
     }
     let (mut brackets, mut angles, mut deepest) = (0_usize, 0_usize, 0);
-    for byte in text.bytes() {
+    for &byte in text {
         match byte {
             b'(' | b'[' => brackets += 1,
             b')' | b']' => brackets = brackets.saturating_sub(1),
@@ -158,9 +170,9 @@ mod tests {
     proptest! {
         #[test]
         fn the_bound_of_nesting_is_never_too_low(text in "[(){}<>;a\n]{0,1500}", enough in 0_usize..9) {
-            let exact = nesting(&text, 0);
+            let exact = nesting(text.as_bytes(), 0);
             prop_assert!(nesting_bound(text.as_bytes()) >= exact);
-            prop_assert_eq!(nesting(&text, enough) > enough, exact > enough);
+            prop_assert_eq!(nesting(text.as_bytes(), enough) > enough, exact > enough);
         }
     }
 

@@ -21,6 +21,7 @@ mod budget;
 mod catalogue;
 mod common;
 mod definitions;
+mod elide;
 mod embedded;
 mod emit;
 mod grammar;

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range as Bytes};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tree_sitter::{ParseOptions, ParseState, Parser, Range, Tree};
+use tree_sitter::{InputEdit, ParseOptions, ParseState, Parser, Range, Tree};
 
 use super::grammar::Grammar;
 use super::lines::{Lines, nesting};
@@ -40,8 +40,48 @@ thread_local! {
 
 /// Parses within a budget of parser work, so that the outcome depends on the text alone and not
 /// on the machine's speed.
-pub(super) fn parse(lines: &Lines, grammar: &Grammar, cancel: &Cancel) -> Option<Tree> {
-    parse_within(lines.text, lines.len(), None, grammar, cancel)
+/// The parser does not see the `elided` parts; the tree's places are those in all of the text.
+pub(super) fn parse(
+    lines: &Lines,
+    elided: &[Bytes<usize>],
+    grammar: &Grammar,
+    cancel: &Cancel,
+) -> Option<Tree> {
+    if elided.is_empty() {
+        return parse_within(lines.text.as_bytes(), lines.len(), None, grammar, cancel);
+    }
+    let rest = without(lines.text.as_bytes(), elided);
+    let mut tree = parse_within(&rest, lines.len(), None, grammar, cancel)?;
+    let mut row = 0;
+    for part in elided {
+        // The tree is told that so much was inserted behind the blank that stands for the part.
+        let (start, end) = (part.start + 1, part.end);
+        let start_position = lines.point_from(row, start);
+        let new_end_position = lines.point_from(start_position.row, end);
+        row = new_end_position.row;
+        tree.edit(&InputEdit {
+            start_byte: start,
+            old_end_byte: start,
+            new_end_byte: end,
+            start_position,
+            old_end_position: start_position,
+            new_end_position,
+        });
+    }
+    Some(tree)
+}
+
+/// `text` with one blank for each of `parts`.
+fn without(text: &[u8], parts: &[Bytes<usize>]) -> Vec<u8> {
+    let mut rest = Vec::with_capacity(text.len());
+    let mut at = 0;
+    for part in parts {
+        rest.extend_from_slice(&text[at..part.start]);
+        rest.push(if text[part.start] == b'\n' { b'\n' } else { b' ' });
+        at = part.end;
+    }
+    rest.extend_from_slice(&text[at..]);
+    rest
 }
 
 /// Parses the bytes of `part` as a text of their own; the tree's places are those in all of
@@ -54,11 +94,11 @@ pub(super) fn parse_part(
 ) -> Option<Tree> {
     let inner = text.get(part.start_byte..part.end_byte)?;
     let lines = part.end_point.row.saturating_sub(part.start_point.row) + 1;
-    parse_within(inner, lines, Some(part), grammar, cancel)
+    parse_within(inner.as_bytes(), lines, Some(part), grammar, cancel)
 }
 
 fn parse_within(
-    text: &str,
+    text: &[u8],
     lines: usize,
     mut part: Option<Range>,
     grammar: &Grammar,
@@ -70,7 +110,7 @@ fn parse_within(
     {
         return None;
     }
-    let mut text = Cow::Borrowed(text.as_bytes());
+    let mut text = Cow::Borrowed(text);
     if grammar.syntax.ascii && !text.is_ascii() {
         text.to_mut().iter_mut().filter(|byte| !byte.is_ascii()).for_each(|byte| *byte = b'x');
     }
@@ -168,7 +208,7 @@ mod tests {
         let parsed = |name: &str, line: &str, size: usize| {
             let text = line.repeat(size / line.len());
             let grammar = Language::detect(name, &text).grammar().expect("a grammar");
-            parse(&Lines::new(&text), grammar, &Cancel::default()).is_some()
+            parse(&Lines::new(&text), &[], grammar, &Cancel::default()).is_some()
         };
         let row = "static const int t[] = {\n    0x81, 0x82, 0x83,\n    'a', 'b',\n};\n";
         let statement = "fn f(x: u8) -> u8 {\n    x + 1\n}\n";
@@ -186,6 +226,6 @@ mod tests {
     fn one_table_longer_than_the_sample_is_source() {
         let table = format!("int t[] = {{\n{}}};\n", "    0x8141, 0x8142, 'a',\n".repeat(40_000));
         let grammar = Language::detect("a.c", &table).grammar().expect("a grammar");
-        assert!(parse(&Lines::new(&table), grammar, &Cancel::default()).is_some());
+        assert!(parse(&Lines::new(&table), &[], grammar, &Cancel::default()).is_some());
     }
 }

@@ -66,6 +66,9 @@ pub(crate) struct Syntax {
     /// Text longer than this is first judged by its start, lest recovering from its errors takes
     /// forever. Where that takes quadratic time it is less.
     pub judged: usize,
+    /// Whether comments, literals and directives are those of C, so that blocks which stay whole
+    /// need not be parsed.
+    pub elided: bool,
     /// Statement and block that the parser sees in a definition made by a macro
     /// (`SYSCALL_DEFINE1(close, …) { … }`): the call, then the block as its sibling.
     pub macros: Option<[&'static str; 2]>,
@@ -96,6 +99,7 @@ impl Syntax {
             ascii: false,
             newline: false,
             judged: 256 << 10,
+            elided: false,
             macros: None,
             clauses: false,
             embedded: None,

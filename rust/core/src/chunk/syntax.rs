@@ -10,6 +10,7 @@ use tree_sitter::{Node, Tree};
 
 use super::budget::{MAX_CHUNK, MIN_OWN};
 use super::catalogue::{Candidate, Catalogue};
+use super::elide;
 use super::definitions::{Found, Scope, extent};
 use super::embedded::{self, Inner};
 use super::emit::Emitter;
@@ -39,7 +40,25 @@ pub(super) fn units(
     parts: usize,
     cancel: &Cancel,
 ) -> Result<Option<Parsed>> {
-    let tree = parse(lines, grammar, cancel);
+    let elided = if grammar.syntax.elided { elide::blocks(lines) } else { Vec::new() };
+    if !elided.is_empty() {
+        let parsed = units_without(lines, &elided, grammar, parts, cancel)?;
+        if parsed.is_some() {
+            return Ok(parsed);
+        }
+    }
+    units_without(lines, &[], grammar, parts, cancel)
+}
+
+/// The same with the `elided` blocks blanked; `None` as well when one of them is to be opened.
+fn units_without(
+    lines: &Lines,
+    elided: &[Range<usize>],
+    grammar: &Grammar,
+    parts: usize,
+    cancel: &Cancel,
+) -> Result<Option<Parsed>> {
+    let tree = parse(lines, elided, grammar, cancel);
     // It also gives up when it is told to.
     cancel.check()?;
     let Some(tree) = tree else { return Ok(None) };
@@ -50,6 +69,8 @@ pub(super) fn units(
         catalogue: Catalogue::new(lines, grammar),
         emitter: Emitter::new(lines),
         macro_call: None,
+        elided,
+        opened: false,
         hosts: if markup { embedded::hosts(lines.text) } else { Vec::new() },
         fence: 0,
         parts,
@@ -59,7 +80,10 @@ pub(super) fn units(
     walk.run(&tree, Frame::open(0, only));
     // What is embedded may have been given up for that.
     cancel.check()?;
-    let Walk { catalogue: Catalogue { scopes, definitions, .. }, emitter, .. } = walk;
+    let Walk { catalogue: Catalogue { scopes, definitions, .. }, emitter, opened, .. } = walk;
+    if opened {
+        return Ok(None);
+    }
     Ok(Some(Parsed { scopes, units: emitter.finish(), definitions }))
 }
 
@@ -107,6 +131,10 @@ struct Walk<'a> {
     emitter: Emitter<'a>,
     /// What the last node defines if it is a macro's call and a block follows.
     macro_call: Option<Found>,
+    /// The insides of blocks that the parser did not see.
+    elided: &'a [Range<usize>],
+    /// Whether one of them was to be opened, which ends the walk.
+    opened: bool,
     /// Where elements that hold another language begin, ascending.
     hosts: Vec<usize>,
     /// The line after the last fenced block.
@@ -126,6 +154,10 @@ impl Walk<'_> {
             let node = cursor.node();
             let around = frames.len() - 1;
             if let Some(frame) = self.visit(node, &mut frames[around]) {
+                if self.is_elided(node) {
+                    self.opened = true;
+                    return;
+                }
                 if cursor.goto_first_child() {
                     frames.push(Frame { node: Some(node), ..frame });
                     continue;
@@ -149,6 +181,12 @@ impl Walk<'_> {
                 }
             }
         }
+    }
+
+    /// Whether the inside of `node` was blanked.
+    fn is_elided(&self, node: Node) -> bool {
+        let inside = node.start_byte() + 1;
+        self.elided.binary_search_by_key(&inside, |block| block.start).is_ok()
     }
 
     /// The innermost node that is all of the text but comments and says nothing itself: the

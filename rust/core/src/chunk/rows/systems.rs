@@ -60,6 +60,7 @@ pub(super) const ROWS: &[Row] = &[
             separator: "::",
             transparent: C_TRANSPARENT,
             wrappers: C_WRAPPERS,
+            elided: true,
             macros: C_MACROS,
             rules: &[C_RULES],
             ..Syntax::new(|| tree_sitter_c::LANGUAGE.into())

@@ -1,0 +1,259 @@
+//! Blocks that are blanked before a text is parsed.
+//!
+//! Most of the time of an index is spent in parsers, and most of what they parse is the inside
+//! of functions that stay whole: no tree of it is ever looked at. A scanner that knows only
+//! comments, literals and brackets finds these blocks many times faster than a parser, and the
+//! parser then finds blanks where they were. Places, lines and sizes stay those of the text.
+//!
+//! It may miss a block but not mistake one: whoever opens a node that begins where a block was
+//! blanked takes the text apart anew, without blanking.
+
+use std::ops::Range;
+
+use super::budget::{MAX_CHUNK, MAX_DOCUMENTED};
+use super::lines::Lines;
+
+/// Less than this between two brackets is parsed as fast as it is blanked.
+const MIN_BYTES: usize = 16;
+
+/// The insides of blocks in curly brackets that the budget leaves whole, ascending and disjoint,
+/// in a text whose comments, literals and directives are those of C.
+///
+/// A block with a directive in it is left alone: `#else` may stand between two brackets that open
+/// the same block.
+pub(super) fn blocks(lines: &Lines) -> Vec<Range<usize>> {
+    let text = lines.text.as_bytes();
+    let mut scanner = Scanner::new(lines);
+    let mut at = 0;
+    while let Some(next) = text.get(at..).and_then(next_stop) {
+        let stop = at + next;
+        at = match text[stop] {
+            b'{' => scanner.open(stop),
+            b'}' => scanner.close(stop),
+            b';' => scanner.end(stop),
+            b'#' if begins_line(&text[..stop]) => {
+                scanner.directive = stop;
+                scanner.end(after_directive(text, stop + 1))
+            }
+            b'/' => match after_comment(text, stop) {
+                Some(end) => scanner.comment(end),
+                None => stop + 1,
+            },
+            quote @ (b'"' | b'\'') if !separates_digits(text, stop) => {
+                match after_literal(text, stop + 1, quote) {
+                    Some(end) if !is_raw(&text[..stop]) => end,
+                    // From here on no bracket is sure to be one.
+                    _ => return scanner.closed(),
+                }
+            }
+            _ => stop + 1,
+        };
+    }
+    scanner.found
+}
+
+/// A bracket that is not closed yet.
+struct Open {
+    at: usize,
+    line: usize,
+    /// Blocks found before it.
+    before: usize,
+    /// Whether it holds statements or values, and no definitions.
+    code: bool,
+}
+
+struct Scanner<'a> {
+    lines: &'a Lines<'a>,
+    found: Vec<Range<usize>>,
+    open: Vec<Open>,
+    /// The line that was looked at last.
+    line: usize,
+    /// Where the last directive begins.
+    directive: usize,
+    /// Outside of code: the line after what ended last, and after the comments behind that.
+    ended: usize,
+    commented: usize,
+}
+
+impl<'a> Scanner<'a> {
+    fn new(lines: &'a Lines<'a>) -> Self {
+        let (found, open) = (Vec::new(), Vec::new());
+        Self { lines, found, open, line: 0, directive: 0, ended: 0, commented: 0 }
+    }
+
+    fn in_code(&self) -> bool {
+        self.open.last().is_some_and(|around| around.code)
+    }
+
+    /// Moves to the line of byte `at`, which is behind all before it.
+    fn go_to(&mut self, at: usize) {
+        self.line = self.lines.line_from(self.line, at.min(self.lines.text.len()));
+    }
+
+    /// Takes note of an opening bracket, and gives the place behind it.
+    fn open(&mut self, at: usize) -> usize {
+        self.go_to(at);
+        let code = self.in_code() || holds_code(&self.lines.text.as_bytes()[..at]);
+        self.open.push(Open { at, line: self.line, before: self.found.len(), code });
+        if code { at + 1 } else { self.end(at) }
+    }
+
+    /// Takes note of a closing bracket, and gives the place behind it.
+    fn close(&mut self, at: usize) -> usize {
+        self.go_to(at);
+        if let Some(block) = self.open.pop() {
+            let inside = block.at + 1..at;
+            if block.code
+                && self.directive <= block.at
+                && inside.len() >= MIN_BYTES
+                && self.fits(block.line)
+            {
+                self.found.truncate(block.before);
+                self.found.push(inside);
+            }
+        }
+        self.end(at)
+    }
+
+    /// Whether the block that begins in line `first` and ends in this one stays whole. Its
+    /// definition has to, with its comments, where it is the body of one.
+    fn fits(&self, first: usize) -> bool {
+        let size = |start: usize| self.lines.size(&(start.min(first)..self.line + 1));
+        if self.in_code() {
+            size(first) <= MAX_CHUNK
+        } else {
+            size(self.commented) <= MAX_CHUNK && size(self.ended) <= MAX_DOCUMENTED
+        }
+    }
+
+    /// Takes note of the end of a statement or directive, and gives the place behind it.
+    fn end(&mut self, at: usize) -> usize {
+        if !self.in_code() {
+            self.go_to(at);
+            (self.ended, self.commented) = (self.line + 1, self.line + 1);
+        }
+        at + 1
+    }
+
+    /// Takes note of a comment, and gives the place behind it.
+    fn comment(&mut self, end: usize) -> usize {
+        if !self.in_code() {
+            self.go_to(end);
+            self.commented = self.line + 1;
+        }
+        end
+    }
+
+    /// What was found, but nothing inside of a bracket that is still open.
+    fn closed(mut self) -> Vec<Range<usize>> {
+        if let Some(outermost) = self.open.first() {
+            self.found.truncate(outermost.before);
+        }
+        self.found
+    }
+}
+
+/// Bytes that may begin or end something.
+const STOP: &[u8] = b"{};#/\"'";
+
+static STOPS: [bool; 256] = {
+    let mut stops = [false; 256];
+    let mut at = 0;
+    while at < STOP.len() {
+        stops[STOP[at] as usize] = true;
+        at += 1;
+    }
+    stops
+};
+
+fn next_stop(text: &[u8]) -> Option<usize> {
+    text.iter().position(|&byte| STOPS[usize::from(byte)])
+}
+
+/// Whether a bracket after `before` opens statements or values. What else it may open, a
+/// structure's members above all, holds definitions.
+fn holds_code(before: &[u8]) -> bool {
+    let before = before.trim_ascii_end();
+    matches!(before.last(), Some(b')' | b'=' | b',' | b'{' | b'(' | b':'))
+        || CODE_WORDS.iter().any(|word| ends_with_word(before, word))
+}
+
+/// Words before a block of statements.
+const CODE_WORDS: &[&[u8]] = &[b"else", b"do", b"try", b"const", b"override", b"noexcept", b"final"];
+
+/// Whether a literal behind `before` is one of C++ in which backslashes and quotes stand for
+/// themselves.
+fn is_raw(before: &[u8]) -> bool {
+    [&b"R"[..], b"LR", b"uR", b"UR", b"u8R"].iter().any(|prefix| ends_with_word(before, prefix))
+}
+
+fn ends_with_word(text: &[u8], word: &[u8]) -> bool {
+    let is_inner = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    text.strip_suffix(word).is_some_and(|rest| !rest.last().is_some_and(is_inner))
+}
+
+/// Whether there is nothing but blanks in the line before.
+fn begins_line(before: &[u8]) -> bool {
+    let last = before.iter().rfind(|byte| !matches!(byte, b' ' | b'\t'));
+    last.is_none_or(|byte| *byte == b'\n')
+}
+
+/// Whether the quote at `at` stands within a number: `1'000`.
+fn separates_digits(text: &[u8], at: usize) -> bool {
+    let word = text[..at].iter().rev().take_while(|byte| byte.is_ascii_alphanumeric());
+    text[at] == b'\'' && word.last().is_some_and(u8::is_ascii_digit)
+}
+
+/// Where the comment at `at` ends; `None` if there is none.
+fn after_comment(text: &[u8], at: usize) -> Option<usize> {
+    match text.get(at + 1)? {
+        b'*' => {
+            let inside = &text[at + 2..];
+            Some(memchr::memmem::find(inside, b"*/").map_or(text.len(), |end| at + 2 + end + 2))
+        }
+        b'/' => Some(line_end(text, at)),
+        _ => None,
+    }
+}
+
+/// The next line feed that no backslash hides, or the end.
+fn line_end(text: &[u8], from: usize) -> usize {
+    let mut ends = memchr::memchr_iter(b'\n', &text[from..]).map(|end| from + end);
+    ends.find(|&end| !continues(&text[from..end])).unwrap_or(text.len())
+}
+
+/// Whether a line goes on after its line feed.
+fn continues(line: &[u8]) -> bool {
+    line.strip_suffix(b"\r").unwrap_or(line).ends_with(b"\\")
+}
+
+/// Where the directive ends that `from` lies in: what is in it opens and closes nothing outside.
+fn after_directive(text: &[u8], from: usize) -> usize {
+    let mut at = from;
+    while let Some(next) = memchr::memchr3(b'\n', b'/', b'"', &text[at..]) {
+        let stop = at + next;
+        at = match text[stop] {
+            b'\n' if !continues(&text[from..stop]) => return stop,
+            b'/' => after_comment(text, stop).unwrap_or(stop + 1),
+            // A text may hold what looks like a comment; `#error` may hold a lone quote.
+            b'"' => after_literal(text, stop + 1, b'"').unwrap_or(stop + 1),
+            _ => stop + 1,
+        };
+    }
+    text.len()
+}
+
+/// Where the literal ends whose inside begins at `from`; `None` if its line does so first.
+fn after_literal(text: &[u8], from: usize, quote: u8) -> Option<usize> {
+    let mut at = from;
+    loop {
+        at += memchr::memchr3(quote, b'\\', b'\n', &text[at..])?;
+        match text[at] {
+            b'\\' if text[at + 1..].starts_with(b"\r\n") => at += 3,
+            // No text ends behind this backslash: the literal is not closed.
+            b'\\' if at + 2 <= text.len() => at += 2,
+            byte if byte == quote => return Some(at + 1),
+            _ => return None,
+        }
+    }
+}
