@@ -1,29 +1,31 @@
-//! Blocks that are blanked before a text is parsed.
+//! Blocks that are left out before a text is parsed.
 //!
-//! Most of the time of an index is spent in parsers, and most of what they parse is the inside
-//! of functions that stay whole: no tree of it is ever looked at. A scanner that knows only
-//! comments, literals and brackets finds these blocks many times faster than a parser, and the
-//! parser then finds blanks where they were. Places, lines and sizes stay those of the text.
+//! Most of the time of an index goes to parsers, and most of what they parse is the inside of
+//! functions that stay whole: nobody looks at its tree. A scanner that knows only comments,
+//! literals and brackets finds these blocks many times faster than a parser, which then finds a
+//! blank where they were; the tree is told afterwards what was left out, so places stay.
 //!
-//! It may miss a block but not mistake one: whoever opens a node that begins where a block was
-//! blanked takes the text apart anew, without blanking.
+//! It may miss a block but not mistake one: whoever opens a node whose inside was left out takes
+//! the text apart anew, with nothing left out. Where the parser would have lost its way inside a
+//! block, behind a macro that looks like no C, it no longer does.
 
 use std::ops::Range;
 
 use super::budget::{MAX_CHUNK, MAX_DOCUMENTED};
 use super::lines::Lines;
+use super::rules::Lexis;
 
 /// Less than this between two brackets is parsed as fast as it is blanked.
 const MIN_BYTES: usize = 16;
 
 /// The insides of blocks in curly brackets that the budget leaves whole, ascending and disjoint,
-/// in a text whose comments, literals and directives are those of C.
+/// in a text whose comments, literals and directives are as `lexis` says.
 ///
 /// A block with a directive in it is left alone: `#else` may stand between two brackets that open
 /// the same block.
-pub(super) fn blocks(lines: &Lines) -> Vec<Range<usize>> {
+pub(super) fn blocks(lines: &Lines, lexis: Lexis) -> Vec<Range<usize>> {
     let text = lines.text.as_bytes();
-    let mut scanner = Scanner::new(lines);
+    let mut scanner = Scanner::new(lines, lexis);
     let mut at = 0;
     while let Some(next) = text.get(at..).and_then(next_stop) {
         let stop = at + next;
@@ -41,11 +43,15 @@ pub(super) fn blocks(lines: &Lines) -> Vec<Range<usize>> {
             },
             quote @ (b'"' | b'\'') if !separates_digits(text, stop) => {
                 match after_literal(text, stop + 1, quote) {
-                    Some(end) if !is_raw(&text[..stop]) => end,
+                    Some(end) => end,
                     // From here on no bracket is sure to be one.
-                    _ => return scanner.closed(),
+                    None => return scanner.closed(),
                 }
             }
+            b'`' if lexis == Lexis::Go => match memchr::memchr(b'`', &text[stop + 1..]) {
+                Some(length) => stop + 1 + length + 1,
+                None => return scanner.closed(),
+            },
             _ => stop + 1,
         };
     }
@@ -64,6 +70,7 @@ struct Open {
 
 struct Scanner<'a> {
     lines: &'a Lines<'a>,
+    lexis: Lexis,
     found: Vec<Range<usize>>,
     open: Vec<Open>,
     /// The line that was looked at last.
@@ -76,9 +83,9 @@ struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    fn new(lines: &'a Lines<'a>) -> Self {
+    fn new(lines: &'a Lines<'a>, lexis: Lexis) -> Self {
         let (found, open) = (Vec::new(), Vec::new());
-        Self { lines, found, open, line: 0, directive: 0, ended: 0, commented: 0 }
+        Self { lines, lexis, found, open, line: 0, directive: 0, ended: 0, commented: 0 }
     }
 
     fn in_code(&self) -> bool {
@@ -93,7 +100,7 @@ impl<'a> Scanner<'a> {
     /// Takes note of an opening bracket, and gives the place behind it.
     fn open(&mut self, at: usize) -> usize {
         self.go_to(at);
-        let code = self.in_code() || holds_code(&self.lines.text.as_bytes()[..at]);
+        let code = self.in_code() || holds_code(&self.lines.text.as_bytes()[..at], self.lexis);
         self.open.push(Open { at, line: self.line, before: self.found.len(), code });
         if code { at + 1 } else { self.end(at) }
     }
@@ -154,7 +161,7 @@ impl<'a> Scanner<'a> {
 }
 
 /// Bytes that may begin or end something.
-const STOP: &[u8] = b"{};#/\"'";
+const STOP: &[u8] = b"{};#/\"'`";
 
 static STOPS: [bool; 256] = {
     let mut stops = [false; 256];
@@ -172,20 +179,18 @@ fn next_stop(text: &[u8]) -> Option<usize> {
 
 /// Whether a bracket after `before` opens statements or values. What else it may open, a
 /// structure's members above all, holds definitions.
-fn holds_code(before: &[u8]) -> bool {
+fn holds_code(before: &[u8], lexis: Lexis) -> bool {
     let before = before.trim_ascii_end();
+    let ends_with = |word: &&[u8]| ends_with_word(before, word);
+    if lexis == Lexis::Go {
+        return ![&b"struct"[..], b"interface"].iter().any(ends_with);
+    }
     matches!(before.last(), Some(b')' | b'=' | b',' | b'{' | b'(' | b':'))
-        || CODE_WORDS.iter().any(|word| ends_with_word(before, word))
+        || CODE_WORDS.iter().any(ends_with)
 }
 
 /// Words before a block of statements.
-const CODE_WORDS: &[&[u8]] = &[b"else", b"do", b"try", b"const", b"override", b"noexcept", b"final"];
-
-/// Whether a literal behind `before` is one of C++ in which backslashes and quotes stand for
-/// themselves.
-fn is_raw(before: &[u8]) -> bool {
-    [&b"R"[..], b"LR", b"uR", b"UR", b"u8R"].iter().any(|prefix| ends_with_word(before, prefix))
-}
+const CODE_WORDS: &[&[u8]] = &[b"else", b"do", b"try", b"finally"];
 
 fn ends_with_word(text: &[u8], word: &[u8]) -> bool {
     let is_inner = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
@@ -254,6 +259,141 @@ fn after_literal(text: &[u8], from: usize, quote: u8) -> Option<usize> {
             b'\\' if at + 2 <= text.len() => at += 2,
             byte if byte == quote => return Some(at + 1),
             _ => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chunk::chunk;
+    use crate::language::Language;
+    use proptest::prelude::*;
+
+    /// The parts of `text` that are left out.
+    fn parts(text: &str, lexis: Lexis) -> Vec<&str> {
+        blocks(&Lines::new(text), lexis).into_iter().map(|part| &text[part]).collect()
+    }
+
+    /// The chunks of `text` where nothing is left out.
+    fn plain(text: &str, name: &str) -> Vec<crate::chunk::Chunk> {
+        crate::chunk::chunk_plainly(text, Language::detect(name, text))
+    }
+
+    #[test]
+    fn the_body_of_a_function_is_left_out_whatever_brackets_its_literals_hold() {
+        let body = " puts(\"}\\\"{\"); /* { */ c = '{'; // {\n x = '\\''; ";
+        for lexis in [Lexis::C, Lexis::Go] {
+            let text = format!("int f(void) {{{body}}}\nint g;\n");
+            assert_eq!(parts(&text, lexis), [body]);
+        }
+        let raw = " s := `}\"'{`; return s ";
+        assert_eq!(parts(&format!("func f() string {{{raw}}}\n"), Lexis::Go), [raw]);
+    }
+
+    #[test]
+    fn only_what_holds_code_is_left_out() {
+        let members = "struct s { int first_member; int second; };\n";
+        assert_eq!(parts(members, Lexis::C), [""; 0]);
+        assert_eq!(parts("type s struct { first_member int }\n", Lexis::Go), [""; 0]);
+        let values = "{ .first_member = 1, .second = 2 }";
+        let table = format!("struct s t[] = {{ {values}, {values} }};\n");
+        assert_eq!(parts(&table, Lexis::C), [format!(" {values}, {values} ")]);
+    }
+
+    #[test]
+    fn of_what_is_too_large_only_inner_blocks_are_left_out() {
+        let inner = " first_call(second, third); ";
+        let text = format!("void f(void)\n{{\n{}}}\n", format!("if (x) {{{inner}}}\n").repeat(90));
+        assert_eq!(parts(&text, Lexis::C), [inner; 90]);
+    }
+
+    #[test]
+    fn a_block_with_a_directive_in_it_is_not_left_out() {
+        let text = "void f(void) {\n#ifdef A\n if (a) {\n#else\n if (b) {\n#endif\n first(); } }\n";
+        assert_eq!(parts(text, Lexis::C), [" first(); "; 0]);
+        let after =
+            "#define OPEN { \\\n {\n#error it's \"open {\nvoid f(void) { the_first_call(); }\n";
+        assert_eq!(parts(after, Lexis::C), [" the_first_call(); "]);
+    }
+
+    #[test]
+    fn nothing_is_left_out_from_an_open_literal_on() {
+        let text =
+            "void f(void) { the_first_call(); }\nvoid g(void) { if (a) { second_call(); } 'x\n }\n";
+        assert_eq!(parts(text, Lexis::C), [" the_first_call(); "]);
+    }
+
+    #[test]
+    fn a_function_behind_long_documentation_is_opened_as_ever() {
+        let words = "word and another one\n * ".repeat(110);
+        let lines = "    call_with(several, terms);\n".repeat(50);
+        let text = format!("/*\n * {words}\n */\nvoid f(void)\n{{\n{lines}}}\n");
+        assert_eq!(chunk(&text, Language::detect("a.c", &text)), plain(&text, "a.c"));
+    }
+
+    const PIECES: &[&str] = &[
+        "/* one { of 'these */\n",
+        "int f(int a)\n{\n",
+        "    if (a > 1) {\n",
+        "    } else {\n",
+        "    }\n",
+        "}\n",
+        "};\n",
+        "struct s {\n",
+        "    int member;\n",
+        "static const int t[] = {\n",
+        "    { 1, 2 }, { 3, 4 },\n",
+        "    call(\"a } b\", '{', a);\n",
+        "    for (i = 0; i < 3; i++) { first(i); second(i); }\n",
+        "#ifdef A\n",
+        "#else\n",
+        "#endif\n",
+        "#define M(x) do { x; } while (0)\n",
+        "    // it's {\n",
+        "enum e { A, B, C };\n",
+        "    return `",
+        "\n\n",
+        "    a_statement_with(many, more, terms, than, the, others, here, to, be, cut);\n",
+    ];
+
+    proptest! {
+        /// Whatever the text is: nothing is lost, and each chunk is where it says.
+        #[test]
+        fn chunks_cover_all_of_a_broken_text(
+            picks in prop::collection::vec(0..PIECES.len(), 1..120), name in 0..3_usize,
+        ) {
+            let text: String = picks.into_iter().map(|pick| PIECES[pick]).collect();
+            let name = ["a.c", "a.go", "A.java"][name];
+            let chunks = chunk(&text, Language::detect(name, &text));
+            let mut covered = 0;
+            for chunk in &chunks {
+                prop_assert!(text[covered..chunk.bytes.start].trim().is_empty());
+                covered = chunk.bytes.end;
+            }
+            prop_assert!(text[covered..].trim().is_empty());
+        }
+
+        /// In a text without errors nothing tells whether blocks were left out.
+        #[test]
+        fn chunks_of_a_sound_text_are_those_of_the_whole_tree(
+            functions in prop::collection::vec((0..4_usize, 0..60_usize, any::<bool>()), 1..12),
+        ) {
+            let mut text = String::new();
+            for (at, (shape, lines, documented)) in functions.into_iter().enumerate() {
+                if documented {
+                    text.push_str("/**\n * Does what { it says, and 'no more.\n */\n");
+                }
+                let body = "    if (one > 2) {\n        call(\"}\", '{', one); /* } */\n    }\n";
+                let body = body.repeat(lines);
+                text.push_str(&match shape {
+                    0 => format!("int f{at}(int one)\n{{\n{body}    return one;\n}}\n"),
+                    1 => format!("static int t{at}[] = {{\n{}}};\n", "    0x1, 0x2,\n".repeat(lines)),
+                    2 => format!("struct s{at} {{\n{}}};\n", "    int member;\n".repeat(lines)),
+                    _ => format!("#ifdef A\nint g{at}(int one)\n{{\n{body}}}\n#endif\n\n"),
+                });
+            }
+            prop_assert_eq!(chunk(&text, Language::detect("a.c", &text)), plain(&text, "a.c"));
         }
     }
 }

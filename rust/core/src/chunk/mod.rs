@@ -50,7 +50,7 @@ use rules::Embedded;
 use syntax::Parsed;
 
 /// Changes whenever the chunks of any text change; part of the index fingerprint.
-pub const CHUNKER_VERSION: u32 = 5;
+pub const CHUNKER_VERSION: u32 = 6;
 
 /// What a chunk is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -251,4 +251,13 @@ pub fn chunk_until(text: &str, language: Language, cancel: &Cancel) -> Result<Ve
         definitions: Vec::new(),
     });
     Ok(pack::pack(&lines, parsed))
+}
+
+/// The chunks of `text` of a language with a grammar where the parser sees all of it.
+#[cfg(test)]
+fn chunk_plainly(text: &str, language: Language) -> Vec<Chunk> {
+    let lines = Lines::new(text);
+    let grammar = language.grammar().expect("a grammar");
+    let parsed = syntax::units_without(&lines, &[], grammar, MAX_PARTS, &Cancel::default());
+    pack::pack(&lines, parsed.expect("not cancelled").expect("source"))
 }

@@ -66,9 +66,9 @@ pub(crate) struct Syntax {
     /// Text longer than this is first judged by its start, lest recovering from its errors takes
     /// forever. Where that takes quadratic time it is less.
     pub judged: usize,
-    /// Whether comments, literals and directives are those of C, so that blocks which stay whole
-    /// need not be parsed.
-    pub elided: bool,
+    /// What a scanner has to know to find the blocks that stay whole, which are not parsed then.
+    /// C++ has none: much of it is macros, around which its parser guesses differently then.
+    pub elided: Option<Lexis>,
     /// Statement and block that the parser sees in a definition made by a macro
     /// (`SYSCALL_DEFINE1(close, …) { … }`): the call, then the block as its sibling.
     pub macros: Option<[&'static str; 2]>,
@@ -99,13 +99,23 @@ impl Syntax {
             ascii: false,
             newline: false,
             judged: 256 << 10,
-            elided: false,
+            elided: None,
             macros: None,
             clauses: false,
             embedded: None,
             rules: &[],
         }
     }
+}
+
+/// The comments, literals and blocks of a language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lexis {
+    /// Of C and Java: functions and control structures have a bracket or a word before their
+    /// block, records a name.
+    C,
+    /// The same, and raw strings in grave accents; only types are no code.
+    Go,
 }
 
 /// Where a text holds code of other languages.

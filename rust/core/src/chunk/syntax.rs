@@ -10,8 +10,8 @@ use tree_sitter::{Node, Tree};
 
 use super::budget::{MAX_CHUNK, MIN_OWN};
 use super::catalogue::{Candidate, Catalogue};
-use super::elide;
 use super::definitions::{Found, Scope, extent};
+use super::elide;
 use super::embedded::{self, Inner};
 use super::emit::Emitter;
 use super::grammar::{Grammar, Role};
@@ -40,7 +40,7 @@ pub(super) fn units(
     parts: usize,
     cancel: &Cancel,
 ) -> Result<Option<Parsed>> {
-    let elided = if grammar.syntax.elided { elide::blocks(lines) } else { Vec::new() };
+    let elided = grammar.syntax.elided.map_or(Vec::new(), |lexis| elide::blocks(lines, lexis));
     if !elided.is_empty() {
         let parsed = units_without(lines, &elided, grammar, parts, cancel)?;
         if parsed.is_some() {
@@ -51,7 +51,7 @@ pub(super) fn units(
 }
 
 /// The same with the `elided` blocks blanked; `None` as well when one of them is to be opened.
-fn units_without(
+pub(super) fn units_without(
     lines: &Lines,
     elided: &[Range<usize>],
     grammar: &Grammar,

@@ -4,7 +4,7 @@ use super::super::Kind::{
     Class, Constant, Enum, Function, Impl, Interface, Macro, Method, Namespace, Property, Struct,
     Trait, Type,
 };
-use super::super::rules::{Name, Row, Syntax, When, declare, define};
+use super::super::rules::{Lexis, Name, Row, Syntax, When, declare, define};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -24,6 +24,7 @@ pub(super) const ROWS: &[Row] = &[
                 define("compact_constructor_declaration", Method),
                 define("field_declaration", Constant).named(Name::Nested("declarator", "name")),
             ]],
+            elided: Some(Lexis::C),
             ..Syntax::new(|| tree_sitter_java::LANGUAGE.into())
         }),
         ..Row::EMPTY

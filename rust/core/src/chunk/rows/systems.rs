@@ -3,7 +3,7 @@
 use super::super::Kind::{
     Class, Constant, Enum, Function, Impl, Interface, Macro, Method, Namespace, Struct, Trait, Type,
 };
-use super::super::rules::{Name, Row, Rule, Syntax, When, define};
+use super::super::rules::{Lexis, Name, Row, Rule, Syntax, When, define};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -49,6 +49,7 @@ pub(super) const ROWS: &[Row] = &[
                 define("var_spec", Constant),
                 define("const_spec", Constant),
             ]],
+            elided: Some(Lexis::Go),
             ..Syntax::new(|| tree_sitter_go::LANGUAGE.into())
         }),
         ..Row::EMPTY
@@ -60,7 +61,7 @@ pub(super) const ROWS: &[Row] = &[
             separator: "::",
             transparent: C_TRANSPARENT,
             wrappers: C_WRAPPERS,
-            elided: true,
+            elided: Some(Lexis::C),
             macros: C_MACROS,
             rules: &[C_RULES],
             ..Syntax::new(|| tree_sitter_c::LANGUAGE.into())
