@@ -464,7 +464,7 @@ class Plan:
         """Whether there is anything to commit."""
         if self.base is None or self.changes or self.names_another_model:
             return True
-        return self.draft.finish() != self.before
+        return not self.draft.is_unchanged()
 
 
 @contextmanager
