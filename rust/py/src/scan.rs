@@ -55,10 +55,6 @@ impl MerkleTree {
         self.0.paths().map(|(_, path)| path).collect()
     }
 
-    fn recomputed_root(&self, py: Python<'_>) -> String {
-        py.detach(|| self.0.recomputed()).to_string()
-    }
-
     fn __contains__(&self, path: &str) -> bool {
         self.0.get(path).is_some()
     }

@@ -55,6 +55,10 @@ impl Snapshot {
         MerkleTree(self.inner.tree().clone())
     }
 
+    fn recomputed_root(&self, py: Python<'_>) -> String {
+        py.detach(|| self.inner.tree().recomputed()).to_string()
+    }
+
     #[getter]
     fn failed(&self) -> Vec<(&str, &str, &str)> {
         let rows = self.inner.failed().iter();
