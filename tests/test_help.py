@@ -186,9 +186,10 @@ def test_ctrl_c_while_python_imports_is_one_line() -> None:
     code = """
 import importlib.abc, os, runpy, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
+stop, sys.argv[1:] = sys.argv[1], ["--debug", "why", "file"]
 class Interrupts(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name == sys.argv[1]:
+        if name == stop:
             os.kill(os.getpid(), signal.SIGINT)
         return None
 sys.meta_path.insert(0, Interrupts())

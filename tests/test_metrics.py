@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families as parsed
 from hybridx.commit import Writer
 from hybridx.errors import Cancelled, StoreError, UsageError
 from hybridx.metrics import SECONDS, Family, Registry
-from hybridx.observe import FAMILIES, Observer
+from hybridx.observer import FAMILIES, Observer
 from support import Tree, check_refused, open_index, run_cli, run_unprivileged
 
 if TYPE_CHECKING:
@@ -159,8 +159,8 @@ def test_errors_are_counted_by_stage(
 def test_it_is_rewritten_while_an_update_runs(
     project: Tree, metrics: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hybridx.observe.WRITE_SECONDS", 0.05)
-    monkeypatch.setattr("hybridx.observe.SAMPLE_SECONDS", 0.02)
+    monkeypatch.setattr("hybridx.observer.WRITE_SECONDS", 0.05)
+    monkeypatch.setattr("hybridx.observer.SAMPLE_SECONDS", 0.02)
     reached, go_on = threading.Event(), threading.Event()
 
     def wait(now: Progress) -> None:
@@ -301,7 +301,7 @@ def test_the_command_writes_both_and_ends_as_ever(project: Tree, tmp_path: Path)
 def test_a_watch_keeps_them_up_to_date_and_is_not_woken_by_them(
     project: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hybridx.observe.WRITE_SECONDS", 0.05)
+    monkeypatch.setattr("hybridx.observer.WRITE_SECONDS", 0.05)
     # In the tree itself: whoever heard of these files would never come to rest.
     metrics, trace = project.path("hybridx.prom"), project.path("trace.json")
     with Observer(metrics=metrics, profile=trace) as observer:

@@ -19,7 +19,8 @@ import pytest
 
 from hybridx.commit import Writer
 from hybridx.errors import StoreError, UsageError
-from hybridx.observe import Observer, watched
+from hybridx.observe import watched
+from hybridx.observer import Observer
 from hybridx.spans import Recorder
 from hybridx.trace import Trace
 from support import Tree, open_index, run_cli, updated

@@ -348,10 +348,10 @@ def _keys(schema: dict[str, Any], before: str = "") -> Iterator[str]:
 
 def metrics() -> str:
     """Every metric of `--metrics`."""
-    from hybridx import metrics, observe
+    from hybridx import metrics, observer
 
     rows = ["| metric | kind | labels | |", "|---|---|---|---|"]
-    for each in observe.FAMILIES:
+    for each in observer.FAMILIES:
         labels = ", ".join(f"`{label}`" for label in each.labels)
         name = f"{metrics.PREFIX}{each.name}"
         rows.append(f"| `{name}` | {each.kind} | {labels} | {_cell(each.help)} |")

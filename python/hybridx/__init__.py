@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hybridx.aio import AsyncFileResults, AsyncIndex
     from hybridx.api import Index
     from hybridx.config import Settings
-    from hybridx.observe import Observer
+    from hybridx.observer import Observer
     from hybridx.results import FileResults
     from hybridx.types import (
         DiffReport,
@@ -65,15 +65,15 @@ _HOMES = {
     "CancelToken": "_core",
     "Changes": "_core",
     "DiffReport": "types",
-    "FileResult": "types",
+    "FileResult": "report",
     "FileResults": "results",
-    "Hit": "types",
+    "Hit": "found",
     "Index": "api",
-    "IndexReport": "types",
+    "IndexReport": "report",
     "MerkleTree": "_core",
-    "Observer": "observe",
-    "Progress": "types",
-    "SearchResult": "types",
+    "Observer": "observer",
+    "Progress": "report",
+    "SearchResult": "found",
     "Settings": "config",
     "Status": "types",
     "Why": "types",

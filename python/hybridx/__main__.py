@@ -19,8 +19,10 @@ def main() -> None:
     listens = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if listens:
         signal.signal(signal.SIGINT, _leave)
+    from hybridx.cli import load
     from hybridx.cli import main as run
 
+    load(sys.argv[1:])
     try:
         if listens:
             signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -267,6 +267,9 @@ class Snapshot:
     def tree(self) -> MerkleTree:
         """The tree of the indexed files."""
 
+    def recomputed_root(self) -> str:
+        """What the tree's root ought to be, computed from the digests of the files alone."""
+
     @property
     def skipped(self) -> list[tuple[str, str, str]]:
         """`(path, reason, detail)`."""
@@ -337,6 +340,9 @@ class Draft:
 
     def remove(self, paths: Sequence[str]) -> None:
         """Forgets files that are no longer there."""
+
+    def is_unchanged(self) -> bool:
+        """Whether the snapshot would hold the same as the one this began with."""
 
     def finish(self) -> Snapshot:
         """The snapshot of everything recorded so far."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from hybridx.config import Settings
-    from hybridx.observe import Observer
+    from hybridx.observer import Observer
     from hybridx.results import FileResults
     from hybridx.types import (
         DiffReport,

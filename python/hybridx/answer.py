@@ -9,7 +9,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hybridx.types import Hit
+from hybridx.found import Hit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -27,9 +27,7 @@ from hybridx.config import Settings
 from hybridx.errors import UsageError
 from hybridx.observe import watched
 from hybridx.opened import OpenIndex
-from hybridx.results import FileResults
 from hybridx.scan import scan_tree
-from hybridx.types import DiffReport, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,20 +35,21 @@ if TYPE_CHECKING:
 
     from hybridx.embed.model import Model
     from hybridx.indexer import Request
-    from hybridx.observe import Observer
+    from hybridx.observer import Observer
+    from hybridx.results import FileResults
     from hybridx.types import (
+        DiffReport,
         IndexReport,
         Mode,
         OnFiles,
         Outline,
         ProgressCallback,
         SearchResult,
+        Status,
         Verification,
         Why,
     )
     from hybridx.watch import Reports, Watcher
-
-__all__ = ["DiffReport", "Index"]
 
 
 class Index(OpenIndex):
@@ -164,6 +163,8 @@ class Index(OpenIndex):
             UsageError: an argument makes no sense. All else that `update` raises comes from the
                 iterator.
         """
+        from hybridx.results import FileResults
+
         self._check_process()
         check_work(progress, cancel, observer)
         token = cancel or _core.CancelToken()
@@ -278,6 +279,8 @@ class Index(OpenIndex):
             CorruptIndexError, IndexFormatError: the index cannot be read.
             OSError: the tree cannot be listed.
         """
+        from hybridx.types import DiffReport
+
         check_cancel(cancel)
         start = time.perf_counter()
         generation = self._generation()

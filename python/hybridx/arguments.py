@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from hybridx import _core
 from hybridx.errors import UsageError
-from hybridx.observe import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hybridx.types import ProgressCallback
+    from hybridx.observer import Observer
+    from hybridx.report import ProgressCallback
 
 
 def check_work(
@@ -35,7 +35,11 @@ def check_work(
 
 def check_observer(observer: Observer | None) -> None:
     """Raises `UsageError` unless this is an observer."""
-    if observer is not None and not isinstance(observer, Observer):
+    if observer is None:
+        return
+    from hybridx.observer import Observer  # only for these
+
+    if not isinstance(observer, Observer):
         raise UsageError(f"observer is {observer!r}: give an Observer")
 
 

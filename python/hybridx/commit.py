@@ -26,7 +26,6 @@ from hybridx import _core
 from hybridx.budget import row_bytes
 from hybridx.errors import CorruptIndexError, IndexFormatError
 from hybridx.observe import operation
-from hybridx.store import REWRITTEN, VectorStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,9 +36,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hybridx.layout import Epoch, Layout
-    from hybridx.observe import Observer
+    from hybridx.observer import Observer
+    from hybridx.store import VectorStore
 
 MANIFEST_FORMAT = 2
+
+STORE_VERSION = 1
+"""Changes whenever rows of another schema would be written to the vector store; part of the index
+fingerprint. It stands here so that nobody has to load that store to know it."""
 
 FOLD_EVERY = 32
 """Small pieces of the vector store that may come together before they are made one."""
@@ -193,6 +197,8 @@ class Generation:
         """The vectors of this generation; `None` if it has none. `trusting` as in `of`."""
         if self.manifest.vectors_version == 0:
             return None
+        from hybridx.store import VectorStore
+
         manifest = self.manifest
         self._check_vector_files()
         store = VectorStore(self.epoch.vectors, manifest.dimension, manifest.vectors_table)
@@ -241,6 +247,8 @@ class Writer:
 
     def __post_init__(self) -> None:
         """Opens the lexical store; the vector store waits until it is needed."""
+        from hybridx.store import VectorStore  # a reader may do without
+
         self.epoch.create(first=self.template.generation == 0)
         self._bm25 = _core.Bm25Writer(
             self.epoch.bm25, threads=self.threads, heap_bytes=self.heap_bytes
@@ -300,16 +308,14 @@ class Writer:
             chunks=snapshot.totals().chunks,
         )
         if self._vectors_open:
-            with operation(self.observer, "lance", "sync"):
-                self.vector_files.sync(self.epoch.vectors, rewritten=REWRITTEN)
+            self._sync()
             due = last and self._is_due(manifest.chunks)
             written = self._vectors.number, self._vectors.version
             with operation(self.observer, "lance", "rewrite" if due else "fold"):
                 manifest = self._rewritten(manifest) if due else self._folded(manifest)
             manifest = dataclasses.replace(manifest, vectors_version=self._vectors.version)
             if written != (self._vectors.number, self._vectors.version):
-                with operation(self.observer, "lance", "sync"):
-                    self.vector_files.sync(self.epoch.vectors, rewritten=REWRITTEN)
+                self._sync()
             with operation(self.observer, "lance", "read back"):
                 self._vectors.read_back(manifest.chunks)
         path = self.epoch.snapshot(manifest.generation, manifest.vectors_table)
@@ -334,6 +340,11 @@ class Writer:
     def abandon(self) -> None:
         """Lets go of the lexical store, so that this process may open it again."""
         self._bm25.abandon()
+
+    def _sync(self) -> None:
+        """Makes the new files of the vector store durable, and records them."""
+        with operation(self.observer, "lance", "sync"):
+            self.vector_files.sync(self.epoch.vectors, rewritten=self._vectors.rewritten_files)
 
     def _flush(self) -> None:
         if not self._rows and not self._stale:

@@ -19,15 +19,11 @@ place of one index, has no variable. Of these two the one from the later source 
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import inspect
 import math
 import os
-import sys
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,12 +39,11 @@ from hybridx.sources import (
     is_below,
     variables,
 )
-from hybridx.types import Setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hybridx.types import Device
+    from hybridx.types import Device, Setting
 
 __all__ = ["Settings", "suggestion", "unknown_variables"]
 
@@ -245,6 +240,8 @@ class Settings:
         """All that there is to know of a setting. Raises `UsageError` if there is none."""
         if key not in _RULES:
             raise UsageError(f"there is no setting {key}{suggestion(key, _RULES)}")
+        from hybridx.types import Setting  # only for who asks
+
         rule = _RULES[key]
         return Setting(
             key=key,
@@ -309,6 +306,11 @@ def _default(key: str) -> object:
 @lru_cache
 def _descriptions() -> dict[str, str]:
     """The text below each field, which Python itself does not keep."""
+    import ast
+    import inspect
+    import sys
+    from itertools import pairwise
+
     try:
         body = ast.parse(inspect.getsource(sys.modules[__name__])).body
     except OSError:

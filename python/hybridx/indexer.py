@@ -16,19 +16,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hybridx import _core
-from hybridx.budget import Budget
-from hybridx.commit import MANIFEST_FORMAT, Generation, Manifest, Writer
+from hybridx.commit import MANIFEST_FORMAT, STORE_VERSION, Generation, Manifest, Writer
 from hybridx.config import MIB
 from hybridx.errors import HybridxError, ModelError
 from hybridx.kept import Kept
 from hybridx.layout import Epoch, Pending
 from hybridx.observe import watched
-from hybridx.outcomes import outcomes, removals
 from hybridx.pipeline import TRANSFORMER_BATCH_BYTES, call, sequentially, side_by_side
 from hybridx.scan import scan_tree, size_of
 from hybridx.selection import Selection
-from hybridx.stages import EmbedStep, StoreStep
-from hybridx.store import STORE_VERSION
 from hybridx.tally import Tally
 
 if TYPE_CHECKING:
@@ -37,8 +33,9 @@ if TYPE_CHECKING:
     from hybridx.config import Settings
     from hybridx.embed.model import Model
     from hybridx.layout import Layout
-    from hybridx.observe import Observer
-    from hybridx.types import IndexReport, OnFiles, ProgressCallback
+    from hybridx.observer import Observer
+    from hybridx.report import IndexReport, OnFiles, ProgressCallback
+    from hybridx.stages import EmbedStep, StoreStep
 
 
 @dataclass(frozen=True)
@@ -314,7 +311,10 @@ class Update:
             return self._opened(work)
 
     def _opened(self, work: Plan) -> tuple[_core.IngestStream, EmbedStep, StoreStep]:
+        from hybridx.budget import Budget
         from hybridx.embed.cache import VectorCache  # loads NumPy
+        from hybridx.outcomes import outcomes
+        from hybridx.stages import EmbedStep, StoreStep
 
         changes, tally, jobs, before = work.changes, work.tally, self._jobs, work.before
         budget = Budget.of(self.settings.memory_limit_mb, self.model.dimension)
@@ -400,6 +400,8 @@ class Update:
 
     def _tell_removed(self, work: Plan, store: StoreStep) -> None:
         if self.request.on_files is not None:
+            from hybridx.outcomes import removals
+
             for some in removals(work.changes.removed, store.next_generation):
                 self.request.on_files(some)
 
@@ -464,7 +466,7 @@ class Plan:
         """Whether there is anything to commit."""
         if self.base is None or self.changes or self.names_another_model:
             return True
-        return self.draft.finish() != self.before
+        return not self.draft.is_unchanged()
 
 
 @contextmanager

@@ -23,12 +23,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import itertools
 import json
 import os
 import re
-import shutil
 import threading
 import time
 from dataclasses import dataclass
@@ -51,13 +49,13 @@ _CACHEDIR_TAG = (
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
-_TORN = re.compile(r"stat-cache\.tmp\d+|(CURRENT|UPGRADE)\.\d+|\.clock\d+|removed\.\d+")
+_TORN = r"stat-cache\.tmp\d+|(CURRENT|UPGRADE)\.\d+|\.clock\d+|removed\.\d+"
 """What only the holder of the lock makes, and renames or removes before it lets go."""
 
-_TORN_EARLY = re.compile(r"(root|\.gitignore|CACHEDIR\.TAG)\.\d+-\d+")
+_TORN_EARLY = r"(root|\.gitignore|CACHEDIR\.TAG)\.\d+-\d+"
 """What is made before the lock is taken."""
 
-_EPOCH_NAME = re.compile(r"[0-9a-f]{16}(-\d+)?")
+_EPOCH_NAME = r"[0-9a-f]{16}(-\d+)?"
 
 _EARLY_SECONDS = 60.0
 """Older than this, nobody is still writing it."""
@@ -154,10 +152,10 @@ class Epoch:
             if not all(free):
                 return False
         gone = self.folder.with_name(f"removed.{os.getpid()}")
-        shutil.rmtree(gone, ignore_errors=True)
+        _remove_tree(gone, ignore_errors=True)
         with contextlib.suppress(FileNotFoundError):
             self.folder.rename(gone)
-            shutil.rmtree(gone)
+            _remove_tree(gone)
         return True
 
 
@@ -185,6 +183,8 @@ class Layout:
         if index_dir is not None:
             return cls(root, Path(os.path.abspath(index_dir)))  # noqa: PTH100 - no links resolved
         if index_parent is not None:
+            import hashlib  # with it comes OpenSSL
+
             digest = hashlib.blake2b(os.fsencode(root), digest_size=8).hexdigest()
             return cls(root, Path(os.path.abspath(index_parent)) / f"{root.name[:64]}-{digest}")  # noqa: PTH100
         return cls(root, root / INDEX_FOLDER)
@@ -287,9 +287,9 @@ class Layout:
         # The lock was just written: by the clock of this file system it is now.
         now = self.lock.stat().st_mtime
         for path in self.folder.iterdir():
-            if _TORN.fullmatch(path.name):
+            if re.fullmatch(_TORN, path.name):
                 _remove([path])
-            elif _TORN_EARLY.fullmatch(path.name):
+            elif re.fullmatch(_TORN_EARLY, path.name):
                 with contextlib.suppress(FileNotFoundError):
                     if now - path.stat().st_mtime > _EARLY_SECONDS:
                         _remove([path])
@@ -349,14 +349,14 @@ class Layout:
             return None
         folder = self.folder / "epochs" / name
         # A name that is none (a damaged file) is treated as no index: the next update heals it.
-        return Epoch(folder) if _EPOCH_NAME.fullmatch(name) and folder.is_dir() else None
+        return Epoch(folder) if re.fullmatch(_EPOCH_NAME, name) and folder.is_dir() else None
 
     def switch(self, epoch: Epoch) -> None:
         """Makes `epoch` the one that readers open, atomically and durably."""
         temporary = self.folder / f"CURRENT.{os.getpid()}"
         _write_durably(temporary, f"{epoch.folder.name}\n".encode())
         if self._current.is_dir():
-            shutil.rmtree(self._current)
+            _remove_tree(self._current)
         temporary.replace(self._current)
         _sync(self.folder)
 
@@ -367,7 +367,7 @@ class Layout:
             name, values = found["epoch"], (found["name"], found["model"])
         except (OSError, ValueError, TypeError, KeyError):
             return None
-        if not isinstance(name, str) or not _EPOCH_NAME.fullmatch(name):
+        if not isinstance(name, str) or not re.fullmatch(_EPOCH_NAME, name):
             return None
         pending = Pending(Epoch(self.folder / "epochs" / name), *map(str, values))
         return None if pending.epoch == self.current() else pending
@@ -436,7 +436,7 @@ class Layout:
             (self.folder / "epochs").rename(self.folder / f"removed.{os.getpid()}")
         for path in self.folder.iterdir():
             if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
+                _remove_tree(path)
             elif path != self.lock:
                 path.unlink(missing_ok=True)
         self.lock.unlink(missing_ok=True)
@@ -498,6 +498,12 @@ def _remove(paths: Iterable[Path]) -> None:
     for path in paths:
         with contextlib.suppress(OSError):
             if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
+                _remove_tree(path)
             else:
                 path.unlink()
+
+
+def _remove_tree(folder: Path, *, ignore_errors: bool = False) -> None:
+    import shutil  # with it come all kinds of archives
+
+    shutil.rmtree(folder, ignore_errors=ignore_errors)

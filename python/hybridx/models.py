@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from hybridx.config import NO_RERANKING
 from hybridx.errors import HybridxError, ModelError
-from hybridx.types import ModelInfo
 
 if TYPE_CHECKING:
     from hybridx.commit import Manifest
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from hybridx.embed.model import Model
     from hybridx.embed.rerank import Reranker
     from hybridx.layout import Layout
+    from hybridx.types import ModelInfo
 
 _CHOICES = re.compile(r"#(?:precision=\w+)?,?(?:dimension=\d+)?$")
 """What follows the folder in the reference to a model."""
@@ -113,6 +113,8 @@ class Models:
 
 def model_info(manifest: Manifest) -> ModelInfo:
     """The model of a generation, as reports show it."""
+    from hybridx.types import ModelInfo
+
     return ModelInfo(
         name=manifest.model,
         source=manifest.model_source,

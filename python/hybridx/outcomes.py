@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hybridx.types import FileResult
+from hybridx.report import FileResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from hybridx.report import Change
     from hybridx.stages import Batch
-    from hybridx.types import Change
 
 _TOGETHER = 1000
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from hybridx import _core
 from hybridx.answer import Piece, joined, within
 from hybridx.errors import Cancelled, UsageError
+from hybridx.found import Hit, SearchResult
 from hybridx.search import MAX_HITS
 from hybridx.store import where
-from hybridx.types import Hit, SearchResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hybridx import _core
 from hybridx.answer import Piece, joined, within
 from hybridx.errors import Cancelled, CorruptIndexError, ModelError, UsageError
+from hybridx.found import Hit, SearchResult
 from hybridx.ranking import (
     BASE,
     LEXICAL,
@@ -22,7 +23,6 @@ from hybridx.ranking import (
     rerank,
     weights_for,
 )
-from hybridx.types import Hit, SearchResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from hybridx.embed.embedder import Embedder
     from hybridx.embed.model import Model
     from hybridx.embed.rerank import Reranker
-    from hybridx.observe import Observer
+    from hybridx.found import Mode
+    from hybridx.observer import Observer
     from hybridx.ranking import Question, Ranked
     from hybridx.store import VectorStore
-    from hybridx.types import Mode
 
 MAX_QUERY_CHARS = 100_000
 """A longer query is cut: what it asks for stands before that."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 from dataclasses import dataclass
@@ -53,6 +52,8 @@ def suggestion(word: str, words: Iterable[str]) -> str:
 
 def closest(word: str, words: Iterable[str]) -> str | None:
     """The one of `words` that is most like `word`, if one is like it."""
+    import difflib  # only for what is misspelled
+
     plain = {each.replace("-", "_").lower(): each for each in words}
     near = difflib.get_close_matches(word.replace("-", "_").lower(), plain, n=1, cutoff=0.6)
     return plain[near[0]] if near else None

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +101,7 @@ def _shared_table(path: Path, content: dict[str, Any], where: str) -> dict[str, 
         # Nobody else's, and nothing would ever read them.
         for above, names in (("", content), ("tool.", tools)):
             for each in names:
-                if re.sub(r"[-_ ]", "", each).lower() == "hybridx":
+                if each.translate(dict.fromkeys(map(ord, "-_ "))).lower() == "hybridx":
                     raise UsageError(f"{path}: settings stand in {TABLE}, not in [{above}{each}]")
     table = tools.get("hybridx", {})
     if not isinstance(table, dict):
@@ -112,6 +110,9 @@ def _shared_table(path: Path, content: dict[str, Any], where: str) -> dict[str, 
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
+    import re
+    import tomllib  # with `re`, only for those that have such a file
+
     try:
         return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except UnicodeDecodeError as error:

@@ -12,7 +12,7 @@ import weakref
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hybridx.errors import CorruptIndexError, StoreError
 from hybridx.lance import load_lancedb
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
-
-STORE_VERSION = 1
-"""Changes whenever rows of another schema would be written; part of the index fingerprint."""
 
 _FRAGMENT_SHIFT = 32
 """A row's id in LanceDB is the number of its fragment, shifted by this, plus its place in it."""
@@ -38,9 +35,6 @@ _PLAIN = re.compile(r"[A-Za-z0-9_/ .,+@=~-]+")
 
 _VERSIONS = "_versions"
 _LAST_VERSION = (1 << 64) - 1
-
-REWRITTEN = ("latest_version_hint.json",)
-"""What LanceDB writes again and again; all its other files are written once."""
 
 _UNIT = 1e-3
 """How far the length of a vector may be from one; a float32 sum of squares is closer by far."""
@@ -59,6 +53,8 @@ class VectorStore:
     folder: Path
     dimension: int
     number: int = 1
+    rewritten_files: ClassVar = ("latest_version_hint.json",)
+    """What LanceDB writes again and again; all its other files are written once."""
     _table: Any = field(default=None, init=False, repr=False)
 
     @cached_property

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hybridx.errors import TooManyErrorsError
 from hybridx.observe import watched
 from hybridx.pace import Pace
-from hybridx.types import (
+from hybridx.report import (
     ChunkCounts,
     FileCounts,
     FileError,
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
     from hybridx import _core
     from hybridx.commit import Manifest
-    from hybridx.observe import AnySpan, Observer
-    from hybridx.types import ProgressCallback
+    from hybridx.observe import AnySpan
+    from hybridx.observer import Observer
+    from hybridx.report import ProgressCallback
 
 _PROGRESS_SECONDS = 0.1
 

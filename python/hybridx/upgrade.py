@@ -23,7 +23,7 @@ from hybridx.commit import Generation
 from hybridx.embed.model import BUNDLED, load_model
 from hybridx.errors import HybridxError, IndexBusyError
 from hybridx.indexer import Request, Update, fingerprint
-from hybridx.types import FileCounts, StageSeconds, TokenCounts, Upgrade
+from hybridx.report import FileCounts, StageSeconds, TokenCounts, Upgrade
 
 if TYPE_CHECKING:
     from hybridx.commit import Manifest
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from hybridx.embed.model import Model
     from hybridx.kept import Kept
     from hybridx.layout import Epoch, Layout
-    from hybridx.observe import Observer
+    from hybridx.observer import Observer
     from hybridx.tally import Tally
     from hybridx.types import IndexReport, ProgressCallback
 

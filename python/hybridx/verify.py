@@ -91,7 +91,7 @@ class _Audit:
             snapshot = generation.snapshot
             counts = dict(snapshot.chunk_counts())
             self.checked["files"] = len(counts)
-            if snapshot.tree.root != manifest.merkle_root:
+            if snapshot.recomputed_root() != manifest.merkle_root:
                 self.problem("snapshot", manifest.snapshot, "its tree is not the committed one")
             recorded = snapshot.vector_files
             files += len(recorded)

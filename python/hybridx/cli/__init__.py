@@ -7,25 +7,11 @@ from __future__ import annotations
 
 import click
 
-from hybridx.cli._help import examples
+from hybridx.cli._help import COMMANDS, examples
 from hybridx.cli._options import debug_option
 from hybridx.cli._program import Program, end
-from hybridx.cli.clean import clean
-from hybridx.cli.completion import completion
-from hybridx.cli.config import config
-from hybridx.cli.diff import diff
-from hybridx.cli.doctor import doctor
-from hybridx.cli.hook import hook
-from hybridx.cli.index import index
-from hybridx.cli.mcp import mcp
-from hybridx.cli.models import models
-from hybridx.cli.search import search
-from hybridx.cli.status import status
-from hybridx.cli.verify import verify
-from hybridx.cli.watch import watch
-from hybridx.cli.why import why
 
-__all__ = ["cli", "main"]
+__all__ = ["cli", "load", "main"]
 
 
 def _print_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
@@ -58,23 +44,11 @@ def cli() -> None:
     """Hybrid code search: BM25 and vectors over a source tree, kept true by a Merkle diff."""
 
 
-for _command in (
-    index,
-    watch,
-    search,
-    diff,
-    status,
-    why,
-    verify,
-    mcp,
-    models,
-    config,
-    clean,
-    completion,
-    hook,
-    doctor,
-):
-    cli.add_command(_command)
+def load(arguments: list[str]) -> None:
+    """Loads the file of the command that these arguments name; without it, that happens later."""
+    name = next((each for each in arguments if not each.startswith("-")), "")
+    if name in COMMANDS:
+        Program.load(name)
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import textwrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,11 +20,13 @@ SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 """The commands by what they are for; one that is not listed is shown among the others."""
 OTHERS = "Other"
+COMMANDS = frozenset(name for _, names in SECTIONS for name in names)
+"""All commands. Each is the function of its name in the file of its name."""
 
 
 def examples(text: str) -> str:
     """The end of a command's help: its examples, a line each, kept as they are written."""
-    lines = inspect.cleandoc(text).splitlines()
+    lines = textwrap.dedent(text).strip().splitlines()
     # A backspace on a line of its own tells click not to fill the paragraph.
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
 

@@ -16,7 +16,7 @@ from hybridx.errors import HybridxError, NotIndexedError
 
 if TYPE_CHECKING:
     from hybridx.api import Index
-    from hybridx.observe import Observer
+    from hybridx.observer import Observer
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -84,7 +84,7 @@ def observing(profile: str | None, metrics: str | None = None) -> Iterator[Obser
     if profile is None and metrics is None:
         yield None
         return
-    from hybridx.observe import Observer  # only for these
+    from hybridx.observer import Observer  # only for these
 
     with Observer(profile=profile, metrics=metrics) as observer:
         yield observer

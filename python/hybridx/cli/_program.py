@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from hybridx.cli._help import write_commands
+from hybridx.cli._help import COMMANDS, write_commands
 from hybridx.cli._text import visible, visible_path
 from hybridx.errors import (
     Cancelled,
@@ -103,6 +103,31 @@ class Program(click.Group):
         if state.running:
             leave(code)
         sys.exit(code)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, whose file is only loaded now; `None` if there is none."""
+        return self.load(cmd_name) if cmd_name in COMMANDS else None
+
+    @property
+    def commands(self) -> dict[str, click.Command]:
+        """All commands by name. All files are loaded for it: nothing that runs one asks for it."""
+        return {name: self.load(name) for name in sorted(COMMANDS)}
+
+    @commands.setter
+    def commands(self, _: object) -> None:
+        """Click sets it to none at all."""
+
+    @staticmethod
+    def load(name: str) -> click.Command:
+        """The command of that name; there is one."""
+        from importlib import import_module
+
+        command: click.Command = getattr(import_module(f"hybridx.cli.{name}"), name)
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Lists the commands by what they are for."""

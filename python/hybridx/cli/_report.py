@@ -17,7 +17,7 @@ from hybridx.units import size
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from hybridx.types import FileError, IndexReport, Secrets
+    from hybridx.report import FileError, IndexReport, Secrets
 
 _SHOWN = 3
 """Failed files shown of each stage, and of each message on a terminal."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hybridx.pace import Pace
-from hybridx.types import Progress
+from hybridx.report import Progress
 from hybridx.units import size
 
 _WITH_RATE, _WITH_ETA, _WITH_BAR = 44, 58, 76

@@ -27,12 +27,12 @@ from hybridx.cli._report import print_digest, print_report
 from hybridx.cli._run import interruptible
 from hybridx.cli._text import print_json
 from hybridx.errors import TooManyErrorsError
-from hybridx.types import FileError
+from hybridx.report import FileError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hybridx.observe import Observer
+    from hybridx.observer import Observer
     from hybridx.types import IndexReport, ProgressCallback
 
 SOME_FAILED = 1

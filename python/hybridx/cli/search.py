@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from hybridx.cli._paint import Painter
     from hybridx.cli._terminal import Color
-    from hybridx.observe import Observer
+    from hybridx.observer import Observer
     from hybridx.types import Mode, SearchResult
 
 NO_HITS = 1

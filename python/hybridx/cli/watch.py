@@ -29,7 +29,7 @@ from hybridx.errors import said
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hybridx.observe import Observer
+    from hybridx.observer import Observer
     from hybridx.types import IndexReport
 
 

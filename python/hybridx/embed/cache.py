@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hybridx.observe import Observer
+    from hybridx.observer import Observer
 
 _T = TypeVar("_T")
 _Use = Literal["read", "write"]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hybridx.embed.model import Model
-    from hybridx.observe import Observer
+    from hybridx.observer import Observer
     from hybridx.types import Device
 
 CPU_CELLS = 1024

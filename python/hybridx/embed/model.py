@@ -36,11 +36,10 @@ from hybridx.embed.layouts import (
     weights_of,
 )
 from hybridx.errors import ModelError
-from hybridx.types import ModelInfo
 
 if TYPE_CHECKING:
     from hybridx.config import Settings
-    from hybridx.types import Device
+    from hybridx.types import Device, ModelInfo
 
 BUNDLED = "bundled"
 """The name of the model that ships in the wheel."""
@@ -104,6 +103,8 @@ class Model:
     @property
     def info(self) -> ModelInfo:
         """The model as reports show it."""
+        from hybridx.types import ModelInfo
+
         return ModelInfo(
             name=self.name,
             source=self.source,

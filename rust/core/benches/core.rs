@@ -134,7 +134,7 @@ fn trees(criterion: &mut Criterion) {
     });
     group.bench_function("ingest", |bencher| {
         bencher.iter_batched(
-            || first.tree.leaves().iter().map(|leaf| leaf.path.clone()).collect(),
+            || first.tree.leaves().into_iter().map(|leaf| leaf.path).collect(),
             |files| {
                 let options = IngestOptions::default();
                 let ingest = Ingest::start(root.clone(), files, options, Cancel::default());
@@ -143,7 +143,7 @@ fn trees(criterion: &mut Criterion) {
             BatchSize::PerIteration,
         );
     });
-    group.throughput(Throughput::Elements(first.tree.leaves().len() as u64));
+    group.throughput(Throughput::Elements(first.tree.len() as u64));
     // With the exact time of the file system, so that files just made are not called racy.
     let clock = tempfile::tempdir().expect("a temporary folder");
     let options = ScanOptions { clock_folder: Some(clock.path().into()), ..ScanOptions::default() };

@@ -50,7 +50,7 @@ fn main() -> io::Result<()> {
     for (rule, (files, found)) in counts {
         writeln!(out, "{rule}: {found} in {files} files")?;
     }
-    let files = scanned.tree.leaves().len();
+    let files = scanned.tree.len();
     #[allow(clippy::cast_precision_loss)] // a figure to be read
     let speed = bytes as f64 / 1e6 / seconds;
     writeln!(out, "{files} files, {bytes} bytes, {seconds:.2} s: {speed:.0} MB/s")

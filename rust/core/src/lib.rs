@@ -13,6 +13,7 @@ pub mod ingest;
 pub mod inventory;
 pub mod language;
 pub mod lease;
+pub mod listing;
 pub mod lock;
 pub mod memory;
 pub mod merkle;

@@ -6,11 +6,14 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
+use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+use crate::sealed::Packed;
 
 /// Keeps these digests apart from every other use of BLAKE3; part of the tree's definition.
 const DOMAIN: &str = "hybridx merkle folder v1";
@@ -26,20 +29,50 @@ pub struct Leaf {
 
 /// A tree over a set of files.
 ///
-/// Files lie in one sorted array; a folder is a span of it. That keeps the tree compact, and two
-/// trees are compared by walking both arrays with equal folders stepped over as whole spans.
-#[derive(Clone, Debug)]
+/// It is a few flat arrays, so that a tree of a million files is copied, written and read as fast
+/// as its bytes are. Folders stand in the order in which a walk enters them, and what lies below
+/// one is a span of them; files stand folder by folder, in each by the bytes of their names. The
+/// number of a file in that order is its *place*.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(into = "Columns", try_from = "Columns")]
 pub struct MerkleTree {
-    leaves: Vec<Leaf>,
-    folders: FxHashMap<Box<str>, Folder>,
-    root: Digest,
+    /// The path of each folder, followed by the names of its files.
+    text: String,
+    /// The first one is the root.
+    folders: Vec<Folder>,
+    files: Vec<File>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Folder {
+    path: Span,
     digest: Digest,
-    /// One past the last leaf below this folder.
+    /// The place of its first file.
+    files: usize,
+    /// One past the last folder below this one.
     end: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct File {
+    name: Span,
+    digest: Digest,
+}
+
+/// A part of the text.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: usize,
+    end: usize,
+}
+
+/// Where a file of a patched tree comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// From the old tree, where this was its place.
+    Kept(usize),
+    /// From the files that were added, where it was this one.
+    Added(usize),
 }
 
 /// A file that has the same content under another name.
@@ -96,179 +129,524 @@ fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     words * 8 + rest
 }
 
+/// The folder and the name of a path.
+fn split(path: &str) -> (&str, &str) {
+    path.rfind('/').map_or(("", path), |at| (&path[..at], &path[at + 1..]))
+}
+
+/// Whether `path` is `folder` or lies below it.
+fn is_within(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder)
+        .is_some_and(|rest| rest.is_empty() || folder.is_empty() || rest.starts_with('/'))
+}
+
+impl Default for MerkleTree {
+    fn default() -> Self {
+        let mut tree = Self { text: String::new(), folders: Vec::new(), files: Vec::new() };
+        tree.enter("");
+        tree.folders[0].end = 1;
+        tree.folders[0].digest = tree.folded(0);
+        tree
+    }
+}
+
 impl MerkleTree {
     /// Builds the tree of `leaves`, given in any order, each path once.
-    pub fn new(mut leaves: Vec<Leaf>) -> Self {
-        leaves.sort_unstable_by(|a, b| path_order(&a.path, &b.path));
-        leaves.dedup_by(|a, b| a.path == b.path);
-        let mut folders = FxHashMap::default();
-        let root = fold(&leaves, &mut folders);
-        Self { leaves, folders, root }
+    pub fn new(leaves: &[Leaf]) -> Self {
+        Self::default().patched(|_| false, leaves).0
     }
 
     /// The digest of the whole tree. That of an empty tree is a constant.
     pub fn root(&self) -> Digest {
-        self.root
+        self.folders[0].digest
+    }
+
+    /// The number of files.
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Whether there are no files.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// The places of all files in path order, each with its path.
+    pub fn paths(&self) -> impl Iterator<Item = (usize, String)> {
+        let mut open = vec![(0, self.children(0))];
+        std::iter::from_fn(move || {
+            loop {
+                let (folder, children) = open.last_mut()?;
+                match children.next() {
+                    Some(Child::File(place)) => return Some((place, self.path(*folder, place))),
+                    Some(Child::Folder(below)) => open.push((below, self.children(below))),
+                    None => drop(open.pop()),
+                }
+            }
+        })
     }
 
     /// Every file, in path order.
-    pub fn leaves(&self) -> &[Leaf] {
-        &self.leaves
+    pub fn leaves(&self) -> Vec<Leaf> {
+        let leaf = |(place, path): (usize, String)| Leaf {
+            path: path.into(),
+            digest: self.files[place].digest,
+        };
+        self.paths().map(leaf).collect()
     }
 
     /// The digest of the file at `path`.
     pub fn get(&self, path: &str) -> Option<Digest> {
-        let at = self.leaves.binary_search_by(|leaf| path_order(&leaf.path, path)).ok()?;
-        Some(self.leaves[at].digest)
+        self.place(path).map(|place| self.digest_at(place))
+    }
+
+    /// The place of the file at `path`.
+    pub fn place(&self, path: &str) -> Option<usize> {
+        let (folder, name) = split(path);
+        self.place_in(&self.files_in(folder)?, name)
+    }
+
+    /// The places of the files that lie in the folder at `path` itself; `""` is the root.
+    pub fn files_in(&self, path: &str) -> Option<Range<usize>> {
+        self.find(path).map(|at| self.files_of(at))
+    }
+
+    /// Of the files in one folder, which has these places, that of the one with this name.
+    pub fn place_in(&self, folder: &Range<usize>, name: &str) -> Option<usize> {
+        let files = &self.files[folder.clone()];
+        let at = files.binary_search_by(|file| self.at(file.name).cmp(name)).ok()?;
+        Some(folder.start + at)
+    }
+
+    /// The places of all files at or below `path`.
+    pub fn places_below(&self, path: &str) -> Range<usize> {
+        match self.find(path) {
+            Some(at) => {
+                let end = self.folders[at].end;
+                self.folders[at].files..self.folders.get(end).map_or(self.len(), |next| next.files)
+            }
+            None => self.place(path).map_or(0..0, |place| place..place + 1),
+        }
+    }
+
+    /// The digest of the file at that place.
+    pub fn digest_at(&self, place: usize) -> Digest {
+        self.files[place].digest
     }
 
     /// The digest of the folder at `path`; `""` is the root.
     pub fn folder(&self, path: &str) -> Option<Digest> {
-        if path.is_empty() {
-            return Some(self.root);
-        }
-        self.folders.get(path).map(|folder| folder.digest)
+        self.find(path).map(|at| self.folders[at].digest)
+    }
+
+    /// What the digest of the root ought to be, computed from those of the files alone.
+    pub fn recomputed(&self) -> Digest {
+        Self::new(&self.leaves()).root()
     }
 
     /// What happened from `old` to this tree.
     pub fn diff(&self, old: &Self) -> Changes {
         let mut changes = Changes::default();
-        if self.root == old.root {
-            return changes;
-        }
         let (mut i, mut j) = (0, 0);
-        // The folder of the last pair of equal names that turned out to differ: its ancestors
-        // differ as well, so they need no second look.
-        let mut differing = String::new();
-        while i < old.leaves.len() && j < self.leaves.len() {
-            let (before, after) = (&old.leaves[i], &self.leaves[j]);
-            match path_order(&before.path, &after.path) {
+        while i < old.folders.len() || j < self.folders.len() {
+            let before = old.folders.get(i).map(|folder| old.at(folder.path));
+            let after = self.folders.get(j).map(|folder| self.at(folder.path));
+            let order = match (before, after) {
+                (Some(before), Some(after)) => path_order(before, after),
+                (before, _) => {
+                    if before.is_some() {
+                        Ordering::Less
+                    } else {
+                        Ordering::Greater
+                    }
+                }
+            };
+            match order {
                 Ordering::Less => {
-                    changes.removed.push(before.path.clone());
+                    changes.removed.extend(old.files_of(i).map(|place| old.path(i, place).into()));
                     i += 1;
                 }
                 Ordering::Greater => {
-                    changes.added.push(after.path.clone());
+                    changes.added.extend(self.files_of(j).map(|place| self.path(j, place).into()));
                     j += 1;
                 }
+                Ordering::Equal if old.folders[i].digest == self.folders[j].digest => {
+                    (i, j) = (old.folders[i].end, self.folders[j].end);
+                }
                 Ordering::Equal => {
-                    if before.digest == after.digest {
-                        let equal = self.equal_folder(old, &before.path, &mut differing);
-                        (i, j) = equal.unwrap_or((i + 1, j + 1));
-                    } else {
-                        changes.modified.push(before.path.clone());
-                        (i, j) = (i + 1, j + 1);
-                    }
+                    self.diff_files(j, old, i, &mut changes);
+                    (i, j) = (i + 1, j + 1);
                 }
             }
         }
-        changes.removed.extend(old.leaves[i..].iter().map(|leaf| leaf.path.clone()));
-        changes.added.extend(self.leaves[j..].iter().map(|leaf| leaf.path.clone()));
+        for list in [&mut changes.added, &mut changes.modified, &mut changes.removed] {
+            list.sort_unstable_by(|a, b| path_order(a, b));
+        }
         pair_moves(&mut changes, old, self);
         changes
     }
 
-    /// The ends of the largest equal folder that starts with the file at `path` in both trees.
-    fn equal_folder(
-        &self,
-        old: &Self,
-        path: &str,
-        differing: &mut String,
-    ) -> Option<(usize, usize)> {
-        let parent = path.rfind('/').map_or("", |at| &path[..at]);
-        if parent == differing {
-            return None;
-        }
-        // From the top down: the first equal folder is the largest. Folders that contain the last
-        // differing one were found to differ then.
-        let mut from = common_folder(parent, differing);
+    /// What happened to the files in one folder, here number `j` and there number `i`.
+    fn diff_files(&self, j: usize, old: &Self, i: usize, changes: &mut Changes) {
+        let (mut before, mut after) = (old.files_of(i).peekable(), self.files_of(j).peekable());
         loop {
-            let rest = parent.get(from..).unwrap_or("");
-            let rest = rest.strip_prefix('/').unwrap_or(rest);
-            if rest.is_empty() {
-                break;
+            let order = match (before.peek(), after.peek()) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(b), Some(a)) => old.name(*b).cmp(self.name(*a)),
+            };
+            let gone = if order.is_le() { before.next() } else { None };
+            let came = if order.is_ge() { after.next() } else { None };
+            match (gone, came) {
+                (Some(b), Some(a)) if old.digest_at(b) == self.digest_at(a) => {}
+                (Some(_), Some(a)) => changes.modified.push(self.path(j, a).into()),
+                (Some(b), None) => changes.removed.push(old.path(i, b).into()),
+                (None, Some(a)) => changes.added.push(self.path(j, a).into()),
+                (None, None) => {}
             }
-            let start = parent.len() - rest.len();
-            from = start + rest.find('/').unwrap_or(rest.len());
-            let folder = &parent[..from];
-            if let (Some(a), Some(b)) = (old.folders.get(folder), self.folders.get(folder))
-                && a.digest == b.digest
+        }
+    }
+
+    /// This tree without the files whose places are `gone`, and with those `added`, which replace
+    /// files of the same path; and where each of its files comes from. Digests are computed of
+    /// those folders alone below which something changed.
+    pub fn patched(&self, gone: impl Fn(usize) -> bool, added: &[Leaf]) -> (Self, Vec<Source>) {
+        let mut fresh: Vec<(&str, &str, usize)> = Vec::with_capacity(added.len());
+        fresh.extend(added.iter().enumerate().map(|(at, leaf)| {
+            let (folder, name) = split(&leaf.path);
+            (folder, name, at)
+        }));
+        fresh.sort_unstable_by(|a, b| {
+            path_order(a.0, b.0).then_with(|| a.1.cmp(b.1)).then(a.2.cmp(&b.2))
+        });
+        fresh.dedup_by(|b, a| (a.0, a.1) == (b.0, b.1));
+        let mut patch = Patch::new(self, added);
+        let (mut at, mut fresh) = (0, fresh.as_slice());
+        while at < self.folders.len() || !fresh.is_empty() {
+            let ours = self.folders.get(at).map(|folder| self.at(folder.path));
+            let theirs = fresh.first().map(|file| file.0);
+            let order = match (ours, theirs) {
+                (Some(ours), Some(theirs)) => path_order(ours, theirs),
+                (ours, _) => {
+                    if ours.is_some() {
+                        Ordering::Less
+                    } else {
+                        Ordering::Greater
+                    }
+                }
+            };
+            let Some(folder) = (if order.is_le() { ours } else { theirs }) else { break };
+            let many = match order {
+                Ordering::Less => 0,
+                _ => fresh.iter().take_while(|file| file.0 == folder).count(),
+            };
+            let old = if order.is_le() { self.files_of(at) } else { 0..0 };
+            patch.folder(folder, old, &gone, &fresh[..many]);
+            at += usize::from(order.is_le());
+            fresh = &fresh[many..];
+        }
+        patch.finish()
+    }
+
+    fn at(&self, span: Span) -> &str {
+        &self.text[span.start..span.end]
+    }
+
+    fn name(&self, place: usize) -> &str {
+        self.at(self.files[place].name)
+    }
+
+    fn path(&self, folder: usize, place: usize) -> String {
+        let (folder, name) = (self.at(self.folders[folder].path), self.name(place));
+        if folder.is_empty() { name.to_owned() } else { [folder, "/", name].concat() }
+    }
+
+    fn find(&self, path: &str) -> Option<usize> {
+        self.folders.binary_search_by(|folder| path_order(self.at(folder.path), path)).ok()
+    }
+
+    fn files_of(&self, folder: usize) -> Range<usize> {
+        let next = self.folders.get(folder + 1);
+        self.folders[folder].files..next.map_or(self.files.len(), |next| next.files)
+    }
+
+    fn children(&self, folder: usize) -> Children<'_> {
+        let folders = folder + 1..self.folders[folder].end;
+        Children { tree: self, files: self.files_of(folder), folders }
+    }
+
+    fn push_text(&mut self, text: &str) -> Span {
+        let start = self.text.len();
+        self.text.push_str(text);
+        Span { start, end: self.text.len() }
+    }
+
+    /// Begins a folder; its digest and where it ends are still to come.
+    fn enter(&mut self, path: &str) {
+        let path = self.push_text(path);
+        let files = self.files.len();
+        self.folders.push(Folder { path, digest: Digest::default(), files, end: 0 });
+    }
+
+    /// The digest of a folder, of whose children those of folders are known.
+    fn folded(&self, folder: usize) -> Digest {
+        let mut hasher = blake3::Hasher::new_derive_key(DOMAIN);
+        let mut child = |kind: u8, name: &str, digest: Digest| {
+            hasher.update(&[kind]);
+            hasher.update(&(name.len() as u64).to_le_bytes());
+            hasher.update(name.as_bytes());
+            hasher.update(digest.as_bytes());
+        };
+        for each in self.children(folder) {
+            match each {
+                Child::File(place) => child(b'f', self.name(place), self.digest_at(place)),
+                Child::Folder(below) => {
+                    child(b'd', self.folder_name(below), self.folders[below].digest);
+                }
+            }
+        }
+        Digest::from_hash(hasher.finalize())
+    }
+
+    fn folder_name(&self, folder: usize) -> &str {
+        split(self.at(self.folders[folder].path)).1
+    }
+}
+
+enum Child {
+    File(usize),
+    Folder(usize),
+}
+
+/// What a folder holds, in the order of the names.
+struct Children<'t> {
+    tree: &'t MerkleTree,
+    files: Range<usize>,
+    folders: Range<usize>,
+}
+
+impl Iterator for Children<'_> {
+    type Item = Child;
+
+    fn next(&mut self) -> Option<Child> {
+        let folder = (!self.folders.is_empty()).then_some(self.folders.start);
+        let file = (!self.files.is_empty()).then_some(self.files.start);
+        let is_file = match (file, folder) {
+            (Some(file), Some(folder)) => self.tree.name(file) <= self.tree.folder_name(folder),
+            (file, _) => file.is_some(),
+        };
+        if is_file {
+            return self.files.next().map(Child::File);
+        }
+        let folder = folder?;
+        self.folders.start = self.tree.folders[folder].end;
+        Some(Child::Folder(folder))
+    }
+}
+
+/// A tree in the making, out of an old one.
+struct Patch<'a> {
+    old: &'a MerkleTree,
+    added: &'a [Leaf],
+    tree: MerkleTree,
+    sources: Vec<Source>,
+    /// The folders that are still open, the root first.
+    open: Vec<usize>,
+    /// Folders below which something changed.
+    touched: FxHashSet<&'a str>,
+}
+
+impl<'a> Patch<'a> {
+    fn new(old: &'a MerkleTree, added: &'a [Leaf]) -> Self {
+        let mut tree = MerkleTree {
+            text: String::with_capacity(old.text.len()),
+            folders: Vec::with_capacity(old.folders.len()),
+            files: Vec::with_capacity(old.files.len().max(added.len())),
+        };
+        tree.enter("");
+        let sources = Vec::with_capacity(tree.files.capacity());
+        Self { old, added, tree, sources, open: vec![0], touched: FxHashSet::default() }
+    }
+
+    /// Takes over the files in one folder; folders come in the order of a tree.
+    fn folder(
+        &mut self,
+        path: &'a str,
+        old: Range<usize>,
+        gone: impl Fn(usize) -> bool,
+        fresh: &[(&str, &str, usize)],
+    ) {
+        let before = self.sources.len();
+        let mut is_touched = !fresh.is_empty();
+        let mut old = old.peekable();
+        let mut fresh = fresh.iter().peekable();
+        loop {
+            let order = match (old.peek(), fresh.peek()) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(place), Some(file)) => self.old.name(*place).cmp(file.1),
+            };
+            let kept = if order.is_le() { old.next() } else { None };
+            let came = if order.is_ge() { fresh.next() } else { None };
+            let (name, digest, source) = match (kept, came) {
+                (_, Some((_, name, at))) => (*name, self.added[*at].digest, Source::Added(*at)),
+                (Some(place), None) if gone(place) => {
+                    is_touched = true;
+                    continue;
+                }
+                (Some(place), None) => {
+                    (self.old.name(place), self.old.digest_at(place), Source::Kept(place))
+                }
+                (None, None) => break,
+            };
+            if self.sources.len() == before {
+                self.enter(path);
+            }
+            let name = self.tree.push_text(name);
+            self.tree.files.push(File { name, digest });
+            self.sources.push(source);
+        }
+        let mut touched = path;
+        while is_touched && self.touched.insert(touched) && !touched.is_empty() {
+            touched = split(touched).0;
+        }
+    }
+
+    /// Opens a folder and the folders above it, and closes those that it does not lie in.
+    fn enter(&mut self, path: &str) {
+        while self.open.len() > 1 && !is_within(path, self.top()) {
+            self.close();
+        }
+        while self.top().len() < path.len() {
+            let from = self.top().len() + usize::from(!self.top().is_empty());
+            let end = path[from..].find('/').map_or(path.len(), |slash| from + slash);
+            self.open.push(self.tree.folders.len());
+            self.tree.enter(&path[..end]);
+        }
+    }
+
+    fn top(&self) -> &str {
+        let at = self.open.last().copied().unwrap_or(0);
+        self.tree.at(self.tree.folders[at].path)
+    }
+
+    fn close(&mut self) {
+        if let Some(folder) = self.open.pop() {
+            self.tree.folders[folder].end = self.tree.folders.len();
+        }
+    }
+
+    /// Computes the digests from the bottom up, without recursion: paths come from the file
+    /// system, which sets no useful bound to their depth.
+    fn finish(mut self) -> (MerkleTree, Vec<Source>) {
+        while !self.open.is_empty() {
+            self.close();
+        }
+        let mut known = self.old.folders.len();
+        for at in (0..self.tree.folders.len()).rev() {
+            let path = self.tree.at(self.tree.folders[at].path);
+            let digest = if self.touched.contains(path) {
+                None
+            } else {
+                // Both stand in the same order.
+                let same = |known: usize| self.old.at(self.old.folders[known].path) == path;
+                while known > 0 && !same(known - 1) {
+                    known -= 1;
+                }
+                known.checked_sub(1).map(|known| self.old.folders[known].digest)
+            };
+            self.tree.folders[at].digest = digest.unwrap_or_else(|| self.tree.folded(at));
+        }
+        (self.tree, self.sources)
+    }
+}
+
+/// A tree as it is stored: its text, and what cannot be read off it.
+#[derive(Serialize, Deserialize)]
+struct Columns {
+    text: String,
+    /// Of each folder the length of its path and the number of its files.
+    folders: Packed<[u32; 2]>,
+    folder_digests: Packed<Digest>,
+    /// The length of each file's name.
+    names: Packed<u32>,
+    digests: Packed<Digest>,
+}
+
+impl From<MerkleTree> for Columns {
+    fn from(tree: MerkleTree) -> Self {
+        // No name or folder has four billion bytes or files.
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let length = |span: Span| number(span.end - span.start);
+        let folders = tree.folders.iter().enumerate();
+        Self {
+            folders: Packed(
+                folders.map(|(at, f)| [length(f.path), number(tree.files_of(at).len())]).collect(),
+            ),
+            folder_digests: Packed(tree.folders.iter().map(|folder| folder.digest).collect()),
+            names: Packed(tree.files.iter().map(|file| length(file.name)).collect()),
+            digests: Packed(tree.files.iter().map(|file| file.digest).collect()),
+            text: tree.text,
+        }
+    }
+}
+
+impl TryFrom<Columns> for MerkleTree {
+    type Error = &'static str;
+
+    fn try_from(columns: Columns) -> Result<Self, Self::Error> {
+        const WRONG: &str = "its columns do not fit together";
+        let Columns { text, folders, folder_digests, names, digests } = columns;
+        if folders.0.len() != folder_digests.0.len()
+            || names.0.len() != digests.0.len()
+            || folders.0.first().is_none_or(|root| root[0] != 0)
+        {
+            return Err(WRONG);
+        }
+        let mut tree = Self {
+            text,
+            folders: Vec::with_capacity(folders.0.len()),
+            files: Vec::with_capacity(names.0.len()),
+        };
+        let mut from = 0;
+        let mut open: Vec<usize> = Vec::new();
+        let mut files = names.0.iter().zip(digests.0);
+        for ([length, count], digest) in folders.0.into_iter().zip(folder_digests.0) {
+            let path = tree.span(&mut from, length).ok_or(WRONG)?;
+            let at = tree.folders.len();
+            while let Some(top) = open.last().copied()
+                && !is_within(tree.at(path), tree.at(tree.folders[top].path))
             {
-                return Some((a.end, b.end));
+                tree.folders[top].end = at;
+                open.pop();
+            }
+            open.push(at);
+            tree.folders.push(Folder { path, digest, files: tree.files.len(), end: 0 });
+            for _ in 0..count {
+                let (length, digest) = files.next().ok_or(WRONG)?;
+                let name = tree.span(&mut from, *length).ok_or(WRONG)?;
+                tree.files.push(File { name, digest });
             }
         }
-        parent.clone_into(differing);
-        None
+        for folder in open {
+            tree.folders[folder].end = tree.folders.len();
+        }
+        if files.next().is_some() || from != tree.text.len() {
+            return Err(WRONG);
+        }
+        Ok(tree)
     }
 }
 
-/// The length of the longest folder that contains both folders (or is one of them).
-fn common_folder(a: &str, b: &str) -> usize {
-    let same = common_prefix(a.as_bytes(), b.as_bytes());
-    let ends = |s: &str| s.len() == same || s.as_bytes()[same] == b'/';
-    if ends(a) && ends(b) {
-        return same;
+impl MerkleTree {
+    /// The next `length` bytes of the text after `from`, if that is whole characters.
+    fn span(&self, from: &mut usize, length: u32) -> Option<Span> {
+        let span = Span { start: *from, end: from.checked_add(usize::try_from(length).ok()?)? };
+        *from = span.end;
+        self.text.get(span.start..span.end).map(|_| span)
     }
-    // In bytes: the common prefix may end inside a character.
-    memchr::memrchr(b'/', &a.as_bytes()[..same]).unwrap_or(0)
-}
-
-/// Computes the digest of every folder bottom-up, without recursion: paths come from the file
-/// system, which sets no useful bound to their depth.
-fn fold(leaves: &[Leaf], folders: &mut FxHashMap<Box<str>, Folder>) -> Digest {
-    /// A folder whose children are still arriving.
-    struct Open {
-        /// Length of the folder's path within the path of any leaf below it.
-        length: usize,
-        hasher: blake3::Hasher,
-    }
-    let open = |length| Open { length, hasher: blake3::Hasher::new_derive_key(DOMAIN) };
-    let mut stack = vec![open(0)];
-    let mut previous = "";
-    let close = |stack: &mut Vec<Open>, path: &str, end: usize, folders: &mut FxHashMap<_, _>| {
-        let Some(folder) = stack.pop() else { return };
-        let digest = Digest::from_hash(folder.hasher.finalize());
-        let name = &path[..folder.length];
-        if let Some(parent) = stack.last_mut() {
-            let own = name[parent.length..].trim_start_matches('/');
-            child(&mut parent.hasher, b'd', own, digest);
-            folders.insert(Box::from(name), Folder { digest, end });
-        }
-    };
-    for (at, leaf) in leaves.iter().enumerate() {
-        let path = &*leaf.path;
-        let parent = path.rfind('/').map_or("", |slash| &path[..slash]);
-        let common = common_folder(parent, previous);
-        while stack.len() > 1 && stack.last().is_some_and(|folder| folder.length > common) {
-            close(&mut stack, previous, at, folders);
-        }
-        let mut from = common;
-        while from < parent.len() {
-            let start = if from == 0 { 0 } else { from + 1 };
-            from = parent[start..].find('/').map_or(parent.len(), |slash| start + slash);
-            stack.push(open(from));
-        }
-        if let Some(folder) = stack.last_mut() {
-            child(
-                &mut folder.hasher,
-                b'f',
-                &path[path.rfind('/').map_or(0, |s| s + 1)..],
-                leaf.digest,
-            );
-        }
-        previous = parent;
-    }
-    while stack.len() > 1 {
-        close(&mut stack, previous, leaves.len(), folders);
-    }
-    stack.pop().map_or_else(|| Digest::of(b""), |root| Digest::from_hash(root.hasher.finalize()))
-}
-
-fn child(hasher: &mut blake3::Hasher, kind: u8, name: &str, digest: Digest) {
-    hasher.update(&[kind]);
-    hasher.update(&(name.len() as u64).to_le_bytes());
-    hasher.update(name.as_bytes());
-    hasher.update(digest.as_bytes());
 }
 
 /// Turns a removed and an added file of equal content into a move: one to one, a file of the same
@@ -304,7 +682,7 @@ fn pair_moves(changes: &mut Changes, old: &MerkleTree, new: &MerkleTree) {
     if taken.is_empty() {
         return;
     }
-    let gone: rustc_hash::FxHashSet<Arc<str>> = taken.values().cloned().collect();
+    let gone: FxHashSet<Arc<str>> = taken.values().cloned().collect();
     changes.removed.retain(|path| !gone.contains(path));
     let added = std::mem::take(&mut changes.added);
     for to in added {
@@ -326,11 +704,15 @@ mod tests {
     }
 
     fn tree(files: &[(&str, &str)]) -> MerkleTree {
-        MerkleTree::new(files.iter().map(|(path, content)| leaf(path, content)).collect())
+        MerkleTree::new(
+            &files.iter().map(|(path, content)| leaf(path, content)).collect::<Vec<_>>(),
+        )
     }
 
     fn of(files: &BTreeMap<String, String>) -> MerkleTree {
-        MerkleTree::new(files.iter().map(|(path, content)| leaf(path, content)).collect())
+        MerkleTree::new(
+            &files.iter().map(|(path, content)| leaf(path, content)).collect::<Vec<_>>(),
+        )
     }
 
     #[test]
@@ -379,7 +761,7 @@ mod tests {
             let mut leaves: Vec<_> = files.iter().map(|(p, c)| leaf(p, c)).collect();
             let half = usize::try_from(seed).unwrap_or(0) % leaves.len().max(1);
             leaves.rotate_left(half);
-            prop_assert_eq!(MerkleTree::new(leaves).root(), of(&files).root());
+            prop_assert_eq!(MerkleTree::new(&leaves).root(), of(&files).root());
         }
 
         #[test]

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cancel::Cancel;
 use crate::retry::{Retry, is_transient};
+use crate::sealed::Fixed;
 
 /// Changes whenever the text or the skips of any file change; part of the index fingerprint.
 pub const READ_VERSION: u32 = 1;
@@ -218,6 +219,20 @@ impl Stat {
         }
     }
 
+    /// The same of what the system call answers.
+    #[cfg(target_os = "linux")]
+    #[allow(clippy::cast_possible_wrap, clippy::unnecessary_cast)] // Types differ by architecture.
+    pub fn of_raw(stat: &rustix::fs::Stat) -> Self {
+        let time =
+            |seconds: i64, ns: u64| seconds.wrapping_mul(1_000_000_000).wrapping_add(ns as i64);
+        Self {
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            mtime_ns: time(stat.st_mtime as i64, stat.st_mtime_nsec as u64),
+            ctime_ns: time(stat.st_ctime as i64, stat.st_ctime_nsec as u64),
+            inode: stat.st_ino as u64,
+        }
+    }
+
     /// The stat of a file's metadata, where there is neither inode nor ctime to be had.
     #[cfg(not(unix))]
     pub fn of(metadata: &Metadata) -> Self {
@@ -225,6 +240,21 @@ impl Stat {
         let since = mtime.and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
         let mtime_ns = since.and_then(|d| i64::try_from(d.as_nanos()).ok()).unwrap_or_default();
         Self { size: metadata.len(), mtime_ns, ctime_ns: mtime_ns, inode: 0 }
+    }
+}
+
+impl Fixed for Stat {
+    const SIZE: usize = 32;
+
+    fn put(&self, bytes: &mut Vec<u8>) {
+        [self.size, self.inode].put(bytes);
+        [self.mtime_ns, self.ctime_ns].put(bytes);
+    }
+
+    fn take(bytes: &[u8]) -> Self {
+        let [size, inode] = Fixed::take(&bytes[..16]);
+        let [mtime_ns, ctime_ns] = Fixed::take(&bytes[16..]);
+        Self { size, mtime_ns, ctime_ns, inode }
     }
 }
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder, Glob, gitconfig_excludes_path};
 
+use crate::digest::Digest;
 use crate::read;
 use crate::retry::Retry;
 
@@ -81,6 +82,8 @@ pub struct Folder {
     exclude: File,
     /// Rules of git's do not reach from one repository into another.
     is_repository: bool,
+    /// Of everything that [`Rules::decide`] goes by here but what is built in.
+    digest: Digest,
 }
 
 /// Which of the names that matter here a folder has.
@@ -92,13 +95,13 @@ pub struct Names {
 
 impl Names {
     /// Takes note of a name.
-    pub fn note(&mut self, name: &OsStr) {
+    pub fn note(&mut self, name: &[u8]) {
         // Nearly no name begins like this; this is asked for every one there is.
-        if name.as_encoded_bytes().first() == Some(&b'.') {
+        if name.first() == Some(&b'.') {
             for (kind, found) in KINDS.iter().zip(&mut self.kinds) {
-                *found |= name == *kind;
+                *found |= name == kind.as_bytes();
             }
-            self.git |= name == ".git";
+            self.git |= name == b".git";
         }
     }
 
@@ -107,6 +110,14 @@ impl Names {
             kinds: KINDS.map(|kind| folder.join(kind).exists()),
             git: folder.join(".git").exists(),
         }
+    }
+}
+
+impl Folder {
+    /// A digest of all rules that hold in the folder, but for what is built in: where it is the
+    /// same, they decide the same.
+    pub fn digest(&self) -> Digest {
+        self.digest
     }
 }
 
@@ -120,11 +131,12 @@ impl Rules {
     ) -> Self {
         let global = gitconfig_excludes_path();
         let global = global.map(|file| File::read(root, &file, &retry)).unwrap_or_default();
+        let outermost = Folder { digest: global.digest, ..Folder::default() };
         // As the file system knows them: an index reached through a link is still not source.
         let resolved = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
         let exclude = exclude.iter().map(resolved).collect();
         let mut rules =
-            Self { global, exclude, default_excludes, retry, above: Arc::new(Folder::default()) };
+            Self { global, exclude, default_excludes, retry, above: Arc::new(outermost) };
         // Rules of folders above count up to the top of the repository that the root lies in: a
         // stray .gitignore in the home folder is no word about the projects in it.
         let top = root.ancestors().position(|folder| folder.join(".git").exists()).unwrap_or(0);
@@ -142,7 +154,7 @@ impl Rules {
 
     /// The rules in `folder`, which has these names in it and whose parent has the rules `above`.
     pub fn enter(&self, above: &Arc<Folder>, folder: &Path, names: Names) -> Arc<Folder> {
-        let mut files = [const { File(Vec::new()) }; KINDS.len()];
+        let mut files = [const { File::none() }; KINDS.len()];
         for (at, kind) in KINDS.iter().enumerate().filter(|(at, _)| names.kinds[*at]) {
             files[at] = File::read(folder, &folder.join(kind), &self.retry);
         }
@@ -152,8 +164,16 @@ impl Rules {
         let git = if names.git { git_folder(folder, &self.retry) } else { None };
         let exclude = git.map(|git| File::read(folder, &git.join("info/exclude"), &self.retry));
         let exclude = exclude.unwrap_or_default();
+        let digest = Digest::of_fields(
+            "hybridx rules of a folder v1",
+            files.iter().chain([&exclude]).map(|file| file.digest.as_bytes().as_slice()).chain([
+                above.digest.as_bytes().as_slice(),
+                folder.as_os_str().as_encoded_bytes(),
+                &[u8::from(names.git)],
+            ]),
+        );
         let parent = Some(above.clone());
-        Arc::new(Folder { parent, files, exclude, is_repository: names.git })
+        Arc::new(Folder { parent, files, exclude, is_repository: names.git, digest })
     }
 
     /// The same, looking for itself which ignore files there are.
@@ -163,7 +183,8 @@ impl Rules {
 
     /// Whether a walk of a folder with the rules `folder` goes on to `path`, which lies in it.
     pub fn decide<'r>(&'r self, folder: &'r Folder, path: &Path, is_folder: bool) -> Decision<'r> {
-        if let Some(left) = self.built_in(path, is_folder) {
+        let name = path.file_name().unwrap_or_default();
+        if let Some(left) = self.built_in(path.parent().unwrap_or(path), name, is_folder) {
             return Decision::Leave(left);
         }
         match self.rule(folder, path, is_folder) {
@@ -195,17 +216,20 @@ impl Rules {
         own.or(plain).or(git).or(exclude).or(self.global.matched(path, is_folder))
     }
 
-    fn built_in(&self, path: &Path, is_folder: bool) -> Option<Left<'static>> {
-        let name = path.file_name()?;
+    /// Why `name` in `folder` is left out whatever ignore files say.
+    pub fn built_in(&self, folder: &Path, name: &OsStr, is_folder: bool) -> Option<Left<'static>> {
+        // Names first, which is cheap: every file is asked about.
+        let is_excluded = |path: &PathBuf| {
+            path.file_name() == Some(name) && path.parent().is_some_and(|above| above == folder)
+        };
+        if self.exclude.iter().any(is_excluded) {
+            return Some(Left::Index);
+        }
         if !is_folder {
-            // As bytes, which is cheap: every file is asked about.
-            if self.exclude.iter().any(|file| file.as_os_str() == path.as_os_str()) {
-                return Some(Left::Index);
-            }
             // A worktree's or submodule's `.git` is a file.
             return (name == ".git").then_some(Left::Vcs);
         }
-        if name == INDEX_FOLDER || self.exclude.iter().any(|folder| folder == path) {
+        if name == INDEX_FOLDER {
             Some(Left::Index)
         } else if VCS_FOLDERS.iter().any(|vcs| name == *vcs) {
             Some(Left::Vcs)
@@ -213,7 +237,7 @@ impl Rules {
             None
         } else if DEFAULT_EXCLUDES.iter().any(|folder| name == *folder) {
             Some(Left::DefaultExclude)
-        } else if is_virtual_environment(path, name) {
+        } else if is_virtual_environment(folder, name) {
             Some(Left::VirtualEnvironment)
         } else {
             None
@@ -223,14 +247,18 @@ impl Rules {
 
 /// Whether a folder is a Python virtual environment. Only folders named like one are looked into:
 /// a system call for each folder of a large tree would be felt.
-fn is_virtual_environment(folder: &Path, name: &OsStr) -> bool {
+fn is_virtual_environment(above: &Path, name: &OsStr) -> bool {
     memchr::memmem::find(name.as_encoded_bytes(), b"env").is_some()
-        && folder.join("pyvenv.cfg").exists()
+        && above.join(name).join("pyvenv.cfg").exists()
 }
 
 /// The rules of one ignore file. Mostly one set; several where one would be too large to compile.
 #[derive(Debug, Default)]
-struct File(Vec<Gitignore>);
+struct File {
+    sets: Vec<Gitignore>,
+    /// Of its bytes.
+    digest: Digest,
+}
 
 impl File {
     /// Reads the rules in `file` for what lies below `folder`. Lines that are no pattern are
@@ -239,9 +267,13 @@ impl File {
         let bytes = read::read_small(file, MAX_RULES, retry).unwrap_or_default();
         let lines = lines(&bytes).filter(|line| line.len() <= MAX_PATTERN);
         let lines: Vec<&str> = lines.filter_map(|line| str::from_utf8(line).ok()).collect();
-        let mut rules = Self::default();
+        let mut rules = Self { sets: Vec::new(), digest: Digest::of(&bytes) };
         rules.add(folder, file, &lines);
         rules
+    }
+
+    const fn none() -> Self {
+        Self { sets: Vec::new(), digest: Digest::from_bytes([0; 32]) }
     }
 
     fn add(&mut self, folder: &Path, file: &Path, lines: &[&str]) {
@@ -252,7 +284,7 @@ impl File {
         }
         match builder.build() {
             Ok(rules) if rules.is_empty() => {}
-            Ok(rules) => self.0.push(rules),
+            Ok(rules) => self.sets.push(rules),
             Err(_) if lines.len() > 1 => {
                 let (first, second) = lines.split_at(lines.len() / 2);
                 self.add(folder, file, first);
@@ -263,11 +295,11 @@ impl File {
     }
 
     fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.sets.is_empty()
     }
 
     fn matched(&self, path: &Path, is_folder: bool) -> Match<&Glob> {
-        let matches = self.0.iter().rev().map(|rules| rules.matched(path, is_folder));
+        let matches = self.sets.iter().rev().map(|rules| rules.matched(path, is_folder));
         matches.into_iter().find(|found| !found.is_none()).unwrap_or(Match::None)
     }
 }

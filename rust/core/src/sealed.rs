@@ -1,11 +1,12 @@
 //! Binary files that know when they are damaged: magic, format number, body, digest.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::digest::Digest;
 use crate::error::{Error, Result};
@@ -68,6 +69,99 @@ impl Seal {
     }
 }
 
+/// A value that takes the same number of bytes whatever it is.
+pub trait Fixed: Sized {
+    /// How many.
+    const SIZE: usize;
+    /// Appends its bytes.
+    fn put(&self, bytes: &mut Vec<u8>);
+    /// Reads it from so many bytes.
+    fn take(bytes: &[u8]) -> Self;
+}
+
+/// A column of such values, stored as one string of bytes: reading it is little more than copying.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Packed<T>(pub Vec<T>);
+
+impl<T: Fixed> Serialize for Packed<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut bytes = Vec::with_capacity(self.0.len() * T::SIZE);
+        self.0.iter().for_each(|value| value.put(&mut bytes));
+        serializer.serialize_bytes(&bytes)
+    }
+}
+
+impl<'de, T: Fixed> Deserialize<'de> for Packed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Column<T>(std::marker::PhantomData<T>);
+        impl<T: Fixed> Visitor<'_> for Column<T> {
+            type Value = Packed<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a column of values of {} bytes each", T::SIZE)
+            }
+
+            fn visit_bytes<E: serde::de::Error>(
+                self,
+                bytes: &[u8],
+            ) -> std::result::Result<Self::Value, E> {
+                let values = bytes.chunks_exact(T::SIZE);
+                if !values.remainder().is_empty() {
+                    return Err(E::invalid_length(bytes.len(), &self));
+                }
+                Ok(Packed(values.map(T::take).collect()))
+            }
+        }
+        deserializer.deserialize_bytes(Column(std::marker::PhantomData))
+    }
+}
+
+macro_rules! fixed_integer {
+    ($($integer:ty),*) => {$(
+        impl Fixed for $integer {
+            const SIZE: usize = size_of::<Self>();
+
+            fn put(&self, bytes: &mut Vec<u8>) {
+                bytes.extend_from_slice(&self.to_le_bytes());
+            }
+
+            fn take(bytes: &[u8]) -> Self {
+                let mut own = [0; size_of::<Self>()];
+                own.copy_from_slice(bytes);
+                Self::from_le_bytes(own)
+            }
+        }
+    )*};
+}
+
+fixed_integer!(u16, u32, u64, i64);
+
+impl<T: Fixed, const N: usize> Fixed for [T; N] {
+    const SIZE: usize = T::SIZE * N;
+
+    fn put(&self, bytes: &mut Vec<u8>) {
+        self.iter().for_each(|value| value.put(bytes));
+    }
+
+    fn take(bytes: &[u8]) -> Self {
+        std::array::from_fn(|at| T::take(&bytes[at * T::SIZE..(at + 1) * T::SIZE]))
+    }
+}
+
+impl Fixed for Digest {
+    const SIZE: usize = 32;
+
+    fn put(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(self.as_bytes());
+    }
+
+    fn take(bytes: &[u8]) -> Self {
+        let mut own = [0; 32];
+        own.copy_from_slice(bytes);
+        Self::from_bytes(own)
+    }
+}
+
 /// Puts a file with these bytes in the place of `path`, in one atomic step. With `durable`, file
 /// and folder have reached the disk when this returns.
 pub fn replace(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
@@ -122,6 +216,16 @@ mod tests {
             fs::write(&path, &bytes[..at]).expect("written");
             assert!(SEAL.read::<Vec<u32>>(&path).is_err(), "cut at {at} went unnoticed");
         }
+    }
+
+    #[test]
+    fn a_column_comes_back_as_it_was_and_one_cut_short_is_an_error() {
+        let column = Packed(vec![[1_u32, u32::MAX], [0, 7]]);
+        let mut bytes = postcard::to_allocvec(&column).expect("written");
+        assert_eq!(postcard::from_bytes::<Packed<[u32; 2]>>(&bytes).expect("read"), column);
+        // The length says one byte less than whole values have.
+        bytes[0] -= 1;
+        assert!(postcard::from_bytes::<Packed<[u32; 2]>>(&bytes).is_err());
     }
 
     #[test]

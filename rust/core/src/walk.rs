@@ -3,25 +3,26 @@
 //! What is left out by a rule is no concern of the scan ([`crate::rules`]); what is seen and not
 //! indexed is a row of its ledger.
 
-use std::fs::{self, DirEntry, FileType};
+use std::fs;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rayon::Scope;
-use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::merkle::{Leaf, MerkleTree, path_order};
+use crate::listing::{Kind, Listing, os_name};
+use crate::merkle::{Leaf, MerkleTree, Source, path_order};
 use crate::path;
 use crate::read::{self, Reason, Skip, Stat, Unread};
 use crate::retry::Retry;
 use crate::rules::{Decision, Folder, Names, Rules};
-use crate::sealed::Seal;
+use crate::sealed::{Packed, Seal};
 use crate::secrets::Policy;
 
 /// How to scan.
@@ -58,7 +59,7 @@ impl Default for ScanOptions {
 #[derive(Debug)]
 pub struct Scan {
     /// The tree of all files that are text.
-    pub tree: MerkleTree,
+    pub tree: Arc<MerkleTree>,
     /// Everything seen and left out, in path order.
     pub skipped: Vec<(Arc<str>, Skip)>,
     /// What the next scan may reuse; `None` if that is what this one was given.
@@ -67,7 +68,7 @@ pub struct Scan {
     pub bytes_hashed: u64,
 }
 
-/// Digests of files by path, valid while size, times and inode are the same.
+/// What the last scan found, valid file by file while size, times and inode are the same.
 ///
 /// It is a cache, apart from the snapshot: losing it costs one rehash of the tree, and refreshing
 /// it needs no new generation.
@@ -78,21 +79,26 @@ pub struct StatCache {
     /// calls it, and read again.
     scanned_at_ns: i64,
     max_file_bytes: u64,
-    rows: FxHashMap<Arc<str>, (Stat, Verdict)>,
+    tree: Arc<MerkleTree>,
+    /// Of each file of the tree, in its order; [`UNKNOWN`] of one that changed while it was read.
+    stats: Packed<Stat>,
+    /// What is no text, in path order; with a stat if that can vouch for it.
+    skipped: Vec<(Arc<str>, Option<Stat>, Skip)>,
+    /// The folders that have ignore files, in path order, and the root; with a digest of all rules
+    /// that hold there.
+    rules: Vec<(Box<str>, Digest)>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum Verdict {
-    Text(Digest),
-    Skip(Skip),
-}
+/// The stat of no file.
+const UNKNOWN: Stat = Stat { size: 0, mtime_ns: 0, ctime_ns: 0, inode: 0 };
 
-const STAT_CACHE: Seal = Seal { magic: *b"HYBXSTAT", format: 1 };
+const STAT_CACHE: Seal = Seal { magic: *b"HYBXSTAT", format: 2 };
 
 impl StatCache {
     /// Reads the cache; an absent or damaged one is empty.
     pub fn load(path: &Path) -> Self {
-        STAT_CACHE.read(path).ok().flatten().map(|(cache, _)| cache).unwrap_or_default()
+        let cache: Option<Self> = STAT_CACHE.read(path).ok().flatten().map(|(cache, _)| cache);
+        cache.filter(|cache| cache.stats.0.len() == cache.tree.len()).unwrap_or_default()
     }
 
     /// Writes the cache, atomically.
@@ -100,10 +106,25 @@ impl StatCache {
         STAT_CACHE.write(path, self, false).map(|_| ())
     }
 
-    fn get(&self, path: &str, stat: &Stat, limit: u64) -> Option<&Verdict> {
-        let (cached, verdict) = self.rows.get(path)?;
+    fn is_valid(&self, cached: &Stat, stat: &Stat, limit: u64) -> bool {
         let racy = stat.mtime_ns.max(stat.ctime_ns) >= self.scanned_at_ns;
-        (cached == stat && !racy && self.max_file_bytes == limit).then_some(verdict)
+        cached == stat && *stat != UNKNOWN && !racy && self.max_file_bytes == limit
+    }
+
+    /// Whether the rules in `folder` are those that the last scan met there; `above` tells it of
+    /// the folder above, and a folder that adds none has `None`.
+    fn knows_rules(&self, folder: &str, above: bool, rules: Option<Digest>) -> bool {
+        let at = self.rules.binary_search_by(|row| path_order(&row.0, folder));
+        match (at, rules) {
+            (Ok(at), Some(rules)) => self.rules[at].1 == rules,
+            (Err(_), None) => above,
+            _ => false,
+        }
+    }
+
+    fn skip(&self, path: &str) -> Option<&(Arc<str>, Option<Stat>, Skip)> {
+        let at = self.skipped.binary_search_by(|row| path_order(&row.0, path)).ok()?;
+        Some(&self.skipped[at])
     }
 }
 
@@ -131,19 +152,77 @@ pub fn scan(
         .map_err(|error| Error::Invalid(format!("cannot start threads: {error}")))?;
     let workers = (0..pool.current_num_threads()).map(|_| Mutex::default()).collect();
     let walk = Walk { root, options, previous, cancel, retry, rules: &rules, workers };
-    pool.scope(|scope| walk.folder(scope, root, rules.above()));
+    pool.scope(|scope| walk.folder(scope, root, rules.above(), false));
     cancel.check()?;
-    let workers = walk.workers.into_iter();
-    let parts = workers.map(|part| part.into_inner().unwrap_or_else(PoisonError::into_inner).found);
-    Ok(gather(parts.collect(), scanned_at_ns, options, previous))
+    let mut found = Found::default();
+    for worker in walk.workers {
+        found.extend(worker.into_inner().unwrap_or_else(PoisonError::into_inner).found);
+    }
+    Ok(found.into_scan(scanned_at_ns, options.max_file_bytes, previous))
 }
 
-/// What one thread found.
+/// What was found, by one thread or by all.
 #[derive(Default)]
 struct Found {
-    files: Vec<(Arc<str>, Option<Stat>, Verdict)>,
+    /// Text files that are as they were: their places in the last scan's tree.
+    same: Vec<usize>,
+    /// Other text files, with their stats beside them.
+    fresh: Vec<Leaf>,
+    stats: Vec<Stat>,
+    skipped: Vec<(Arc<str>, Option<Stat>, Skip)>,
+    rules: Vec<(Box<str>, Digest)>,
     bytes_hashed: u64,
-    reused: usize,
+    /// Files that are no text and were read to find that out.
+    sniffed: usize,
+}
+
+impl Found {
+    fn extend(&mut self, other: Self) {
+        self.same.extend(other.same);
+        self.fresh.extend(other.fresh);
+        self.stats.extend(other.stats);
+        self.skipped.extend(other.skipped);
+        self.rules.extend(other.rules);
+        self.bytes_hashed += other.bytes_hashed;
+        self.sniffed += other.sniffed;
+    }
+
+    fn skip(&mut self, path: &str, stat: Option<Stat>, skip: Skip) {
+        self.skipped.push((path.into(), stat, skip));
+    }
+
+    fn into_scan(mut self, scanned_at_ns: i64, max_file_bytes: u64, previous: &StatCache) -> Scan {
+        self.skipped.sort_unstable_by(|a, b| path_order(&a.0, &b.0));
+        self.rules.sort_unstable_by(|a, b| path_order(&a.0, &b.0));
+        let skipped = self.skipped.iter().map(|(path, _, skip)| (path.clone(), skip.clone()));
+        let skipped = skipped.collect();
+        let bytes_hashed = self.bytes_hashed;
+        let is_same = self.fresh.is_empty()
+            && self.sniffed == 0
+            && self.same.len() == previous.tree.len()
+            && self.skipped == previous.skipped
+            && self.rules == previous.rules
+            && max_file_bytes == previous.max_file_bytes;
+        if is_same {
+            return Scan { tree: previous.tree.clone(), skipped, cache: None, bytes_hashed };
+        }
+        let mut is_gone = vec![true; previous.tree.len()];
+        self.same.iter().for_each(|place| is_gone[*place] = false);
+        let (tree, sources) = previous.tree.patched(|place| is_gone[place], &self.fresh);
+        let stats = sources.into_iter().map(|source| match source {
+            Source::Kept(place) => previous.stats.0[place],
+            Source::Added(at) => self.stats[at],
+        });
+        let cache = StatCache {
+            scanned_at_ns,
+            max_file_bytes,
+            tree: Arc::new(tree),
+            stats: Packed(stats.collect()),
+            skipped: self.skipped,
+            rules: self.rules,
+        };
+        Scan { tree: cache.tree.clone(), skipped, cache: Some(cache), bytes_hashed }
+    }
 }
 
 /// What belongs to one thread.
@@ -151,11 +230,13 @@ struct Found {
 struct Worker {
     found: Found,
     buffer: Vec<u8>,
+    /// The spelling of the path that is looked at.
+    path: String,
 }
 
 /// Files that are one piece of work: enough that handing them over costs nothing, few enough that
 /// one large folder occupies every thread.
-const PIECE: usize = 64;
+const PIECE: usize = 256;
 
 struct Walk<'a> {
     root: &'a Path,
@@ -168,154 +249,202 @@ struct Walk<'a> {
     workers: Vec<Mutex<Worker>>,
 }
 
+/// A folder that is being walked.
+struct Place {
+    path: PathBuf,
+    /// Its spelling; that of the root is empty.
+    spelled: String,
+    listing: Listing,
+    rules: Arc<Folder>,
+    /// Whether the rules are those of the last scan: they kept what that found here.
+    has_known_rules: bool,
+    /// The places of its files in the last scan's tree.
+    known: Option<Range<usize>>,
+}
+
 impl Walk<'_> {
     /// Lists a folder; its files and folders become work of the scope.
-    fn folder<'s>(&'s self, scope: &Scope<'s>, folder: &Path, above: &Arc<Folder>) {
+    fn folder<'s>(&'s self, scope: &Scope<'s>, path: &Path, above: &Arc<Folder>, known: bool) {
         if self.cancel.is_cancelled() {
             return;
         }
-        let entries = match self.list(folder) {
-            Ok(entries) => entries,
-            Err(error) => return self.unlisted(folder, &error),
+        let listing = match self.list(path) {
+            Ok(listing) => listing,
+            Err(error) => return self.unlisted(path, &error),
         };
-        let mut names = Names::default();
-        for (entry, _) in &entries {
-            names.note(&entry.file_name());
-        }
-        let rules = self.rules.enter(above, folder, names);
+        let place = Arc::new(self.place(path, listing, above, known));
         let mut files = Vec::new();
-        for (entry, kind) in entries {
-            let path = entry.path();
-            if let Decision::Leave(_) = self.rules.decide(&rules, &path, kind.is_dir()) {
+        for at in 0..place.listing.len() {
+            if place.listing.kind(at) != Kind::Folder {
+                files.push(at);
                 continue;
             }
-            if kind.is_dir() {
-                let rules = rules.clone();
-                scope.spawn(move |scope| self.folder(scope, &path, &rules));
-                continue;
-            }
-            files.push((path, kind));
-            if files.len() == PIECE {
-                let files = std::mem::take(&mut files);
-                scope.spawn(move |_| self.files(files));
+            let name = place.listing.name(at);
+            let spelled = place.spell(&path::encode(name));
+            let is_known = self.previous.tree.files_in(&spelled).is_some();
+            if !self.leaves(&place, name, true, is_known) {
+                let path = place.path.join(os_name(name));
+                let (rules, known) = (place.rules.clone(), place.has_known_rules);
+                scope.spawn(move |scope| self.folder(scope, &path, &rules, known));
             }
         }
-        self.files(files);
+        // Last, so that this thread takes them up before it opens another folder.
+        if files.len() <= PIECE {
+            return self.files(&place, &files);
+        }
+        for piece in files.chunks(PIECE) {
+            let (place, piece) = (place.clone(), piece.to_owned());
+            scope.spawn(move |_| self.files(&place, &piece));
+        }
+    }
+
+    fn place(&self, path: &Path, listing: Listing, above: &Arc<Folder>, known: bool) -> Place {
+        let mut names = Names::default();
+        (0..listing.len()).for_each(|at| names.note(listing.name(at)));
+        let rules = self.rules.enter(above, path, names);
+        let spelled = path::relative(self.root, path).unwrap_or_default();
+        let has_own = spelled.is_empty() || !Arc::ptr_eq(&rules, above);
+        let digest = has_own.then(|| rules.digest());
+        let has_known_rules = self.previous.knows_rules(&spelled, known, digest);
+        if let Some(digest) = digest {
+            self.worker().found.rules.push((spelled.as_str().into(), digest));
+        }
+        let known = self.previous.tree.files_in(&spelled);
+        Place { path: path.to_owned(), spelled, listing, rules, has_known_rules, known }
     }
 
     /// What a folder holds. A name that went away before its kind was known was never there.
-    fn list(&self, folder: &Path) -> io::Result<Vec<(DirEntry, FileType)>> {
-        let mut entries = Vec::new();
-        for entry in self.retry.run(|| fs::read_dir(folder))? {
-            let entry = entry?;
-            match self.retry.run(|| entry.file_type()) {
-                Ok(kind) => entries.push((entry, kind)),
-                Err(error) if is_missing(&error) => {}
-                Err(error) => return Err(error),
+    fn list(&self, folder: &Path) -> io::Result<Listing> {
+        let mut listing = self.retry.run(|| Listing::of(folder))?;
+        for at in 0..listing.len() {
+            if listing.kind(at) == Kind::Unknown {
+                match self.retry.run(|| listing.look(at)) {
+                    Ok((kind, _)) => listing.set_kind(at, kind),
+                    Err(error) if is_missing(&error) => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
-        Ok(entries)
+        Ok(listing)
     }
 
-    fn files(&self, files: Vec<(PathBuf, FileType)>) {
+    /// Whether a name is left out. Of one that the last scan took (`is_known`), and under the same
+    /// rules, only what is built in is asked.
+    fn leaves(&self, place: &Place, name: &[u8], is_folder: bool, is_known: bool) -> bool {
+        let name = os_name(name);
+        if is_known && place.has_known_rules {
+            return self.rules.built_in(&place.path, name, is_folder).is_some();
+        }
+        let path = place.path.join(name);
+        matches!(self.rules.decide(&place.rules, &path, is_folder), Decision::Leave(_))
+    }
+
+    fn worker(&self) -> MutexGuard<'_, Worker> {
         let thread = rayon::current_thread_index().unwrap_or(0);
-        let mut worker = self.workers[thread].lock().unwrap_or_else(PoisonError::into_inner);
-        for (file, kind) in files {
+        self.workers[thread].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn files(&self, place: &Place, files: &[usize]) {
+        let mut worker = self.worker();
+        for at in files {
             if self.cancel.is_cancelled() {
                 return;
             }
-            self.file(&mut worker, &file, kind);
+            self.file(&mut worker, place, *at);
         }
     }
 
-    fn file(&self, worker: &mut Worker, file: &Path, kind: FileType) {
-        let Some(path) = path::relative(self.root, file) else { return };
-        let Worker { found, buffer } = worker;
-        let mut tell = |stat, verdict| found.files.push((path.clone().into(), stat, verdict));
-        if kind.is_symlink() {
-            return tell(None, Verdict::Skip(Skip::symlink(file)));
-        }
-        if !kind.is_file() {
-            return tell(None, Verdict::Skip(Skip::special()));
-        }
-        if let Some(rule) = self.options.secrets.sensitive(&path) {
-            return tell(None, Verdict::Skip(Skip::sensitive(rule)));
-        }
-        let stat = match self.retry.run(|| fs::symlink_metadata(file)) {
-            Ok(metadata) => Stat::of(&metadata),
-            Err(error) if is_missing(&error) => return,
-            Err(error) => return tell(None, Verdict::Skip(Skip::from_io(&error))),
-        };
-        let limit = self.options.max_file_bytes;
-        if let Some(verdict) = self.previous.get(&path, &stat, limit) {
-            tell(Some(stat), verdict.clone());
-            found.reused += 1;
+    fn file(&self, worker: &mut Worker, place: &Place, at: usize) {
+        let bytes = place.listing.name(at);
+        let name = path::encode(bytes);
+        let known =
+            place.known.as_ref().and_then(|files| self.previous.tree.place_in(files, &name));
+        if self.leaves(place, bytes, false, known.is_some()) {
             return;
         }
-        if stat.size > limit {
-            return tell(Some(stat), Verdict::Skip(read::too_large(limit)));
+        let Worker { found, buffer, path } = worker;
+        path.clear();
+        place.spell_into(&name, path);
+        match place.listing.kind(at) {
+            Kind::File => {}
+            Kind::Symlink => {
+                return found.skip(path, None, Skip::symlink(&place.path.join(os_name(bytes))));
+            }
+            Kind::Special => return found.skip(path, None, Skip::special()),
+            Kind::Folder | Kind::Unknown => return,
         }
-        match read::read_into(file, limit, &self.retry, buffer) {
+        if let Some(rule) = self.options.secrets.sensitive(path) {
+            return found.skip(path, None, Skip::sensitive(rule));
+        }
+        let stat = match self.retry.run(|| place.listing.look(at)) {
+            Ok((_, stat)) => stat,
+            Err(error) if is_missing(&error) => return,
+            Err(error) => return found.skip(path, None, Skip::from_io(&error)),
+        };
+        let limit = self.options.max_file_bytes;
+        if let Some(known) = known {
+            if self.previous.is_valid(&self.previous.stats.0[known], &stat, limit) {
+                return found.same.push(known);
+            }
+        } else if let Some((path, Some(cached), skip)) = self.previous.skip(path)
+            && self.previous.is_valid(cached, &stat, limit)
+        {
+            return found.skipped.push((path.clone(), Some(stat), skip.clone()));
+        }
+        if stat.size > limit {
+            return found.skip(path, Some(stat), read::too_large(limit));
+        }
+        let file = place.path.join(os_name(bytes));
+        match read::read_into(&file, limit, &self.retry, buffer) {
             // It went away between listing and reading: as if the walk had come later.
             Err(Unread::Skip(Skip { reason: Reason::Vanished, .. }) | Unread::Cancelled) => {}
             // The reason may pass (permissions, a busy file): asked again next time.
-            Err(unread) => tell(None, Verdict::Skip(unread.into_skip())),
+            Err(unread) => found.skip(path, None, unread.into_skip()),
             Ok(stat) => {
-                let verdict = match read::sniff(buffer) {
-                    Ok(()) => Verdict::Text(Digest::of(buffer)),
-                    Err(skip) => Verdict::Skip(skip),
-                };
-                tell(stat, verdict);
                 found.bytes_hashed += buffer.len() as u64;
+                match read::sniff(buffer) {
+                    Ok(()) => {
+                        let digest = Digest::of(buffer);
+                        found.fresh.push(Leaf { path: path.as_str().into(), digest });
+                        found.stats.push(stat.unwrap_or(UNKNOWN));
+                    }
+                    Err(skip) => {
+                        found.sniffed += 1;
+                        found.skip(path, stat, skip);
+                    }
+                }
             }
         }
     }
 
     /// A folder that could not be listed is one row, whatever is in it.
     fn unlisted(&self, folder: &Path, error: &io::Error) {
-        let Some(path) = path::relative(self.root, folder).filter(|_| !is_missing(error)) else {
-            return;
-        };
-        let thread = rayon::current_thread_index().unwrap_or(0);
-        let mut worker = self.workers[thread].lock().unwrap_or_else(PoisonError::into_inner);
-        worker.found.files.push((path.into(), None, Verdict::Skip(Skip::from_io(error))));
+        if let Some(path) = path::relative(self.root, folder).filter(|_| !is_missing(error)) {
+            self.worker().found.skip(&path, None, Skip::from_io(error));
+        }
+    }
+}
+
+impl Place {
+    /// The spelling of the path of what has this name here.
+    fn spell(&self, name: &str) -> String {
+        let mut path = String::with_capacity(self.spelled.len() + 1 + name.len());
+        self.spell_into(name, &mut path);
+        path
+    }
+
+    fn spell_into(&self, name: &str, path: &mut String) {
+        if !self.spelled.is_empty() {
+            path.push_str(&self.spelled);
+            path.push('/');
+        }
+        path.push_str(name);
     }
 }
 
 /// Whether nothing is there any more: it went, or a folder above it did.
 fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
-fn gather(
-    parts: Vec<Found>,
-    scanned_at_ns: i64,
-    options: &ScanOptions,
-    previous: &StatCache,
-) -> Scan {
-    let reused: usize = parts.iter().map(|part| part.reused).sum();
-    let known = parts.iter().flat_map(|part| &part.files).filter(|file| file.1.is_some()).count();
-    // Every row was reused and none is left over: the cache says nothing new.
-    let changed = reused != known || reused != previous.rows.len();
-    let mut leaves = Vec::with_capacity(known);
-    let mut skipped = Vec::new();
-    let mut rows = FxHashMap::default();
-    let mut bytes_hashed = 0;
-    for part in parts {
-        bytes_hashed += part.bytes_hashed;
-        for (path, stat, verdict) in part.files {
-            if changed && let Some(stat) = stat {
-                rows.insert(path.clone(), (stat, verdict.clone()));
-            }
-            match verdict {
-                Verdict::Text(digest) => leaves.push(Leaf { path, digest }),
-                Verdict::Skip(skip) => skipped.push((path, skip)),
-            }
-        }
-    }
-    skipped.sort_unstable_by(|a, b| path_order(&a.0, &b.0));
-    let cache = StatCache { scanned_at_ns, max_file_bytes: options.max_file_bytes, rows };
-    Scan { tree: MerkleTree::new(leaves), skipped, cache: changed.then_some(cache), bytes_hashed }
 }
 
 /// The time by the clock that stamps the tree's files.

@@ -33,7 +33,7 @@ impl MerkleTree {
             let cache = walk::StatCache::default();
             let scan =
                 walk::scan(&root, &options, &cache, &hybridx_core::cancel::Cancel::default())?;
-            Ok::<_, Error>(Self(Arc::new(scan.tree)))
+            Ok::<_, Error>(Self(scan.tree))
         })?)
     }
 
@@ -51,8 +51,8 @@ impl MerkleTree {
         digest.map(|digest| digest.to_string())
     }
 
-    fn paths(&self) -> Vec<&str> {
-        self.0.leaves().iter().map(|leaf| &*leaf.path).collect()
+    fn paths(&self) -> Vec<String> {
+        self.0.paths().map(|(_, path)| path).collect()
     }
 
     fn __contains__(&self, path: &str) -> bool {
@@ -60,7 +60,7 @@ impl MerkleTree {
     }
 
     fn __len__(&self) -> usize {
-        self.0.leaves().len()
+        self.0.len()
     }
 
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
@@ -72,7 +72,7 @@ impl MerkleTree {
     }
 
     fn __repr__(&self) -> String {
-        format!("MerkleTree(root='{}', files={})", self.0.root(), self.0.leaves().len())
+        format!("MerkleTree(root='{}', files={})", self.0.root(), self.0.len())
     }
 }
 
@@ -198,7 +198,7 @@ pub fn scan(
         walk::scan(&root, &options, &cache, &cancel)
     })?;
     Ok(Scan {
-        tree: Arc::new(found.tree),
+        tree: found.tree,
         cache: found.cache.map(Arc::new),
         skipped: found.skipped,
         bytes_hashed: found.bytes_hashed,

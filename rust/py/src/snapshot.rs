@@ -14,19 +14,17 @@ use crate::scan::{MerkleTree, Scan};
 use crate::tools::Inventory;
 
 /// An indexed file as Python sees it.
-type FileRow<'a> = (String, u64, u32, &'a str, Option<&'a str>, BTreeMap<&'a str, u32>);
+type FileRow = (String, u64, u32, String, Option<String>, BTreeMap<String, u32>);
 
 /// What one generation of an index holds.
 #[pyclass(frozen, module = "hybridx._core")]
 pub struct Snapshot {
     inner: Arc<snapshot::Snapshot>,
-    tree: Arc<hybridx_core::merkle::MerkleTree>,
 }
 
 impl Snapshot {
     fn of(inner: snapshot::Snapshot) -> Self {
-        let tree = Arc::new(inner.tree().clone());
-        Self { inner: Arc::new(inner), tree }
+        Self { inner: Arc::new(inner) }
     }
 }
 
@@ -54,7 +52,11 @@ impl Snapshot {
 
     #[getter]
     fn tree(&self) -> MerkleTree {
-        MerkleTree(self.tree.clone())
+        MerkleTree(self.inner.tree().clone())
+    }
+
+    fn recomputed_root(&self, py: Python<'_>) -> String {
+        py.detach(|| self.inner.tree().recomputed()).to_string()
     }
 
     #[getter]
@@ -69,21 +71,21 @@ impl Snapshot {
         rows.map(|(path, skip)| (&**path, skip.reason.name(), &*skip.detail)).collect()
     }
 
-    fn paths(&self) -> Vec<&str> {
-        self.inner.files().iter().map(|(path, _)| &**path).collect()
+    fn paths(&self) -> Vec<String> {
+        self.inner.files().map(|(path, _)| path).collect()
     }
 
-    fn chunk_counts(&self) -> Vec<(&str, u32)> {
-        self.inner.files().iter().map(|(path, row)| (&**path, row.chunks)).collect()
+    fn chunk_counts(&self) -> Vec<(String, u32)> {
+        self.inner.files().collect()
     }
 
     /// `(digest, bytes, chunks, language, decoded_as, redactions)` of an indexed file.
-    fn file(&self, path: &str) -> Option<FileRow<'_>> {
+    fn file(&self, path: &str) -> Option<FileRow> {
         let row = self.inner.file(path)?;
-        let decoded_as = row.decoded_as.as_deref();
-        let redactions = row.redactions.iter().map(|(rule, count)| (&**rule, *count)).collect();
-        let digest = row.digest.to_string();
-        Some((digest, row.bytes, row.chunks, &*row.language, decoded_as, redactions))
+        let redactions = row.redactions.iter().map(|(rule, count)| (rule.to_string(), *count));
+        let redactions = redactions.collect();
+        let (language, decoded_as) = (row.language.into(), row.decoded_as.map(Into::into));
+        Some((row.digest.to_string(), row.bytes, row.chunks, language, decoded_as, redactions))
     }
 
     /// Whether both hold the same files, skipped files and failures.
@@ -122,7 +124,7 @@ impl Snapshot {
     }
 
     fn __len__(&self) -> usize {
-        self.inner.files().len()
+        self.inner.tree().len()
     }
 }
 
@@ -187,6 +189,10 @@ impl Draft {
         for path in paths {
             draft.remove(&path);
         }
+    }
+
+    fn is_unchanged(&self, py: Python<'_>) -> bool {
+        py.detach(|| self.lock().is_unchanged())
     }
 
     fn finish(&self, py: Python<'_>) -> Snapshot {
