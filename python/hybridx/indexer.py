@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from hybridx.config import Settings
+    from hybridx.embed.cache import VectorCache
     from hybridx.embed.model import Model
     from hybridx.layout import Layout
     from hybridx.observe import Observer
@@ -314,8 +315,6 @@ class Update:
             return self._opened(work)
 
     def _opened(self, work: Plan) -> tuple[_core.IngestStream, EmbedStep, StoreStep]:
-        from hybridx.embed.cache import VectorCache  # loads NumPy
-
         changes, tally, jobs, before = work.changes, work.tally, self._jobs, work.before
         budget = Budget.of(self.settings.memory_limit_mb, self.model.dimension)
         writer = Writer(
@@ -362,13 +361,7 @@ class Update:
             paths = itertools.chain(changes.added, changes.modified, moved)
             tally.bytes_expected = size_of(self.layout.root, paths)
         mend = self.request.mend
-        cache = VectorCache(
-            settings.cache_dir,
-            embedding_fingerprint(self.model),
-            self.model.dimension,
-            settings.cache_mb * MIB,
-            observer=self.observer,
-        )
+        cache = self._vector_cache()
         embed = EmbedStep(
             self.model,
             settings,
@@ -398,6 +391,24 @@ class Update:
             store.on_batch = lambda batch: on_files(outcomes(batch, origins, store.next_generation))
         return stream, embed, store
 
+    def _vector_cache(self) -> VectorCache | None:
+        """The vectors that were computed before; `None` for a static model.
+
+        That model is run in less time than a vector is found in, or kept: a cache cost a first
+        index 5 to 9 % of its CPU time, and a full one saved it nothing.
+        """
+        if self.model.terms:
+            return None
+        from hybridx.embed.cache import VectorCache  # loads NumPy
+
+        return VectorCache(
+            self.settings.cache_dir,
+            embedding_fingerprint(self.model),
+            self.model.dimension,
+            self.settings.cache_mb * MIB,
+            observer=self.observer,
+        )
+
     def _tell_removed(self, work: Plan, store: StoreStep) -> None:
         if self.request.on_files is not None:
             for some in removals(work.changes.removed, store.next_generation):
@@ -410,7 +421,8 @@ class Update:
         if work.base and work.base.lease:
             # All of its vectors that were wanted have been read.
             work.base.lease.release()
-        embed.cache.finish()
+        if embed.cache is not None:
+            embed.cache.finish()
         committed = store.commit(last=True)
         if self.kept.resident:
             self.kept.files = store.writer.vector_files
@@ -474,7 +486,8 @@ def _closing(stream: _core.IngestStream, embed: EmbedStep, store: StoreStep) -> 
         yield
     finally:
         with contextlib.ExitStack() as closing:
-            closing.callback(embed.cache.close)
+            if embed.cache is not None:
+                closing.callback(embed.cache.close)
             closing.callback(store.writer.abandon)
             closing.callback(stream.close)
 
