@@ -80,7 +80,7 @@ class Program(click.Group):
         **extra: Any,
     ) -> Any:
         """Runs a command; ends the process with its exit code unless `standalone_mode` is off."""
-        # NumPy's linear algebra starts a thread a core that spins; nothing here multiplies matrices.
+        # Or NumPy starts threads that spin, for products of matrices that nobody here asks for.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         state = State(debug=os.environ.get("HYBRIDX_DEBUG", "") not in ("", "0"))
         extra.setdefault("obj", state)
