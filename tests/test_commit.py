@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hybridx import commit
+from hybridx.commit import Writer
+from hybridx.errors import StoreError
 from support import (
     MODES,
     PROJECT,
@@ -189,3 +192,69 @@ def test_an_open_index_survives_a_full_build(project: Tree) -> None:
     updated(other, full=True)
     updated(other)
     assert index.search("retry", mode="semantic").hits
+
+
+@pytest.fixture
+def flushing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Has the lexical store write its segments aside also for few rows; what it did in which order.
+
+    Otherwise that needs thousands of chunks.
+    """
+    done: list[str] = []
+    flush, prepared = Writer._flush_lexical, Writer._prepared
+
+    def flush_noted(self: Writer) -> None:
+        flush(self)
+        done.append("flushed")
+
+    def prepared_noted(self: Writer, *arguments: Any, **more: Any) -> Any:
+        manifest = prepared(self, *arguments, **more)
+        done.append("prepared")
+        return manifest
+
+    monkeypatch.setattr(commit, "SETTLED_ROWS", 1)
+    monkeypatch.setattr(Writer, "_flush_lexical", flush_noted)
+    monkeypatch.setattr(Writer, "_prepared", prepared_noted)
+    return done
+
+
+def test_segments_that_are_written_meanwhile_make_the_same_index(
+    project: Tree, flushing: list[str]
+) -> None:
+    index = open_index(project, jobs=2)
+    updated(index)
+    for number in range(3):
+        project.write("src/retry.py", f"def changed_{number}():\n    return 1\n")
+        updated(index)
+    assert sorted(flushing) == ["flushed"] * 4 + ["prepared"] * 4
+    flushing.clear()
+    plain = Tree(project.root.with_name("plain"), project.files())
+    one = open_index(plain, jobs=1)
+    updated(one, sequential=True)
+    assert flushing == ["prepared"], "one step at a time"
+    check_same(index, one)
+
+
+@pytest.mark.parametrize("broken", ["_prepared", "_flush_lexical"])
+def test_a_commit_that_fails_on_either_side_leaves_the_generation(
+    project: Tree, flushing: list[str], monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    index = open_index(project, jobs=2)
+    updated(index)
+    before = chunks(index)
+    project.write("src/retry.py", "def changed():\n    return 1\n")
+    works = getattr(Writer, broken)
+
+    def fails(self: Writer, *arguments: Any, **more: Any) -> None:
+        works(self, *arguments, **more)
+        raise StoreError("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Writer, broken, fails)
+        with pytest.raises(StoreError, match="no room"):
+            index.update()
+    assert sorted(flushing[2:]) == ["flushed", "prepared"], "one did not wait for the other"
+    assert check_whole(index).manifest.generation == 1
+    assert chunks(index) == before
+    assert updated(index).generation == 2
+    check_same(index, clean_build(project))

@@ -31,7 +31,7 @@ def rows(first, paths):
     digests = [hashlib.sha256(p.encode()).digest()[:16] for p in paths]
     given = dict(id=range(first, first + n), path=paths, language="c" * n, kind="c" * n)
     given["text_digest"] = digests
-    schema = store._schema()
+    schema = store._schema
     arrays = [pa.array(given[f.name], f.type) for f in schema if f.name != "vector"]
     batch = pa.RecordBatch.from_arrays(arrays, names=[f.name for f in schema if f.name != "vector"])
     return store.rows(batch, np.eye(n, 4, dtype=np.float32))

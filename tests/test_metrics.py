@@ -22,6 +22,7 @@ from hybridx.errors import Cancelled, StoreError, UsageError
 from hybridx.metrics import SECONDS, Family, Registry
 from hybridx.observer import FAMILIES, Observer
 from support import Tree, check_refused, open_index, run_cli, run_unprivileged
+from test_models import make_transformer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +84,7 @@ def test_what_a_run_counted_is_what_it_reports(project: Tree, metrics: Path) -> 
         if name == "hybridx_last_run_busy_ratio":
             assert 0 <= found[name, labels[0]] <= 1, labels
     threads = {labels[0] for name, *labels in found if name == "hybridx_busy_seconds_total"}
-    assert threads >= {"main", "encode", "embed", "write", "cache"}
+    assert threads >= {"main", "encode", "embed", "write"}
     # Which of the core's threads takes the few files there are is chance.
     assert any(name.startswith("ingest ") for name in threads)
 
@@ -111,9 +112,11 @@ def test_counters_only_grow_and_add_up_over_updates(project: Tree, metrics: Path
     assert last["hybridx_generation",] == reports[-1].generation
 
 
-def test_histograms_of_the_stores_add_up(project: Tree, metrics: Path) -> None:
+def test_histograms_of_the_stores_add_up(project: Tree, metrics: Path, tmp_path: Path) -> None:
+    make_transformer(tmp_path / "model")
     with Observer(metrics=metrics) as observer:
-        open_index(project).update(observer=observer)
+        index = open_index(project, model=str(tmp_path / "model"))
+        index.update(observer=observer, full=True)
     (family,) = (f for f in families(metrics).values() if "store_operation" in f.name)
     assert family.type == "histogram"
     by_series: dict[tuple[str, str], dict[str, float]] = {}

@@ -1,4 +1,4 @@
-"""Nothing is embedded twice: what the vector cache saves in runs, and that it changes nothing."""
+"""A transformer embeds nothing twice: what the vector cache saves, and that it changes nothing."""
 
 from __future__ import annotations
 
@@ -54,8 +54,15 @@ def repository(project: Tree) -> Tree:
     return project
 
 
-def opened(tree: Tree | Path, cache: Path, **settings: Any) -> hybridx.Index:
-    return open_index(tree, cache_dir=cache, **settings)
+@pytest.fixture
+def transformer(tmp_path: Path) -> str:
+    """The folder of a model whose vectors are worth keeping."""
+    make_transformer(tmp_path / "transformer")
+    return str(tmp_path / "transformer")
+
+
+def opened(tree: Tree | Path, cache: Path, model: str, **settings: Any) -> hybridx.Index:
+    return open_index(tree, cache_dir=cache, model=model, **settings)
 
 
 def counts(report: IndexReport) -> tuple[int, int]:
@@ -67,7 +74,7 @@ def check_clean(index: hybridx.Index, place: Path) -> None:
     """Asserts that the index is what a build without any cache makes of the same files."""
     tree = Tree(place, Tree(index.root).files())
     clean = open_index(tree, cache_mb=0, model=index.settings.model)
-    report = updated(clean)
+    report = updated(clean, full=True)
     assert report.chunks.cached == 0
     check_same(index, clean)
     shutil.rmtree(place)
@@ -81,10 +88,10 @@ def check_equal(one: hybridx.Index, other: hybridx.Index) -> None:
 
 
 def test_a_branch_switch_and_back_embeds_only_what_neither_branch_had(
-    repository: Tree, tmp_path: Path
+    repository: Tree, tmp_path: Path, transformer: str
 ) -> None:
     cache = tmp_path / "c"
-    index = opened(repository, cache)
+    index = opened(repository, cache, transformer)
     first = updated(index)
     assert counts(first) == (first.chunks.total, first.chunks.total)
     git(repository, "checkout", "-q", "other")
@@ -98,11 +105,13 @@ def test_a_branch_switch_and_back_embeds_only_what_neither_branch_had(
     check_clean(index, tmp_path / "clean")
 
 
-def test_a_second_worktree_and_a_moved_root_embed_nothing(repository: Tree, tmp_path: Path) -> None:
+def test_a_second_worktree_and_a_moved_root_embed_nothing(
+    repository: Tree, tmp_path: Path, transformer: str
+) -> None:
     cache = tmp_path / "c"
-    whole = updated(opened(repository, cache)).chunks.total
+    whole = updated(opened(repository, cache, transformer)).chunks.total
     git(repository, "worktree", "add", "-q", str(tmp_path / "second"), "other")
-    second = opened(tmp_path / "second", cache)
+    second = opened(tmp_path / "second", cache, transformer)
     report = updated(second)
     assert report.chunks.embedded == 2, "only what the branch has of its own"
     assert report.chunks.cached == report.chunks.total - 2
@@ -110,19 +119,19 @@ def test_a_second_worktree_and_a_moved_root_embed_nothing(repository: Tree, tmp_
     moved = tmp_path / "moved"
     shutil.copytree(repository.root, moved, ignore=shutil.ignore_patterns(".hybridx"))
     shutil.rmtree(repository.root)
-    assert counts(updated(opened(moved, cache))) == (whole, 0)
+    assert counts(updated(opened(moved, cache, transformer))) == (whole, 0)
 
 
 def test_a_full_build_embeds_nothing_and_is_equal_to_the_last_bit(
-    project: Tree, tmp_path: Path
+    project: Tree, tmp_path: Path, transformer: str
 ) -> None:
-    index = opened(project, tmp_path / "c")
+    index = opened(project, tmp_path / "c", transformer)
     whole = updated(index).chunks.total
-    other = opened(Tree(tmp_path / "other", project.files()), tmp_path / "c")
+    other = opened(Tree(tmp_path / "other", project.files()), tmp_path / "c", transformer)
     assert counts(updated(other)) == (whole, 0)
     assert counts(updated(index, full=True)) == (whole, 0)
     check_equal(index, other)
-    sequential = opened(Tree(tmp_path / "third", project.files()), tmp_path / "c")
+    sequential = opened(Tree(tmp_path / "third", project.files()), tmp_path / "c", transformer)
     assert counts(updated(sequential, sequential=True)) == (whole, 0)
     check_equal(index, sequential)
     check_clean(index, tmp_path / "clean")
@@ -132,7 +141,7 @@ def test_another_model_and_back_embeds_nothing(project: Tree, tmp_path: Path) ->
     cache, models = tmp_path / "c", [tmp_path / "one", tmp_path / "two"]
     for folder, pooling in zip(models, ("mean", "cls"), strict=True):
         make_transformer(folder, pooling)
-    indexes = [opened(project, cache, model=str(folder)) for folder in models]
+    indexes = [opened(project, cache, str(folder)) for folder in models]
     built = [updated(index) for index in indexes]
     assert [report.chunks.embedded for report in built] == [built[0].chunks.total] * 2
     for index in indexes:
@@ -146,17 +155,19 @@ def test_another_model_and_back_embeds_nothing(project: Tree, tmp_path: Path) ->
         updated(index)
 
 
-def test_equal_texts_of_one_run_are_embedded_once(tree: Tree, tmp_path: Path) -> None:
+def test_equal_texts_of_one_run_are_embedded_once(
+    tree: Tree, tmp_path: Path, transformer: str
+) -> None:
     for number in range(40):
         tree.write(f"a/f{number}.py", f"def same():\n    return {number // 20}\n")
-    off = opened(tree, tmp_path / "off", cache_mb=0)
-    report = updated(off)
+    off = opened(tree, tmp_path / "off", transformer, cache_mb=0)
+    report = updated(off, full=True)
     assert (report.chunks.added, report.chunks.embedded) == (40, 2), "within one batch"
     # Files of other kinds come in other batches.
     for number in range(3):
         tree.write(f"f{number}.{'abc'[number]}txt", "one text that is there more than once\n")
-    on = opened(Tree(tmp_path / "again", tree.files()), tmp_path / "on")
-    report = updated(on, sequential=True)
+    on = opened(Tree(tmp_path / "again", tree.files()), tmp_path / "on", transformer)
+    report = updated(on, full=True, sequential=True)
     assert (report.chunks.added, report.chunks.embedded) == (43, 3)
     assert report.chunks.reused_vectors == 40
     check_clean(on, tmp_path / "clean")
@@ -170,7 +181,7 @@ def test_texts_that_cannot_be_embedded_fail_wherever_they_stand(tree: Tree, tmp_
         tree.write(f"good_{number}.txt", f"read the file {number}\n")
     for name in ("a", "b", "c"):
         tree.write(f"{name}.txt", "poison\n")
-    index = opened(tree, tmp_path / "c", model=str(tmp_path / "m"))
+    index = opened(tree, tmp_path / "c", str(tmp_path / "m"))
     for _ in range(2):
         report = updated(index)
         assert {error.path for error in report.errors} == {"a.txt", "b.txt", "c.txt"}
@@ -179,13 +190,14 @@ def test_texts_that_cannot_be_embedded_fail_wherever_they_stand(tree: Tree, tmp_
 
 
 def test_what_a_killed_run_embedded_is_not_embedded_again(
-    project: Tree, tmp_path: Path, faults: Faults
+    project: Tree, tmp_path: Path, faults: Faults, transformer: str
 ) -> None:
     """Also what it embedded for an epoch that is thrown away."""
     folder = project.root / ".hybridx"
-    flags = ("index", "--json", "--quiet", project.root)
+    options = ("index", "--full", "--json", "--quiet", "--model", transformer)
+    flags = (*options, project.root)
     trial = Tree(tmp_path / "trial", project.files())
-    whole = faults.run(trial.root / ".hybridx", "index", "--quiet", trial.root)
+    whole = faults.run(trial.root / ".hybridx", *options, trial.root)
     env = {"HYBRIDX_CACHE_DIR": str(tmp_path / "c")}
     late = kill(middle(whole, "commit: CURRENT"))
     assert faults.run(folder, *flags, env=env, plan=late).killed
@@ -195,10 +207,27 @@ def test_what_a_killed_run_embedded_is_not_embedded_again(
     assert report["chunks"]["cached"] == report["chunks"]["total"]
 
 
+def test_a_static_model_neither_reads_nor_writes_the_cache(project: Tree, tmp_path: Path) -> None:
+    """What it does not embed again are the files that the last generation held."""
+    index = open_index(project, cache_dir=tmp_path / "c")
+    first = updated(index)
+    assert counts(first) == (first.chunks.total, first.chunks.total)
+    project.move("src/http/pool.py", "src/pool.py")
+    moved = updated(index)
+    assert moved.chunks.added == moved.chunks.reused_vectors > 0
+    full = updated(index, full=True)
+    assert counts(full) == (full.chunks.total, full.chunks.total)
+    assert full.chunks.cached == 0
+    assert not list((tmp_path / "c").glob("vectors-*")), "it wrote the cache"
+
+
 @pytest.mark.parametrize("damage", ["file", "folder", "gone"])
-def test_no_damage_to_the_cache_fails_a_run(project: Tree, tmp_path: Path, damage: str) -> None:
-    env = {"HYBRIDX_CACHE_DIR": str(tmp_path / "c")}
-    assert json_of(run_cli("index", project.root, "--json", env=env))["chunks"]["embedded"]
+def test_no_damage_to_the_cache_fails_a_run(
+    project: Tree, tmp_path: Path, damage: str, transformer: str
+) -> None:
+    env = {"HYBRIDX_CACHE_DIR": str(tmp_path / "c"), "HYBRIDX_MODEL": transformer}
+    first = run_cli("index", "--full", project.root, "--json", env=env)
+    assert json_of(first)["chunks"]["embedded"]
     [path] = (tmp_path / "c").glob("vectors-*.sqlite")
     if damage == "file":
         path.write_bytes(path.read_bytes()[:5000] + b"?" * 99_000)
@@ -216,11 +245,13 @@ def test_no_damage_to_the_cache_fails_a_run(project: Tree, tmp_path: Path, damag
     check_whole(open_index(project))
 
 
-def test_clean_leaves_the_cache_and_clean_cache_the_index(project: Tree, tmp_path: Path) -> None:
-    env = {"HYBRIDX_CACHE_DIR": str(tmp_path / "c")}
-    whole = json_of(run_cli("index", project.root, "--json", env=env))["chunks"]["total"]
+def test_clean_leaves_the_cache_and_clean_cache_the_index(
+    project: Tree, tmp_path: Path, transformer: str
+) -> None:
+    env = {"HYBRIDX_CACHE_DIR": str(tmp_path / "c"), "HYBRIDX_MODEL": transformer}
+    whole = json_of(run_cli("index", "--full", project.root, "--json", env=env))["chunks"]["total"]
     assert json_of(run_cli("clean", project.root, "--json", env=env))["freed_bytes"] > 0
-    again = json_of(run_cli("index", project.root, "--json", env=env))
+    again = json_of(run_cli("index", "--full", project.root, "--json", env=env))
     assert again["chunks"]["cached"] == whole
     held = chunks(open_index(project))
     cleared = json_of(run_cli("clean", "--cache", project.root, "--json", env=env))

@@ -540,6 +540,9 @@ class Bm25Writer:
     def add(self, batch: object) -> None:
         """Adds the chunks of an Arrow batch."""
 
+    def flush(self) -> None:
+        """Writes to files what waits in memory: the `commit` that follows has less to do."""
+
     def commit(self, payload: str) -> None:
         """Makes everything since the last commit visible and durable at once."""
 

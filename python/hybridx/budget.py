@@ -54,7 +54,7 @@ class Budget:
         return cls(
             limit=limit,
             heap_bytes=min(max(spare // 5, 15 * MIB), 64 * MIB),
-            flush_rows=min(max(rows, 1024), 16_384),
+            flush_rows=min(max(rows, 1024), 32_768),
             ingest_bytes=min(max(spare // 8, 8 * MIB), 128 * MIB),
             queue=3 if spare >= 256 * MIB else 1,
             others=max(anonymous_memory() - _RUNTIME, 0),

@@ -18,6 +18,8 @@ import dataclasses
 import hashlib
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -28,7 +30,7 @@ from hybridx.errors import CorruptIndexError, IndexFormatError
 from hybridx.observe import operation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -300,6 +302,20 @@ class Writer:
 
         With the `last` commit of a run the vector store is put in order, if it is time.
         """
+        with self._lexical_flushed():
+            manifest = self._prepared(snapshot, last=last)
+        with operation(self.observer, "tantivy", "commit", generation=manifest.generation):
+            self._bm25.commit(manifest.dump())
+        self.template = manifest
+        self.changed = False
+        self._added = 0
+        held = self._held_tables()
+        if self._vectors_open:
+            self._vectors.drop_others(held)
+        return manifest
+
+    def _prepared(self, snapshot: _core.Snapshot, *, last: bool) -> Manifest:
+        """Makes the vectors and the snapshot durable; the manifest of what is to be committed."""
         self._flush()
         manifest = dataclasses.replace(
             self.template,
@@ -321,16 +337,26 @@ class Writer:
         path = self.epoch.snapshot(manifest.generation, manifest.vectors_table)
         with operation(self.observer, "snapshot", "save"):
             digest = snapshot.save(path, self.vector_files)
-        manifest = dataclasses.replace(manifest, snapshot=path.name, snapshot_digest=digest)
-        with operation(self.observer, "tantivy", "commit", generation=manifest.generation):
-            self._bm25.commit(manifest.dump())
-        self.template = manifest
-        self.changed = False
-        self._added = 0
-        held = self._held_tables()
-        if self._vectors_open:
-            self._vectors.drop_others(held)
-        return manifest
+        return dataclasses.replace(manifest, snapshot=path.name, snapshot_digest=digest)
+
+    @contextmanager
+    def _lexical_flushed(self) -> Iterator[None]:
+        """Has the lexical store write its segments meanwhile, if that is worth a thread.
+
+        Both take the longer the more was added, and neither keeps two cores busy. Readers see
+        nothing of the segments before the commit.
+        """
+        if self.threads == 1 or self._added + self._waiting < SETTLED_ROWS:
+            yield
+            return
+        with ThreadPoolExecutor(1, "hybridx-flush") as executor:
+            flushed = executor.submit(self._flush_lexical)
+            yield
+            flushed.result()
+
+    def _flush_lexical(self) -> None:
+        with operation(self.observer, "tantivy", "flush"):
+            self._bm25.flush()
 
     def close(self) -> None:
         """Waits for the lexical store's merges."""

@@ -143,7 +143,8 @@ class Settings:
     folder."""
     cache_mb: int = field(default=1024, metadata=_must(int, low=0, high=2**40, in_project=False))
     """What the vector cache of all indexes may take on disk, in MiB; 0 switches it off. What was
-    not used for longest goes first."""
+    not used for longest goes first. A static model, such as the bundled one, has none: it is run in
+    less time than a vector is looked up."""
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     """The sources of values that are not defaults; ask `origin`."""
 

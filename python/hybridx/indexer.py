@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from hybridx.config import Settings
+    from hybridx.embed.cache import VectorCache
     from hybridx.embed.model import Model
     from hybridx.layout import Layout
     from hybridx.observer import Observer
@@ -312,7 +313,6 @@ class Update:
 
     def _opened(self, work: Plan) -> tuple[_core.IngestStream, EmbedStep, StoreStep]:
         from hybridx.budget import Budget
-        from hybridx.embed.cache import VectorCache  # loads NumPy
         from hybridx.outcomes import outcomes
         from hybridx.stages import EmbedStep, StoreStep
 
@@ -362,13 +362,7 @@ class Update:
             paths = itertools.chain(changes.added, changes.modified, moved)
             tally.bytes_expected = size_of(self.layout.root, paths)
         mend = self.request.mend
-        cache = VectorCache(
-            settings.cache_dir,
-            embedding_fingerprint(self.model),
-            self.model.dimension,
-            settings.cache_mb * MIB,
-            observer=self.observer,
-        )
+        cache = self._vector_cache()
         embed = EmbedStep(
             self.model,
             settings,
@@ -398,6 +392,24 @@ class Update:
             store.on_batch = lambda batch: on_files(outcomes(batch, origins, store.next_generation))
         return stream, embed, store
 
+    def _vector_cache(self) -> VectorCache | None:
+        """The vectors that were computed before; `None` for a static model.
+
+        That model is run in less time than a vector is found in, or kept: a cache cost a first
+        index 5 to 9 % of its CPU time, and a full one saved it nothing.
+        """
+        if self.model.terms:
+            return None
+        from hybridx.embed.cache import VectorCache  # loads NumPy
+
+        return VectorCache(
+            self.settings.cache_dir,
+            embedding_fingerprint(self.model),
+            self.model.dimension,
+            self.settings.cache_mb * MIB,
+            observer=self.observer,
+        )
+
     def _tell_removed(self, work: Plan, store: StoreStep) -> None:
         if self.request.on_files is not None:
             from hybridx.outcomes import removals
@@ -412,7 +424,8 @@ class Update:
         if work.base and work.base.lease:
             # All of its vectors that were wanted have been read.
             work.base.lease.release()
-        embed.cache.finish()
+        if embed.cache is not None:
+            embed.cache.finish()
         committed = store.commit(last=True)
         if self.kept.resident:
             self.kept.files = store.writer.vector_files
@@ -476,7 +489,8 @@ def _closing(stream: _core.IngestStream, embed: EmbedStep, store: StoreStep) -> 
         yield
     finally:
         with contextlib.ExitStack() as closing:
-            closing.callback(embed.cache.close)
+            if embed.cache is not None:
+                closing.callback(embed.cache.close)
             closing.callback(store.writer.abandon)
             closing.callback(stream.close)
 

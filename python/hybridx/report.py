@@ -53,7 +53,7 @@ class ChunkCounts(Value):
     """Chunks whose vector was known from before, or from an equal chunk."""
     cached: int = 0
     """Chunks among those whose vector came of the user's cache; an equal text of the same run that
-    was done already counts, too."""
+    was done already counts, too. 0 with a static model, which has no cache."""
 
 
 @dataclass(frozen=True, slots=True)

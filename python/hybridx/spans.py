@@ -24,6 +24,7 @@ _LANES = {
     "embed": "embed",
     "lane": "embed, lane",
     "write": "store, commit",
+    "flush": "lexical segments",
     "cache": "vector cache",
 }
 """Lanes by the names of threads, in the order in which they are shown."""

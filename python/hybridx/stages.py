@@ -83,11 +83,11 @@ class Batch:
 class Work:
     """The chunks of a batch that have no vector yet."""
 
-    digests: list[bytes]
-    """Of the texts of all rows of the batch."""
     vectors: NDArray[np.float32]
-    """Those of all rows, shape `(n, dimension)`."""
-    firsts: list[int] = field(default_factory=list)
+    """Those of all rows of the batch, shape `(n, dimension)`."""
+    digests: list[bytes] = field(default_factory=list)
+    """Of the texts of all rows; empty if nobody is to find their vectors."""
+    firsts: Sequence[int] = ()
     """Rows that the model is run on."""
     encoded: _core.Encoded | None = None
     """Their tokens."""
@@ -100,6 +100,9 @@ class Work:
 class EmbedStep:
     """Gives chunks their vectors: the base generation's, the cache's, or the model's.
 
+    Without a cache a text that stands in two new files is embedded for each: so it is with static
+    models, which take less time for a text than it takes to look for it.
+
     `prepare` and `run` may be called from two threads at once, and each from one only.
     """
 
@@ -111,7 +114,7 @@ class EmbedStep:
     """For files the base generation has, under which name."""
     distrusted: Collection[str]
     """Files whose stored vectors are not to be used again."""
-    cache: VectorCache
+    cache: VectorCache | None
     tally: Tally
     cancel: _core.CancelToken
     load_embedder: Callable[[Model, Settings, int], Embedder]
@@ -137,15 +140,42 @@ class EmbedStep:
         stale = [self.origins[path] for path in source.paths if path in self.origins]
         vectors = np.zeros((rows.num_rows, self.model.dimension), dtype=np.float32)
         batch = Batch(source, rows, vectors, stale)
-        digests: list[bytes] = rows.column("text_digest").to_pylist()
+        skip = np.zeros(rows.num_rows, dtype=np.bool_)
+        trusted = [path for path in stale if path not in self.distrusted]
+        few = self.hurried and rows.num_rows <= _FEW_TEXTS
+        if self.cache is None and (few or not trusted):
+            work = Work(vectors, firsts=range(rows.num_rows))
+        else:
+            digests: list[bytes] = rows.column("text_digest").to_pylist()
+            work = self._divided(digests, vectors, skip, trusted)
+        self.tally.reused += rows.num_rows - len(work.firsts)
+        if work.firsts:
+            embedder = embedder or self._embedder
+            with self.tally.timed("tokenize") as span:
+                work.encoded = embedder.encode(rows, skip)
+                span.note(chunks=len(work.firsts), tokens=work.encoded.tokens)
+            if work.digests:
+                with self._lock:
+                    self._pending.update({work.digests[at]: (work, at) for at in work.firsts})
+        if work.firsts or work.copies:
+            batch.work = work
+        return batch
+
+    def _divided(
+        self,
+        digests: list[bytes],
+        vectors: NDArray[np.float32],
+        skip: NDArray[np.bool_],
+        trusted: Sequence[str],
+    ) -> Work:
+        """Gives rows, `n` of them, the vectors that are known and marks them in `skip`, `(n,)`."""
+        work = Work(vectors, digests, firsts := [])
         with self._lock:
             # Before the cache is asked: what is done meanwhile is in it.
             pending = {
                 digest: self._pending[digest] for digest in digests if digest in self._pending
             }
-        known, cached = self._known({d for d in digests if d not in pending}, stale)
-        skip = np.zeros(rows.num_rows, dtype=np.bool_)
-        work = Work(digests, vectors)
+        known, cached = self._known({d for d in digests if d not in pending}, trusted)
         for at, digest in enumerate(digests):
             vector = known.get(digest)
             if vector is not None:
@@ -155,20 +185,10 @@ class EmbedStep:
                 skip[at] = True
             else:
                 pending[digest] = work, at
-                work.firsts.append(at)
-        self.tally.reused += rows.num_rows - len(work.firsts)
+                firsts.append(at)
         if cached:
             self.tally.cached += sum(digest in cached for digest in digests)
-        if work.firsts:
-            embedder = embedder or self._embedder
-            with self.tally.timed("tokenize") as span:
-                work.encoded = embedder.encode(rows, skip)
-                span.note(chunks=len(work.firsts), tokens=work.encoded.tokens)
-            with self._lock:
-                self._pending.update({digests[at]: (work, at) for at in work.firsts})
-        if work.firsts or work.copies:
-            batch.work = work
-        return batch
+        return work
 
     def run(self, window: Sequence[Batch]) -> None:
         """Runs the model on what `prepare` left, rows of like length together.
@@ -195,7 +215,7 @@ class EmbedStep:
             work.copies.clear()
         with self._lock:
             for work in todo:
-                for at in work.firsts:
+                for at in work.firsts if work.digests else ():
                     self._pending.pop(work.digests[at], None)
 
     def stop(self) -> None:
@@ -217,7 +237,8 @@ class EmbedStep:
         digests = [digest for work in todo for digest in work.digests]
 
         def on_rows(rows: NDArray[np.uint32]) -> None:
-            self.cache.put([digests[row] for row in rows.tolist()], vectors[rows])
+            if self.cache is not None:
+                self.cache.put([digests[row] for row in rows.tolist()], vectors[rows])
             self.tally.embedded += len(rows)
             self.tally.tell("index")
 
@@ -234,7 +255,7 @@ class EmbedStep:
         self.tally.cells += found.cells
         first = 0
         for work in todo:
-            after = first + len(work.digests)
+            after = first + len(work.vectors)
             if len(todo) > 1:
                 # In place: the batch, and the copies that others take, are of this array.
                 work.vectors[:] = vectors[first:after]
@@ -245,25 +266,18 @@ class EmbedStep:
             }
             first = after
 
-    def _known(self, digests: set[bytes], stale: Sequence[str]) -> tuple[_Vectors, _Vectors]:
+    def _known(self, digests: set[bytes], trusted: Sequence[str]) -> tuple[_Vectors, _Vectors]:
         """The vectors that are known, and those among them that are the cache's."""
-        cached: _Vectors = {}
-        if self.hurried:
-            cached = self._cached(digests)
-            if len(digests) - len(cached) <= _FEW_TEXTS:
-                return cached, cached
-        trusted = [path for path in stale if path not in self.distrusted]
         known: _Vectors = {}
         if trusted:
             with operation(self.tally.observer, "lance", "read", files=len(trusted)):
                 store = self._base_store
                 known = store.vectors_of(trusted) if store else {}
-        cached |= self._cached(digests - known.keys() - cached.keys())
-        return known | cached, cached
-
-    def _cached(self, digests: set[bytes]) -> _Vectors:
+        if self.cache is None:
+            return known, {}
         with operation(self.tally.observer, "cache", "read"):
-            return self.cache.get(digests)
+            cached = self.cache.get(digests - known.keys())
+        return known | cached, cached
 
     @cached_property
     def _base_store(self) -> VectorStore | None:
@@ -293,7 +307,7 @@ class StoreStep:
     budget: Budget
     tally: Tally
     cancel: _core.CancelToken
-    cache: VectorCache
+    cache: VectorCache | None
     on_commit: Callable[[], None]
     on_batch: Callable[[Batch], None] | None = None
     """Called with what was stored, before it may be committed."""
@@ -330,8 +344,9 @@ class StoreStep:
         if self.cancel.cancelled:
             raise Cancelled("cancelled")
         with self.tally.timed("commit") as span:
-            # It is written while the stores are, and is there when they are.
-            self.cache.flush()
+            if self.cache is not None:
+                # It is written while the stores are, and is there when they are.
+                self.cache.flush()
             with watched(self.tally.observer, "commit", "finish the snapshot"):
                 snapshot = self.draft.finish()
             # A file that fails in every run must not make a generation of every run.
@@ -339,8 +354,9 @@ class StoreStep:
                 self.last = snapshot
                 manifest = self.writer.commit(snapshot, last=last)
                 span.note(generation=manifest.generation, chunks=manifest.chunks)
-            with watched(self.tally.observer, "commit", "wait for the vector cache"):
-                self.cache.flush()
+            if self.cache is not None:
+                with watched(self.tally.observer, "commit", "wait for the vector cache"):
+                    self.cache.flush()
             self.on_commit()
             if not last:
                 _core.release_memory()

@@ -85,7 +85,7 @@ class VectorStore:
             if self._table_folder.is_dir():
                 self._table = self._opened(version)
             elif version is None:
-                self._table = self._database.create_table(self._name, schema=self._schema())
+                self._table = self._database.create_table(self._name, schema=self._schema)
             else:
                 raise CorruptIndexError(f"{self.folder}: the table of vectors is missing")
 
@@ -133,7 +133,7 @@ class VectorStore:
         with _translated(self.folder, "restored", StoreError):
             if version == 0:
                 self._database.drop_table(self._name, ignore_missing=True)
-                self._table = self._database.create_table(self._name, schema=self._schema())
+                self._table = self._database.create_table(self._name, schema=self._schema)
                 return
             last = self._manifest(version)
             if not last.is_file():
@@ -173,7 +173,7 @@ class VectorStore:
         flat = pa.array(vectors.reshape(-1))
         column = pa.FixedSizeListArray.from_arrays(flat, self.dimension)
         columns = [batch.column(name) for name in _COPIED]
-        return pa.RecordBatch.from_arrays([*columns, column], schema=self._schema())
+        return pa.RecordBatch.from_arrays([*columns, column], schema=self._schema)
 
     def vectors_of(self, paths: Sequence[str]) -> dict[bytes, NDArray[np.float32]]:
         """The vectors of these files' chunks by the digest of their text."""
@@ -252,7 +252,7 @@ class VectorStore:
                 batches.append(pa.RecordBatch.from_arrays([*kept, pa.array(sound)], names=names))
         schema = pa.schema(
             [
-                *(self._schema().field(name).with_nullable(True) for name in columns),
+                *(self._schema.field(name).with_nullable(True) for name in columns),
                 pa.field("sound", pa.bool_()),
             ]
         )
@@ -317,7 +317,7 @@ class VectorStore:
         fresh = VectorStore(self.folder, self.dimension, self.number + 1)
         fresh.restore(0)
         with _translated(self.folder, "rewritten", StoreError):
-            schema = self._schema()
+            schema = self._schema
             rows = self._table.search().limit(None).to_batches()
             batches = (batch.select(schema.names).cast(schema) for batch in rows)
             fresh._table.add(pa.RecordBatchReader.from_batches(schema, batches))
@@ -331,6 +331,7 @@ class VectorStore:
                 # Not by LanceDB: what a torn run left may be no whole table.
                 shutil.rmtree(folder)
 
+    @cached_property
     def _schema(self) -> pa.Schema:
         import pyarrow as pa
 

@@ -80,6 +80,8 @@ class Program(click.Group):
         **extra: Any,
     ) -> Any:
         """Runs a command; ends the process with its exit code unless `standalone_mode` is off."""
+        # Or NumPy starts threads that spin, for products of matrices that nobody here asks for.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         state = State(debug=os.environ.get("HYBRIDX_DEBUG", "") not in ("", "0"))
         extra.setdefault("obj", state)
         # A name that stdout's encoding cannot show is escaped, never an error.

@@ -37,11 +37,19 @@ pub enum Encoder {
 
 /// Looks terms up in a vocabulary. Equal terms are merged: the mask says how many there were.
 pub struct TermEncoder {
-    ids: FxHashMap<Box<str>, u32>,
+    vocabulary: Vocabulary,
     max_length: usize,
     /// How many rows of the model, behind those of the vocabulary, are shared by the n-grams of
     /// terms that it does not know.
     buckets: u32,
+}
+
+/// The ids of terms. Nearly all terms are short and are their own key, as a number: every term of
+/// every chunk is looked up, and comparing strings that lie elsewhere took as long as all else.
+#[derive(Default)]
+struct Vocabulary {
+    short: FxHashMap<u128, u32>,
+    long: FxHashMap<Box<str>, u32>,
 }
 
 /// Bytes in the n-grams of an unknown term, which stands between `<` and `>`.
@@ -60,8 +68,8 @@ pub struct SubwordEncoder {
     prefix: String,
 }
 
-/// The tokens of one text: ids and their mask values.
-type Tokens = Vec<(u32, u32)>;
+/// A token: its id and its mask value.
+type Token = (u32, u32);
 
 /// Texts as tokens, not padded yet: what comes of several calls can share padded batches.
 #[derive(Clone, Debug, Default)]
@@ -70,8 +78,10 @@ pub struct Encoded {
     pub total: usize,
     /// Which rows were encoded, ascending.
     rows: Vec<usize>,
-    /// Their tokens.
-    tokens: Vec<Tokens>,
+    /// Their tokens, one row's behind the other's.
+    tokens: Vec<Token>,
+    /// Where each row's end.
+    ends: Vec<usize>,
 }
 
 impl Encoder {
@@ -80,17 +90,17 @@ impl Encoder {
     /// unknown name has the ids of its n-grams, hashed into that many behind the vocabulary.
     pub fn terms(path: &Path, max_length: usize, buckets: u32) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-        let mut ids = FxHashMap::default();
+        let mut vocabulary = Vocabulary::default();
         for (id, term) in (0_u32..).zip(text.lines()) {
-            if ids.insert(Box::from(term), id).is_some() {
+            if vocabulary.insert(term, id).is_some() {
                 let message = format!("{}: {term} stands there twice", path.display());
                 return Err(Error::Tokenizer(message));
             }
         }
-        if ids.is_empty() {
+        if vocabulary.len() == 0 {
             return Err(Error::Tokenizer(format!("{} is empty", path.display())));
         }
-        Ok(Self::Terms(TermEncoder { ids, max_length, buckets }))
+        Ok(Self::Terms(TermEncoder { vocabulary, max_length, buckets }))
     }
 
     /// Reads a Hugging Face `tokenizer.json`. Longer texts are cut to `max_length` tokens; chunks,
@@ -109,10 +119,11 @@ impl Encoder {
     pub fn encode(&self, batch: &RecordBatch, skip: &[bool]) -> Result<Encoded> {
         let wanted = |row: &usize| !skip.get(*row).copied().unwrap_or(false);
         let rows: Vec<usize> = (0..batch.num_rows()).filter(wanted).collect();
-        let tokens = match self {
+        let mut encoded = Encoded { total: batch.num_rows(), ..Encoded::default() };
+        match self {
             Self::Terms(encoder) => {
                 let terms = strings(batch, "terms")?;
-                rows.iter().map(|row| encoder.tokens(terms.value(*row))).collect()
+                encoder.encode(rows.iter().map(|row| terms.value(*row)), &mut encoded);
             }
             Self::Subwords(encoder) => {
                 let (contexts, texts) = (strings(batch, "context")?, strings(batch, "text")?);
@@ -121,23 +132,27 @@ impl Encoder {
                     let line_end = if context.is_empty() { "" } else { "\n" };
                     format!("{}{context}{line_end}{text}", encoder.prefix)
                 };
-                encoder.tokens(rows.iter().map(passage).collect())?
+                encoder.encode(rows.iter().map(passage).collect(), &mut encoded)?;
             }
-        };
-        Ok(Encoded { total: batch.num_rows(), rows, tokens })
+        }
+        encoded.rows = rows;
+        Ok(encoded)
     }
 
     /// Encodes free texts, such as queries.
     pub fn encode_texts(&self, texts: &[&str]) -> Result<Encoded> {
-        let tokens = match self {
+        let mut encoded = Encoded { total: texts.len(), ..Encoded::default() };
+        match self {
             Self::Terms(encoder) => {
-                texts.iter().map(|text| encoder.tokens(&analyzer::analyze(text))).collect()
+                let terms: Vec<String> = texts.iter().map(|text| analyzer::analyze(text)).collect();
+                encoder.encode(terms.iter().map(String::as_str), &mut encoded);
             }
             Self::Subwords(encoder) => {
-                encoder.tokens(texts.iter().map(ToString::to_string).collect())?
+                encoder.encode(texts.iter().map(ToString::to_string).collect(), &mut encoded)?;
             }
-        };
-        Ok(Encoded { total: texts.len(), rows: (0..texts.len()).collect(), tokens })
+        }
+        encoded.rows = (0..texts.len()).collect();
+        Ok(encoded)
     }
 }
 
@@ -145,36 +160,76 @@ impl Encoded {
     /// Tokens in all rows: for a term vocabulary, different terms of each row.
     #[must_use]
     pub fn tokens(&self) -> usize {
-        self.tokens.iter().map(Vec::len).sum()
+        self.tokens.len()
+    }
+
+    /// The tokens of each row that was encoded.
+    fn texts(&self) -> impl Iterator<Item = &[Token]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| &self.tokens[start..*end])
     }
 }
 
+impl Vocabulary {
+    /// Gives `term` an id; returns the one that it had.
+    fn insert(&mut self, term: &str, id: u32) -> Option<u32> {
+        match short_key(term) {
+            Some(key) => self.short.insert(key, id),
+            None => self.long.insert(Box::from(term), id),
+        }
+    }
+
+    fn get(&self, term: &str) -> Option<u32> {
+        match short_key(term) {
+            Some(key) => self.short.get(&key),
+            None => self.long.get(term),
+        }
+        .copied()
+    }
+
+    fn len(&self) -> usize {
+        self.short.len() + self.long.len()
+    }
+}
+
+/// The bytes of a term as one number, if they fit into one and are different from those of any
+/// other term then: a term that begins with a zero byte is not told from a shorter one.
+fn short_key(term: &str) -> Option<u128> {
+    let bytes = term.as_bytes();
+    if bytes.len() > size_of::<u128>() || bytes.first() == Some(&0) {
+        return None;
+    }
+    Some(bytes.iter().fold(0, |key, byte| (key << 8) | u128::from(*byte)))
+}
+
 impl TermEncoder {
-    fn tokens(&self, encoded: &str) -> Tokens {
-        let mut ids: Vec<u32> = Vec::with_capacity(encoded.len() / 6);
-        for term in analyzer::terms(encoded) {
-            match self.ids.get(term.text) {
-                Some(id) => ids.push(*id),
-                // The parts of an unknown compound follow it.
-                None if self.buckets > 0 && !term.compound => self.ngrams(term.text, &mut ids),
-                None => {}
+    /// Appends the tokens of texts that are given as encoded terms.
+    fn encode<'a>(&self, texts: impl Iterator<Item = &'a str>, encoded: &mut Encoded) {
+        let mut ids: Vec<u32> = Vec::new();
+        for text in texts {
+            ids.clear();
+            for term in analyzer::terms(text) {
+                match self.vocabulary.get(term.text) {
+                    Some(id) => ids.push(id),
+                    // The parts of an unknown compound follow it.
+                    None if self.buckets > 0 && !term.compound => self.ngrams(term.text, &mut ids),
+                    None => {}
+                }
             }
-        }
-        ids.sort_unstable();
-        let mut tokens: Tokens = Vec::with_capacity(ids.len());
-        for id in ids {
-            match tokens.last_mut() {
-                Some((last, count)) if *last == id => *count += 1,
-                _ => tokens.push((id, 1)),
+            ids.sort_unstable();
+            let start = encoded.tokens.len();
+            for equal in ids.chunk_by(|a, b| a == b) {
+                encoded.tokens.push((equal[0], u32::try_from(equal.len()).unwrap_or(u32::MAX)));
             }
+            if encoded.tokens.len() - start > self.max_length {
+                // A text this varied (a long query) is best told by what it repeats, and by terms
+                // rather than by n-grams.
+                let tokens = &mut encoded.tokens[start..];
+                tokens.sort_by_key(|(id, count)| (std::cmp::Reverse(*count), *id));
+                encoded.tokens.truncate(start + self.max_length);
+            }
+            encoded.ends.push(encoded.tokens.len());
         }
-        if tokens.len() > self.max_length {
-            // A text this varied (a long query) is best told by what it repeats, and by terms rather
-            // than by n-grams.
-            tokens.sort_by_key(|(id, count)| (std::cmp::Reverse(*count), *id));
-            tokens.truncate(self.max_length);
-        }
-        tokens
     }
 }
 
@@ -190,7 +245,7 @@ impl TermEncoder {
         marked[0] = b'<';
         marked[1..=term.len()].copy_from_slice(term.as_bytes());
         marked[term.len() + 1] = b'>';
-        let first = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
+        let first = u32::try_from(self.vocabulary.len()).unwrap_or(u32::MAX);
         for size in NGRAMS {
             for ngram in marked[..term.len() + 2].windows(size) {
                 let hash = ngram.iter().fold(0x811c_9dc5_u32, |hash, byte| {
@@ -203,12 +258,17 @@ impl TermEncoder {
 }
 
 impl SubwordEncoder {
-    fn tokens(&self, texts: Vec<String>) -> Result<Vec<Tokens>> {
+    /// Appends the tokens of texts.
+    fn encode(&self, texts: Vec<String>, encoded: &mut Encoded) -> Result<()> {
         let encodings = self
             .tokenizer
             .encode_batch_fast(texts, true)
             .map_err(|error| Error::Tokenizer(error.to_string()))?;
-        Ok(encodings.iter().map(|e| e.get_ids().iter().map(|id| (*id, 1)).collect()).collect())
+        for encoding in &encodings {
+            encoded.tokens.extend(encoding.get_ids().iter().map(|id| (*id, 1)));
+            encoded.ends.push(encoded.tokens.len());
+        }
+        Ok(())
     }
 }
 
@@ -218,11 +278,11 @@ impl SubwordEncoder {
 /// Rows are numbered through all `parts`: those of the second go on where the first one ends.
 #[must_use]
 pub fn pad(parts: &[&Encoded], budget: usize) -> Vec<Padded> {
-    let mut order: Vec<(u32, &Tokens)> = Vec::new();
+    let mut order: Vec<(u32, &[Token])> = Vec::new();
     let mut first = 0;
     for part in parts {
         let rows = part.rows.iter().map(|row| u32::try_from(first + row).unwrap_or(u32::MAX));
-        order.extend(rows.zip(&part.tokens));
+        order.extend(rows.zip(part.texts()));
         first += part.total;
     }
     order.sort_by_key(|(_, tokens)| tokens.len());
@@ -286,8 +346,9 @@ mod tests {
             panic!("not read");
         };
         let ids = |text: &str| -> Vec<u32> {
-            let tokens = encoder.tokens(&analyzer::analyze(text));
-            tokens.iter().map(|(id, _)| *id).filter(|id| *id >= 2).collect()
+            let mut encoded = Encoded::default();
+            encoder.encode([analyzer::analyze(text).as_str()].into_iter(), &mut encoded);
+            encoded.tokens.iter().map(|(id, _)| *id).filter(|id| *id >= 2).collect()
         };
         // What models/ngrams.py gives.
         let expected =
@@ -296,6 +357,22 @@ mod tests {
         assert_eq!(ids("read_größe"), expected);
         for none in ["read file", "0xdeadbeef 12345", "zq", &"q".repeat(25)] {
             assert_eq!(ids(none), Vec::<u32>::new(), "{none}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_vocabulary_knows_a_term_exactly_if_a_plain_map_does(
+            known in proptest::collection::vec("[\0a-c]{0,3}|[ab]{14,18}|ß{6,9}", 0..40),
+            asked in proptest::collection::vec("[\0a-c]{0,3}|[ab]{14,18}|ß{6,9}", 0..40)) {
+            let (mut vocabulary, mut plain) = (Vocabulary::default(), FxHashMap::default());
+            for (id, term) in (0..).zip(&known) {
+                prop_assert_eq!(vocabulary.insert(term, id), plain.insert(term, id));
+            }
+            prop_assert_eq!(vocabulary.len(), plain.len());
+            for term in known.iter().chain(&asked) {
+                prop_assert_eq!(vocabulary.get(term), plain.get(term).copied());
+            }
         }
     }
 
@@ -318,9 +395,13 @@ mod tests {
                 proptest::collection::vec((0_usize..40, any::<bool>()), 0..30), 0..4),
             budget in 1_usize..200) {
             let encoded: Vec<Encoded> = parts.iter().map(|rows| {
-                let wanted = rows.iter().enumerate().filter(|(_, (_, skip))| !skip);
-                let (chosen, tokens) = wanted.map(|(at, (n, _))| (at, vec![(7, 1); *n])).unzip();
-                Encoded { total: rows.len(), rows: chosen, tokens }
+                let mut encoded = Encoded { total: rows.len(), ..Encoded::default() };
+                for (at, (n, _)) in rows.iter().enumerate().filter(|(_, (_, skip))| !skip) {
+                    encoded.rows.push(at);
+                    encoded.tokens.extend(vec![(7, 1); *n]);
+                    encoded.ends.push(encoded.tokens.len());
+                }
+                encoded
             }).collect();
             let all: Vec<(usize, bool)> = parts.concat();
             let mut seen = Vec::new();

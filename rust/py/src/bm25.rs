@@ -45,6 +45,10 @@ impl Bm25Writer {
         Ok(py.detach(|| open(self.lock().as_ref())?.add(&batch))?)
     }
 
+    fn flush(&self, py: Python<'_>) -> Result<()> {
+        Ok(py.detach(|| open(self.lock().as_mut())?.flush())?)
+    }
+
     fn commit(&self, py: Python<'_>, payload: &str) -> Result<()> {
         Ok(py.detach(|| open(self.lock().as_mut())?.commit(payload))?)
     }

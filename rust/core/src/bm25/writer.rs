@@ -107,6 +107,14 @@ impl Writer {
         document
     }
 
+    /// Writes to files what waits in memory, so that a commit that follows has less to do. Nobody
+    /// sees any of it before that.
+    pub fn flush(&mut self) -> Result<()> {
+        // To drop what was prepared takes nothing back: the next commit has it.
+        self.inner.prepare_commit().map_err(|error| self.trouble.explain(error))?;
+        Ok(())
+    }
+
     /// Makes everything since the last commit visible and durable at once, with `payload`.
     pub fn commit(&mut self, payload: &str) -> Result<()> {
         let explain = |error| self.trouble.explain(error);
