@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use rayon::prelude::*;
 use tantivy::schema::Field;
-use tantivy::{Index, ReloadPolicy, Term};
+use tantivy::{Index, ReloadPolicy, SegmentReader, Term};
 
 use crate::error::{Error, Result};
 
@@ -13,6 +14,7 @@ use super::candidates;
 use super::directory::ReadDirectory;
 use super::files::Files;
 use super::filter::Filter;
+use super::ids::Ids;
 use super::question::{Found, Question, Weights};
 use super::schema::{Fields, register, schema};
 use super::stored::guarded;
@@ -25,6 +27,7 @@ pub struct Searcher {
     payload: Option<String>,
     /// Of each segment; read when a search first needs them.
     files: OnceLock<Vec<Files>>,
+    places: OnceLock<Vec<Ids>>,
 }
 
 impl Searcher {
@@ -61,6 +64,7 @@ impl Searcher {
                     folder: folder.to_owned(),
                     payload: metas.payload,
                     files: OnceLock::new(),
+                    places: OnceLock::new(),
                 });
             }
             reader.reload()?;
@@ -96,14 +100,30 @@ impl Searcher {
         self.guarded(|| candidates::find(self, question, weights, pool, filter, also))
     }
 
+    /// The files of each segment.
     pub(super) fn files(&self) -> Result<&[Files]> {
-        if let Some(files) = self.files.get() {
-            return Ok(files);
+        self.of_segments(&self.files, |segment| Files::read(segment, self.fields.body))
+    }
+
+    /// Where the chunks of each segment are.
+    pub(super) fn places(&self) -> Result<&[Ids]> {
+        self.of_segments(&self.places, Ids::read)
+    }
+
+    /// What is read of every segment once.
+    fn of_segments<'a, T: Send + Sync>(
+        &self,
+        kept: &'a OnceLock<Vec<T>>,
+        read: impl Fn(&SegmentReader) -> Result<T> + Sync,
+    ) -> Result<&'a [T]> {
+        if let Some(kept) = kept.get() {
+            return Ok(kept);
         }
-        let segments = self.inner.segment_readers().iter();
-        let files = segments.map(|segment| Files::read(segment, self.fields.body));
-        let files = files.collect::<Result<Vec<_>>>()?;
-        Ok(self.files.get_or_init(|| files))
+        let segments = self.inner.segment_readers().par_iter();
+        // Each by itself: a thread of the pool knows of no guard but its own.
+        let all = segments.map(|segment| self.guarded(|| read(segment)));
+        let all = all.collect::<Result<Vec<_>>>()?;
+        Ok(kept.get_or_init(|| all))
     }
 
     /// Documents that statistics are about: deleted ones count until a merge drops them.
