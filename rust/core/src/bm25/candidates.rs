@@ -1,9 +1,8 @@
 //! Which chunks a search considers: the best by the evidence of words, few of each file.
 
-use std::ops::Range;
+use std::cmp::Ordering;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use tantivy::columnar::Column;
 use tantivy::{DocAddress, DocId, TantivyDocument};
 
 use crate::error::Result;
@@ -25,8 +24,17 @@ const COHERENCE: [f32; 2] = [0.5, 0.25];
 struct Candidate {
     segment: usize,
     doc: DocId,
+    id: u64,
     score: f32,
     phrase: f32,
+}
+
+impl Candidate {
+    /// The better first. Segments and documents are numbered by chance: equal scores are not to
+    /// depend on it.
+    fn order(&self, other: &Self) -> Ordering {
+        other.score.total_cmp(&self.score).then_with(|| self.id.cmp(&other.id))
+    }
 }
 
 /// See [`Searcher::find`].
@@ -39,48 +47,41 @@ pub(super) fn find(
     also: &[u64],
 ) -> Result<Found> {
     let (evidence, terms) = collect(searcher, question)?;
-    let mut allowed = Vec::with_capacity(evidence.len());
-    for each in &evidence {
-        allowed.push(filter.allowed(each.segment, each.files, &searcher.fields)?);
-    }
-    let lets_through = |segment: usize, doc: DocId| {
-        allowed[segment].as_ref().is_none_or(|allowed| allowed[doc as usize])
-    };
     let scoring = Scoring { weights, evidence: &evidence };
-    let mut candidates = Vec::new();
-    for (at, each) in evidence.iter().enumerate() {
-        for file in 0..each.files.count() {
-            scoring.candidates_of(at, file, |doc| lets_through(at, doc), &mut candidates);
-        }
-    }
-    if question.only_phrases {
-        // A text that holds the phrases has all of their terms.
-        candidates.retain(|it| evidence[it.segment].had(it.doc) >= terms);
-    }
-    let mut ids = Vec::with_capacity(evidence.len());
-    for each in &evidence {
-        ids.push(each.segment.fast_fields().u64("id")?);
-    }
-    // Segments and documents are numbered by chance: equal scores are not to depend on it.
-    let id = |it: &Candidate| ids[it.segment].first(it.doc);
-    candidates.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then_with(|| id(a).cmp(&id(b))));
-    if question.phrases.is_empty() {
-        candidates.truncate(pool);
-    } else {
+    let limit = match (question.phrases.is_empty(), question.only_phrases) {
+        (true, _) => pool,
+        (false, true) => MAX_READ,
+        (false, false) => pool.min(MAX_READ),
+    };
+    // A text that holds the phrases has all of their terms.
+    let least = if question.only_phrases { terms } else { 0 };
+    let mut segments: Vec<(usize, &Evidence)> = evidence.iter().enumerate().collect();
+    let best = searcher.side_by_side(&mut segments, |(at, each)| {
+        let allowed = filter.allowed(each.segment, each.files, &searcher.fields)?;
+        Ok((scoring.best_of(*at, limit, least, allowed.as_deref())?, allowed))
+    })?;
+    let (best, allowed): (Vec<_>, Vec<_>) = best.into_iter().unzip();
+    let mut candidates = best.concat();
+    candidates.sort_unstable_by(Candidate::order);
+    candidates.truncate(limit);
+    if !question.phrases.is_empty() {
         candidates = with_phrases(searcher, question, weights, candidates, pool)?;
     }
     let mut seen: FxHashSet<(usize, DocId)> =
         candidates.iter().map(|candidate| (candidate.segment, candidate.doc)).collect();
     if !question.only_phrases {
         for &id in also {
-            let Some(DocAddress { segment_ord, doc_id }) = searcher.locate(id)? else { continue };
+            let Some(DocAddress { segment_ord, doc_id: doc }) = searcher.locate(id)? else {
+                continue;
+            };
             let segment = segment_ord as usize;
-            if lets_through(segment, doc_id) && seen.insert((segment, doc_id)) {
-                candidates.push(Candidate { segment, doc: doc_id, score: 0.0, phrase: 0.0 });
+            let lets_through = allowed[segment].as_ref().is_none_or(|it| it[doc as usize]);
+            if lets_through && seen.insert((segment, doc)) {
+                candidates.push(Candidate { segment, doc, id, score: 0.0, phrase: 0.0 });
             }
         }
     }
-    scoring.found(&candidates, &ids)
+    scoring.found(&candidates)
 }
 
 /// Reads the best candidates and finds out which hold the phrases.
@@ -88,12 +89,10 @@ fn with_phrases(
     searcher: &Searcher,
     question: &Question,
     weights: &Weights,
-    mut candidates: Vec<Candidate>,
+    candidates: Vec<Candidate>,
     pool: usize,
 ) -> Result<Vec<Candidate>> {
     let phrases: Vec<String> = question.phrases.iter().map(|phrase| folded(phrase)).collect();
-    let read = if question.only_phrases { MAX_READ } else { pool.min(MAX_READ) };
-    candidates.truncate(read);
     let field = searcher.fields.text;
     let mut kept = Vec::new();
     for mut candidate in candidates {
@@ -141,59 +140,72 @@ struct Scoring<'a> {
 }
 
 impl Scoring<'_> {
-    /// Adds the chunks of a file that `wanted` lets through, each further one set back.
-    fn candidates_of(
+    /// The best chunks of a segment, `limit` of them and in no order: of those that are allowed,
+    /// and that have at least `least` of the terms.
+    fn best_of(
         &self,
         segment: usize,
-        file: u32,
-        wanted: impl Fn(DocId) -> bool,
-        candidates: &mut Vec<Candidate>,
-    ) {
-        let of_file = self.file_score(segment, file);
-        let run = self.evidence[segment].run(file);
-        let start = candidates.len();
-        let mut best: [f32; 3] = [0.0; 3];
-        for doc in run {
-            if !self.alive(segment, doc) {
+        limit: usize,
+        least: usize,
+        allowed: Option<&[bool]>,
+    ) -> Result<Vec<Candidate>> {
+        let evidence = &self.evidence[segment];
+        let ids = evidence.segment.fast_fields().u64("id")?;
+        let mut best = Best { limit, kept: Vec::new(), least: f32::NEG_INFINITY };
+        let mut of_file: Vec<(DocId, f32)> = Vec::new();
+        for file in (0..evidence.files.count()).filter(|file| evidence.touches(*file)) {
+            let file_score = self.file_score(evidence, file);
+            let mut bodies = [0.0; 3];
+            of_file.clear();
+            for doc in evidence.run(file) {
+                if !evidence.alive(doc) {
+                    continue;
+                }
+                rank_in(&mut bodies, evidence.of_chunk(doc)[Of::Body as usize]);
+                let score = self.chunk_score(evidence, doc);
+                let wanted = allowed.is_none_or(|allowed| allowed[doc as usize]);
+                if (score > 0.0 || file_score > 0.0) && wanted {
+                    of_file.push((doc, score));
+                }
+            }
+            let file_score = file_score + self.weights.coherence * coherence(bodies);
+            let most = of_file.iter().map(|it| it.1).fold(f32::NEG_INFINITY, f32::max);
+            // Chunks are set back from here on, so that none of the file has a better score.
+            if self.weights.spread >= 0.0 && most + file_score < best.least {
                 continue;
             }
-            rank_in(&mut best, self.evidence[segment].of_chunk(Of::Body, doc));
-            let score = self.chunk_score(segment, doc);
-            if (score > 0.0 || of_file > 0.0) && wanted(doc) {
-                candidates.push(Candidate { segment, doc, score, phrase: 0.0 });
+            of_file.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            let mut set_back = 0.0;
+            for (doc, score) in of_file.drain(..) {
+                let score = score + (file_score - set_back);
+                set_back += self.weights.spread;
+                if score >= best.least && evidence.had(doc) >= least {
+                    let Some(id) = ids.first(doc) else { continue };
+                    best.add(Candidate { segment, doc, id, score, phrase: 0.0 });
+                }
             }
         }
-        let added = &mut candidates[start..];
-        added.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.doc.cmp(&b.doc)));
-        let of_file = of_file + self.weights.coherence * coherence(best);
-        let mut set_back = 0.0;
-        for candidate in added {
-            candidate.score += of_file - set_back;
-            set_back += self.weights.spread;
-        }
+        Ok(best.kept)
     }
 
-    fn alive(&self, segment: usize, doc: DocId) -> bool {
-        self.evidence[segment].segment.alive_bitset().is_none_or(|alive| alive.is_alive(doc))
-    }
-
-    fn chunk_score(&self, segment: usize, doc: DocId) -> f32 {
-        let (evidence, weights) = (&self.evidence[segment], self.weights);
-        weights.body * evidence.of_chunk(Of::Body, doc)
-            + weights.symbol * evidence.of_chunk(Of::Symbol, doc)
-            + weights.signature * evidence.of_chunk(Of::Signature, doc)
-            + weights.doc * evidence.of_chunk(Of::Doc, doc)
+    fn chunk_score(&self, evidence: &Evidence, doc: DocId) -> f32 {
+        let weights = self.weights;
+        let [body, symbol, signature, doc_text] = evidence.of_chunk(doc);
+        weights.body * body
+            + weights.symbol * symbol
+            + weights.signature * signature
+            + weights.doc * doc_text
             + weights.name * evidence.of_name(doc)
     }
 
-    fn file_score(&self, segment: usize, file: u32) -> f32 {
-        let (evidence, weights) = (&self.evidence[segment], self.weights);
+    fn file_score(&self, evidence: &Evidence, file: u32) -> f32 {
+        let weights = self.weights;
         weights.file * evidence.of_text(file)
             + weights.path * evidence.of_path(OfPath::Folders, file)
             + weights.stem * evidence.of_path(OfPath::Stem, file)
     }
 
-    fn found(&self, candidates: &[Candidate], ids: &[Column<u64>]) -> Result<Found> {
+    fn found(&self, candidates: &[Candidate]) -> Result<Found> {
         let mut found = Found::default();
         let mut places: FxHashMap<(usize, u32), usize> = FxHashMap::default();
         for (at, each) in self.evidence.iter().enumerate() {
@@ -212,7 +224,7 @@ impl Scoring<'_> {
                     body: each.of_text(*ord),
                     folders: each.of_path(OfPath::Folders, *ord),
                     stem: each.of_path(OfPath::Stem, *ord),
-                    coherence: self.coherence_of(at, each.run(*ord)),
+                    coherence: coherence_of(each, *ord),
                 });
             }
         }
@@ -220,38 +232,61 @@ impl Scoring<'_> {
             let each = &self.evidence[candidate.segment];
             let doc = candidate.doc;
             let place = (candidate.segment, each.files.of_doc(doc));
-            let (Some(id), Some(file)) = (ids[candidate.segment].first(doc), places.get(&place))
-            else {
-                continue;
-            };
+            let Some(file) = places.get(&place) else { continue };
+            let [body, symbol, signature, doc_text] = *each.of_chunk(doc);
             found.chunks.push(FoundChunk {
-                id,
+                id: candidate.id,
                 file: *file,
-                body: each.of_chunk(Of::Body, doc),
-                symbol: each.of_chunk(Of::Symbol, doc),
-                signature: each.of_chunk(Of::Signature, doc),
-                doc: each.of_chunk(Of::Doc, doc),
+                body,
+                symbol,
+                signature,
+                doc: doc_text,
                 name: each.of_name(doc),
                 phrase: candidate.phrase,
             });
         }
         Ok(found)
     }
+}
 
-    fn coherence_of(&self, segment: usize, run: Range<DocId>) -> f32 {
-        let mut best = [0.0; 3];
-        for doc in run.filter(|doc| self.alive(segment, *doc)) {
-            rank_in(&mut best, self.evidence[segment].of_chunk(Of::Body, doc));
+/// The best candidates so far.
+struct Best {
+    limit: usize,
+    kept: Vec<Candidate>,
+    /// A candidate with a lower score is not among them.
+    least: f32,
+}
+
+impl Best {
+    fn add(&mut self, candidate: Candidate) {
+        self.kept.push(candidate);
+        // Dividing them costs as much as they are many: not at each one.
+        if self.limit > 0 && self.kept.len() >= 2 * self.limit {
+            let (_, last, _) = self.kept.select_nth_unstable_by(self.limit - 1, Candidate::order);
+            self.least = last.score;
+            self.kept.truncate(self.limit);
         }
-        coherence(best)
     }
+}
+
+fn coherence_of(evidence: &Evidence, file: u32) -> f32 {
+    let mut best = [0.0; 3];
+    for doc in evidence.run(file).filter(|doc| evidence.alive(*doc)) {
+        rank_in(&mut best, evidence.of_chunk(doc)[Of::Body as usize]);
+    }
+    coherence(best)
 }
 
 /// Puts `value` in its place among the three best.
 fn rank_in(best: &mut [f32; 3], value: f32) {
     if value > best[2] {
         best[2] = value;
-        best.sort_by(|a, b| b.total_cmp(a));
+        if best[2] > best[1] {
+            best.swap(1, 2);
+        }
+        if best[1] > best[0] {
+            best.swap(0, 1);
+        }
     }
 }
 

@@ -8,12 +8,14 @@
 //! Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond, 2009.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use tantivy::fastfield::AliveBitSet;
 use tantivy::fieldnorm::FieldNormReader;
-use tantivy::postings::Postings;
+use tantivy::postings::TermInfo;
 use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::{DocId, DocSet, SegmentReader, TERMINATED, Term};
+use tantivy::{DocId, InvertedIndexReader, SegmentReader, Term};
 
 use crate::error::{Error, Result};
 
@@ -58,7 +60,7 @@ impl Bm25 {
     }
 }
 
-/// Fields of chunks, in the order of [`Evidence::chunks`].
+/// Fields of chunks.
 #[derive(Clone, Copy)]
 pub(super) enum Of {
     Body,
@@ -74,20 +76,33 @@ pub(super) enum OfPath {
     Stem,
 }
 
+const OF_CHUNKS: [Of; 4] = [Of::Body, Of::Symbol, Of::Signature, Of::Doc];
+const OF_PATHS: [OfPath; 2] = [OfPath::Folders, OfPath::Stem];
+
+/// The fields in which terms are looked up: first those of chunks, then those of paths.
+fn fields_of(searcher: &Searcher) -> [Field; 6] {
+    let fields = &searcher.fields;
+    let of_chunks = [fields.body, fields.symbol_terms, fields.signature, fields.doc];
+    let [body, symbol, signature, doc] = of_chunks;
+    [body, symbol, signature, doc, fields.path_terms, fields.stem_terms]
+}
+
 /// The evidence in one segment.
 pub(super) struct Evidence<'a> {
     pub segment: &'a SegmentReader,
     pub files: &'a Files,
-    /// BM25 of each field of every document.
-    chunks: [Vec<f32>; 4],
-    /// How few chunks define the name that a document defines.
-    names: Vec<f32>,
-    /// How many of the terms each document has.
+    /// BM25 of each field of every document, in the order of [`Of`].
+    chunks: Vec<[f32; 4]>,
+    /// How few chunks define the name that a document defines, of those that define one.
+    names: FxHashMap<DocId, f32>,
+    /// How many of the terms each document has; empty where nobody asks.
     had: Vec<u16>,
     /// BM25 of the text of every file.
     texts: Vec<f32>,
     /// BM25 of each field of every path.
     paths: [Vec<f32>; 2],
+    /// Whether there is any evidence of a file or its chunks.
+    touched: Vec<bool>,
 }
 
 /// A term as it was looked up: several spellings where it is a prefix.
@@ -98,6 +113,21 @@ struct Looked {
     rarity: f32,
 }
 
+/// Where one segment has the postings of a term, of each field and of each of its spellings there.
+type Places = [Vec<TermInfo>; 6];
+
+/// One segment while evidence is collected.
+struct Segment<'a> {
+    evidence: Evidence<'a>,
+    inverted: [Arc<InvertedIndexReader>; 6],
+    /// Of each term that was looked up.
+    places: Vec<Places>,
+    /// Of each of these terms, how often it is in the text of each file that has it.
+    counts: Vec<Vec<(u32, f32)>>,
+    /// Of each name of the question, the documents that define it.
+    defined: Vec<Vec<DocId>>,
+}
+
 #[allow(clippy::cast_precision_loss)] // counts that only weigh
 fn rarity(documents: u64, with_term: u64) -> f32 {
     let with_term = with_term.min(documents);
@@ -105,71 +135,80 @@ fn rarity(documents: u64, with_term: u64) -> f32 {
 }
 
 /// Collects the evidence for `question` in every segment. Also tells how many terms were looked up.
+///
+/// What a posting is worth depends on all segments, reading it on one alone: so the segments are
+/// gone through side by side, and in between their counts are added up.
 pub(super) fn collect<'a>(
     searcher: &'a Searcher,
     question: &Question,
 ) -> Result<(Vec<Evidence<'a>>, usize)> {
-    let files = searcher.files()?;
-    let mut all: Vec<Evidence<'a>> = searcher
-        .inner
-        .segment_readers()
-        .iter()
-        .zip(files)
-        .map(|it| Evidence::new(it.0, it.1))
-        .collect();
-    let looked = look_up(searcher, question)?;
+    let fields = fields_of(searcher);
+    let mut all = Vec::new();
+    for (segment, files) in searcher.inner.segment_readers().iter().zip(searcher.files()?) {
+        all.push(Segment::new(segment, files, fields, question.only_phrases)?);
+    }
+    let looked = look_up(searcher, &all, question)?;
     let unit = unit(&looked);
-    let fields = &searcher.fields;
-    let chunks = Corpus::of_chunks(searcher)?;
-    let of_files = FileCorpus::of(files);
-    for term in &looked {
-        let weight = term.weight / unit;
-        for (field, of) in [
-            (fields.body, Of::Body),
-            (fields.symbol_terms, Of::Symbol),
-            (fields.signature, Of::Signature),
-            (fields.doc, Of::Doc),
-        ] {
-            let with_term = searcher.doc_freq(field, &term.spellings)?;
-            if with_term > 0 {
-                let worth = weight * rarity(chunks.documents, with_term);
-                let average = chunks.average(field);
-                for each in &mut all {
-                    each.add(field, &term.spellings, worth, average, of)?;
-                }
-            }
-        }
-        of_files.add_text(fields.body, term, weight, &mut all)?;
-        for (field, of) in [(fields.path_terms, OfPath::Folders), (fields.stem_terms, OfPath::Stem)]
-        {
-            let with_term = searcher.doc_freq(field, &term.spellings)?;
-            let worth = weight * rarity(of_files.files, with_term);
-            for each in all.iter_mut().filter(|_| with_term > 0) {
-                each.add_path(field, &term.spellings, worth, of)?;
-            }
-        }
-    }
-    for name in &question.names {
-        add_name(searcher, name, &mut all)?;
-    }
-    Ok((all, looked.len()))
+    let corpus = Corpus::of(searcher, &all);
+    searcher.side_by_side(&mut all, |each| {
+        each.find_terms(&looked, fields)?;
+        each.find_names(&question.names, searcher.fields.name)
+    })?;
+    let worths: Vec<[f32; 6]> = (0..looked.len())
+        .map(|at| {
+            std::array::from_fn(|field| {
+                let in_segment = |each: &Segment| freq(&each.places[at][field]);
+                let with_term: u64 = all.iter().map(in_segment).sum();
+                let among = if field < OF_CHUNKS.len() { corpus.documents } else { corpus.files };
+                looked[at].weight / unit * rarity(among, with_term)
+            })
+        })
+        .collect();
+    searcher.side_by_side(&mut all, |each| each.add_terms(&worths, &corpus))?;
+    let of_files: Vec<f32> = (0..looked.len())
+        .map(|at| {
+            let with_term: usize = all.iter().map(|each| each.counts[at].len()).sum();
+            looked[at].weight / unit * rarity(corpus.files, with_term as u64)
+        })
+        .collect();
+    let of_names: Vec<f32> = (0..question.names.len())
+        .map(|at| {
+            let defined: usize = all.iter().map(|each| each.defined[at].len()).sum();
+            #[allow(clippy::cast_precision_loss)] // a weight
+            let defined = defined.max(1) as f32;
+            1.0 / defined.sqrt()
+        })
+        .collect();
+    searcher.side_by_side(&mut all, |each| {
+        each.add_texts(&of_files, &corpus);
+        each.add_names(&of_names);
+        Ok(())
+    })?;
+    Ok((all.into_iter().map(|each| each.evidence).collect(), looked.len()))
 }
 
 /// The terms of the question that tell most, each with all its spellings.
-fn look_up(searcher: &Searcher, question: &Question) -> Result<Vec<Looked>> {
-    let body = searcher.fields.body;
-    let mut looked = Vec::new();
+fn look_up(searcher: &Searcher, all: &[Segment], question: &Question) -> Result<Vec<Looked>> {
     let exact = question.terms.iter().map(|(term, weight)| (vec![term.clone()], *weight));
     let mut wanted: Vec<(Vec<String>, f32)> = exact.collect();
     for (prefix, weight) in &question.prefixes {
         wanted.push((searcher.expand(prefix, MAX_EXPANSIONS)?, *weight));
     }
+    let fields = fields_of(searcher);
+    let doc_freq = |at: usize, spellings: &[String]| -> Result<u64> {
+        let mut count = 0;
+        for each in all {
+            count += freq(&each.places_of(at, fields[at], spellings)?);
+        }
+        Ok(count)
+    };
+    let mut looked = Vec::new();
     for (spellings, weight) in wanted {
-        let mut with_term = searcher.doc_freq(body, &spellings)?;
+        let mut with_term = doc_freq(Of::Body as usize, &spellings)?;
         if with_term == 0 {
             // A word of paths alone tells as much as a rare one.
-            for field in [searcher.fields.path_terms, searcher.fields.symbol_terms] {
-                with_term = with_term.max(searcher.doc_freq(field, &spellings)?);
+            for at in [OF_CHUNKS.len() + OfPath::Folders as usize, Of::Symbol as usize] {
+                with_term = with_term.max(doc_freq(at, &spellings)?);
             }
         }
         if with_term > 0 {
@@ -185,6 +224,11 @@ fn look_up(searcher: &Searcher, question: &Question) -> Result<Vec<Looked>> {
     Ok(looked)
 }
 
+/// How many documents have a term; one that has several spellings counts several times.
+fn freq(places: &[TermInfo]) -> u64 {
+    places.iter().map(|info| u64::from(info.doc_freq)).sum()
+}
+
 /// What the terms that tell most could be worth together.
 fn unit(looked: &[Looked]) -> f32 {
     let mut worths: Vec<f32> = looked.iter().map(|term| term.weight * term.rarity).collect();
@@ -192,52 +236,167 @@ fn unit(looked: &[Looked]) -> f32 {
     worths.iter().take(FULL_TERMS).sum::<f32>().max(LEAST_UNIT)
 }
 
-/// Chunks that define `name` are evidence, the more the fewer there are.
-fn add_name(searcher: &Searcher, name: &str, all: &mut [Evidence]) -> Result<()> {
-    let field = searcher.fields.name;
-    let spellings = [name.to_owned()];
-    let mut defined = Vec::new();
-    for (at, each) in all.iter().enumerate() {
-        let found = |doc, _| defined.push((at, doc));
-        for_each_posting(each.segment, field, &spellings, IndexRecordOption::Basic, found)?;
+impl<'a> Segment<'a> {
+    fn new(
+        segment: &'a SegmentReader,
+        files: &'a Files,
+        fields: [Field; 6],
+        had: bool,
+    ) -> Result<Self> {
+        let mut inverted = Vec::with_capacity(fields.len());
+        for field in fields {
+            inverted.push(segment.inverted_index(field)?);
+        }
+        let evidence = Evidence::new(segment, files, had);
+        let Ok(inverted) = inverted.try_into() else { unreachable!("one of each field") };
+        Ok(Self { evidence, inverted, places: Vec::new(), counts: Vec::new(), defined: Vec::new() })
     }
-    #[allow(clippy::cast_precision_loss)] // a weight
-    let worth = 1.0 / (defined.len().max(1) as f32).sqrt();
-    for (at, doc) in defined {
-        let value = &mut all[at].names[doc as usize];
-        *value = value.max(worth);
-    }
-    Ok(())
-}
 
-impl<'a> Evidence<'a> {
-    fn new(segment: &'a SegmentReader, files: &'a Files) -> Self {
-        let of_chunks = || vec![0.0; segment.max_doc() as usize];
-        let of_files = || vec![0.0; files.len()];
-        Self {
-            segment,
-            files,
-            chunks: std::array::from_fn(|_| of_chunks()),
-            names: of_chunks(),
-            had: vec![0; segment.max_doc() as usize],
-            texts: of_files(),
-            paths: std::array::from_fn(|_| of_files()),
+    /// Where the postings of those spellings are that the field at `at` has.
+    fn places_of(&self, at: usize, field: Field, spellings: &[String]) -> Result<Vec<TermInfo>> {
+        let mut places = Vec::new();
+        for spelling in spellings {
+            let term = Term::from_field_text(field, spelling);
+            let place = self.inverted[at].get_term_info(&term);
+            places.extend(place.map_err(Error::io("lexical index"))?);
+        }
+        Ok(places)
+    }
+
+    fn find_terms(&mut self, looked: &[Looked], fields: [Field; 6]) -> Result<()> {
+        for term in looked {
+            let mut places = Places::default();
+            for (at, field) in fields.into_iter().enumerate() {
+                places[at] = self.places_of(at, field, &term.spellings)?;
+            }
+            self.places.push(places);
+        }
+        Ok(())
+    }
+
+    /// Adds BM25 of every term in every field, but for the texts of files, which are counted.
+    fn add_terms(&mut self, worths: &[[f32; 6]], corpus: &Corpus) -> Result<()> {
+        let mut norms = Vec::with_capacity(self.inverted.len());
+        for (field, average) in corpus.averages {
+            norms.push(Norms::of(self.evidence.segment, field, &CHUNK, average)?);
+        }
+        for field in corpus.of_paths {
+            norms.push(Norms::of(self.evidence.segment, field, &PATH, PATH_LENGTH)?);
+        }
+        let alive = self.evidence.segment.alive_bitset();
+        let Evidence { files, chunks, had, paths, touched, .. } = &mut self.evidence;
+        for (places, worths) in self.places.iter().zip(worths) {
+            for (at, of) in OF_CHUNKS.into_iter().enumerate() {
+                let (norms, worth) = (&norms[at], worths[at]);
+                let mut counts: Vec<(u32, f32)> = Vec::new();
+                for_each_posting(&self.inverted[at], &places[at], alive, |doc, tf| {
+                    let value = &mut chunks[doc as usize][of as usize];
+                    *value += worth * CHUNK.score(tf, norms.of_doc(doc));
+                    let file = files.of_doc(doc);
+                    touched[file as usize] = true;
+                    if !matches!(of, Of::Body) {
+                        return;
+                    }
+                    if let Some(had) = had.get_mut(doc as usize) {
+                        *had += 1;
+                    }
+                    match counts.last_mut() {
+                        Some((last, count)) if *last == file => *count += tf,
+                        _ => counts.push((file, tf)),
+                    }
+                })?;
+                if matches!(of, Of::Body) {
+                    self.counts.push(if places[at].len() > 1 { merged(counts) } else { counts });
+                }
+            }
+            for of in OF_PATHS {
+                let at = OF_CHUNKS.len() + of as usize;
+                let (norms, worth) = (&norms[at], worths[at]);
+                // Paths are indexed with the first chunk of each file.
+                for_each_posting(&self.inverted[at], &places[at], alive, |doc, tf| {
+                    let file = files.of_doc(doc) as usize;
+                    paths[of as usize][file] += worth * PATH.score(tf, norms.of_doc(doc));
+                    touched[file] = true;
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds BM25 of every term in the text of every file, as if it were one document.
+    fn add_texts(&mut self, worths: &[f32], corpus: &Corpus) {
+        let Evidence { files, texts, .. } = &mut self.evidence;
+        for (counts, worth) in self.counts.iter().zip(worths) {
+            for (file, tf) in counts {
+                let norm = FILE.norm(files.length(*file), corpus.of_files);
+                texts[*file as usize] += worth * FILE.score(*tf, norm);
+            }
         }
     }
 
-    /// BM25 of one field of a document.
-    pub fn of_chunk(&self, of: Of, doc: DocId) -> f32 {
-        self.chunks[of as usize][doc as usize]
+    fn find_names(&mut self, names: &[String], field: Field) -> Result<()> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let inverted = self.evidence.segment.inverted_index(field)?;
+        let alive = self.evidence.segment.alive_bitset();
+        for name in names {
+            let place = inverted.get_term_info(&Term::from_field_text(field, name));
+            let place: Vec<TermInfo> =
+                place.map_err(Error::io("lexical index"))?.into_iter().collect();
+            let mut defined = Vec::new();
+            for_each_posting(&inverted, &place, alive, |doc, _| defined.push(doc))?;
+            self.defined.push(defined);
+        }
+        Ok(())
+    }
+
+    /// Chunks that define a name are evidence, the more the fewer there are.
+    fn add_names(&mut self, worths: &[f32]) {
+        let Evidence { files, names, touched, .. } = &mut self.evidence;
+        for (defined, worth) in self.defined.iter().zip(worths) {
+            for doc in defined {
+                let value = names.entry(*doc).or_default();
+                *value = value.max(*worth);
+                touched[files.of_doc(*doc) as usize] = true;
+            }
+        }
+    }
+}
+
+impl<'a> Evidence<'a> {
+    fn new(segment: &'a SegmentReader, files: &'a Files, had: bool) -> Self {
+        let documents = segment.max_doc() as usize;
+        Self {
+            segment,
+            files,
+            chunks: vec![[0.0; 4]; documents],
+            names: FxHashMap::default(),
+            had: vec![0; if had { documents } else { 0 }],
+            texts: vec![0.0; files.len()],
+            paths: std::array::from_fn(|_| vec![0.0; files.len()]),
+            touched: vec![false; files.len()],
+        }
+    }
+
+    /// BM25 of the fields of a document, in the order of [`Of`].
+    pub fn of_chunk(&self, doc: DocId) -> &[f32; 4] {
+        &self.chunks[doc as usize]
     }
 
     /// 1 if the document alone defines a name of the question, `1 / sqrt(n)` if `n` do.
     pub fn of_name(&self, doc: DocId) -> f32 {
-        self.names[doc as usize]
+        if self.names.is_empty() { 0.0 } else { self.names.get(&doc).copied().unwrap_or(0.0) }
     }
 
-    /// How many of the question's terms are in the document's text.
+    /// How many of the question's terms are in the document's text; told of phrases only.
     pub fn had(&self, doc: DocId) -> usize {
-        self.had[doc as usize].into()
+        self.had.get(doc as usize).copied().unwrap_or(0).into()
+    }
+
+    /// Whether there is any evidence of a file or its chunks.
+    pub fn touches(&self, file: u32) -> bool {
+        self.touched[file as usize]
     }
 
     /// BM25 of a file's text.
@@ -250,70 +409,36 @@ impl<'a> Evidence<'a> {
         self.paths[of as usize][file as usize]
     }
 
-    /// Adds BM25 of one term in one field to every document that has it.
-    fn add(
-        &mut self,
-        field: Field,
-        spellings: &[String],
-        worth: f32,
-        average: f32,
-        of: Of,
-    ) -> Result<()> {
-        let norms = Norms::of(self.segment, field, &CHUNK, average)?;
-        let (values, had) = (&mut self.chunks[of as usize], &mut self.had);
-        let counted = u16::from(matches!(of, Of::Body));
-        let each = |doc: DocId, tf| {
-            values[doc as usize] += worth * CHUNK.score(tf, norms.of_doc(doc));
-            had[doc as usize] += counted;
-        };
-        for_each_posting(self.segment, field, spellings, IndexRecordOption::WithFreqs, each)
-    }
-
-    /// The same for the paths, which are indexed with the first chunk of each file.
-    fn add_path(
-        &mut self,
-        field: Field,
-        spellings: &[String],
-        worth: f32,
-        of: OfPath,
-    ) -> Result<()> {
-        let norms = Norms::of(self.segment, field, &PATH, PATH_LENGTH)?;
-        let (files, values) = (self.files, &mut self.paths[of as usize]);
-        let each = |doc: DocId, tf| {
-            values[files.of_doc(doc) as usize] += worth * PATH.score(tf, norms.of_doc(doc));
-        };
-        for_each_posting(self.segment, field, spellings, IndexRecordOption::WithFreqs, each)
-    }
-
     /// The documents of file `ord`.
     pub fn run(&self, file: u32) -> Range<DocId> {
         self.files.run(file)
     }
+
+    /// Whether a document was not deleted.
+    pub fn alive(&self, doc: DocId) -> bool {
+        self.segment.alive_bitset().is_none_or(|alive| alive.is_alive(doc))
+    }
 }
 
-/// Calls `found` with every living document that has one of the terms, and how often. Documents
-/// come in order for each term.
+/// Calls `found` with every living document that has a term, and how often it has it. Documents
+/// come in order for each of its spellings.
 fn for_each_posting(
-    segment: &SegmentReader,
-    field: Field,
-    spellings: &[String],
-    option: IndexRecordOption,
+    inverted: &InvertedIndexReader,
+    places: &[TermInfo],
+    alive: Option<&AliveBitSet>,
     mut found: impl FnMut(DocId, f32),
 ) -> Result<()> {
-    let inverted = segment.inverted_index(field)?;
-    let alive = segment.alive_bitset();
-    for spelling in spellings {
-        let term = Term::from_field_text(field, spelling);
-        let Some(mut postings) =
-            inverted.read_postings(&term, option).map_err(Error::io("lexical index"))?
-        else {
-            continue;
-        };
-        while postings.doc() != TERMINATED {
-            let doc = postings.doc();
-            if alive.is_none_or(|alive| alive.is_alive(doc)) {
-                #[allow(clippy::cast_precision_loss)] // it saturates long before
-                found(doc, postings.term_freq() as f32);
+    for place in places {
+        let postings =
+            inverted.read_block_postings_from_terminfo(place, IndexRecordOption::WithFreqs);
+        let mut postings = postings.map_err(Error::io("lexical index"))?;
+        while !postings.docs().is_empty() {
+            for (at, doc) in postings.docs().iter().enumerate() {
+                if alive.is_none_or(|alive| alive.is_alive(*doc)) {
+                    // 1 in a field that does not count.
+                    #[allow(clippy::cast_precision_loss)] // it saturates long before
+                    found(*doc, postings.freq(at) as f32);
+                }
             }
             postings.advance();
         }
@@ -343,84 +468,33 @@ impl Norms {
     }
 }
 
-/// What BM25 needs to know of all chunks.
+/// What BM25 needs to know of all chunks and of all files.
 struct Corpus {
     documents: u64,
-    tokens: FxHashMap<Field, u64>,
+    /// The fields of chunks, and how many terms a chunk has in each on average.
+    averages: [(Field, f32); 4],
+    /// The fields of paths.
+    of_paths: [Field; 2],
+    files: u64,
+    /// How many terms a file has on average.
+    of_files: f32,
 }
 
 impl Corpus {
-    fn of_chunks(searcher: &Searcher) -> Result<Self> {
-        let fields = &searcher.fields;
-        let mut tokens: FxHashMap<Field, u64> = FxHashMap::default();
-        for segment in searcher.inner.segment_readers() {
-            for field in [fields.body, fields.symbol_terms, fields.signature, fields.doc] {
-                *tokens.entry(field).or_default() +=
-                    segment.inverted_index(field)?.total_num_tokens();
-            }
-        }
-        Ok(Self { documents: searcher.documents(), tokens })
-    }
-
-    #[allow(clippy::cast_precision_loss)] // an average
-    fn average(&self, field: Field) -> f32 {
-        self.tokens.get(&field).copied().unwrap_or(0) as f32 / self.documents.max(1) as f32
-    }
-}
-
-/// What BM25 needs to know of all files.
-struct FileCorpus {
-    files: u64,
-    average: f32,
-}
-
-impl FileCorpus {
-    #[allow(clippy::cast_precision_loss)] // an average
-    fn of(files: &[Files]) -> Self {
-        let count: u64 = files.iter().map(|files| files.alive() as u64).sum();
-        let tokens: u64 = files.iter().map(Files::tokens).sum();
-        Self { files: count, average: tokens as f32 / count.max(1) as f32 }
-    }
-
-    /// Adds BM25 of one term in the text of every file, as if it were one document.
-    fn add_text(
-        &self,
-        field: Field,
-        term: &Looked,
-        weight: f32,
-        all: &mut [Evidence],
-    ) -> Result<()> {
-        let mut counts: Vec<Vec<(u32, f32)>> = Vec::with_capacity(all.len());
-        for each in all.iter() {
-            let mut runs: Vec<(u32, f32)> = Vec::new();
-            let files = each.files;
-            for_each_posting(
-                each.segment,
-                field,
-                &term.spellings,
-                IndexRecordOption::WithFreqs,
-                |doc, tf| {
-                    let file = files.of_doc(doc);
-                    match runs.last_mut() {
-                        Some((last, count)) if *last == file => *count += tf,
-                        _ => runs.push((file, tf)),
-                    }
-                },
-            )?;
-            if term.spellings.len() > 1 {
-                runs = merged(runs);
-            }
-            counts.push(runs);
-        }
-        let with_term: usize = counts.iter().map(Vec::len).sum();
-        let worth = weight * rarity(self.files, with_term as u64);
-        for (each, counts) in all.iter_mut().zip(counts) {
-            for (file, tf) in counts {
-                let norm = FILE.norm(each.files.length(file), self.average);
-                each.texts[file as usize] += worth * FILE.score(tf, norm);
-            }
-        }
-        Ok(())
+    #[allow(clippy::cast_precision_loss)] // averages
+    fn of(searcher: &Searcher, all: &[Segment]) -> Self {
+        let [body, symbol, signature, doc, folders, stem] = fields_of(searcher);
+        let documents = searcher.documents();
+        let mut at = 0..;
+        let averages = [body, symbol, signature, doc].map(|field| {
+            let at = at.next().unwrap_or(0);
+            let tokens: u64 = all.iter().map(|each| each.inverted[at].total_num_tokens()).sum();
+            (field, tokens as f32 / documents.max(1) as f32)
+        });
+        let files: u64 = all.iter().map(|each| each.evidence.files.alive() as u64).sum();
+        let tokens: u64 = all.iter().map(|each| each.evidence.files.tokens()).sum();
+        let of_files = tokens as f32 / files.max(1) as f32;
+        Self { documents, averages, of_paths: [folders, stem], files, of_files }
     }
 }
 
@@ -428,14 +502,14 @@ impl FileCorpus {
 const PATH_LENGTH: f32 = 6.0;
 
 /// One count a file, whatever the order they came in.
-fn merged(mut runs: Vec<(u32, f32)>) -> Vec<(u32, f32)> {
-    runs.sort_by_key(|run| run.0);
-    runs.dedup_by(|next, kept| {
+fn merged(mut counts: Vec<(u32, f32)>) -> Vec<(u32, f32)> {
+    counts.sort_by_key(|count| count.0);
+    counts.dedup_by(|next, kept| {
         let same = next.0 == kept.0;
         if same {
             kept.1 += next.1;
         }
         same
     });
-    runs
+    counts
 }

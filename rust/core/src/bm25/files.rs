@@ -15,6 +15,9 @@ pub(super) struct Files {
     runs: Vec<Range<DocId>>,
     /// Terms in the text of each file.
     lengths: Vec<u32>,
+    /// Files that have living documents, and the terms of all files.
+    alive: usize,
+    tokens: u64,
     paths: Option<StrColumn>,
 }
 
@@ -43,7 +46,9 @@ impl Files {
                 lengths[at] = lengths[at].saturating_add(norms.fieldnorm(doc));
             }
         }
-        Ok(Self { of_doc, runs, lengths, paths })
+        let alive = runs.iter().filter(|run| !run.is_empty()).count();
+        let tokens = lengths.iter().map(|length| u64::from(*length)).sum();
+        Ok(Self { of_doc, runs, lengths, alive, tokens, paths })
     }
 
     /// Ordinals of paths, those of deleted files among them.
@@ -58,12 +63,12 @@ impl Files {
 
     /// Files that have living documents.
     pub fn alive(&self) -> usize {
-        self.runs.iter().filter(|run| !run.is_empty()).count()
+        self.alive
     }
 
     /// Terms of all files.
     pub fn tokens(&self) -> u64 {
-        self.lengths.iter().map(|length| u64::from(*length)).sum()
+        self.tokens
     }
 
     /// The file of a living document.

@@ -13,7 +13,7 @@ const LARGE: u32 = 100_000;
 
 /// How many small segments make one, and how many of those between small and large.
 const MANY: usize = 8;
-const FEW: usize = 4;
+const FEW: usize = 8;
 
 /// The share of deleted chunks at which a segment is written anew, by itself. Tantivy's own policy
 /// looks at deletions only together with a segment's equals, and by default not at all.

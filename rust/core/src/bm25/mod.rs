@@ -2,9 +2,11 @@
 
 mod candidates;
 mod directory;
+mod document;
 mod evidence;
 mod files;
 mod filter;
+mod ids;
 mod merges;
 mod pages;
 mod question;

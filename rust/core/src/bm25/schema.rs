@@ -2,22 +2,29 @@
 
 use tantivy::Index;
 use tantivy::schema::{
-    FAST, Field, INDEXED, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions,
+    FAST, Field, IndexRecordOption, STORED, Schema, TextFieldIndexing, TextOptions,
 };
 use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 
 use crate::analyzer::{self, Term};
 
 /// Changes whenever documents of another schema would be written; part of the index fingerprint.
-pub const BM25_VERSION: u32 = 4;
+pub const BM25_VERSION: u32 = 5;
 
 /// The name under which [`EncodedTerms`] is registered.
 const ENCODED_TERMS: &str = "hybridx_terms";
 
+/// The name under which [`SourceText`] is registered.
+const SOURCE_TEXT: &str = "hybridx_text";
+
+/// The name of Tantivy's own that takes a text as one term.
+const WHOLE: &str = "raw";
+
 /// The fields of a chunk's document.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fields {
-    /// The chunk's id: found by it, and read at every hit.
+    /// The chunk's id, a column. It is no term: one a chunk would make the largest dictionary of
+    /// all, and `ids.rs` finds chunks by the column.
     pub id: Field,
     /// The path as one term: what a file's chunks are deleted and filtered by.
     pub path: Field,
@@ -51,21 +58,28 @@ pub(super) struct Fields {
 
 pub(super) fn schema() -> Schema {
     let mut schema = Schema::builder();
-    let terms = TextOptions::default().set_indexing_options(
-        TextFieldIndexing::default()
-            .set_tokenizer(ENCODED_TERMS)
-            .set_index_option(IndexRecordOption::WithFreqs),
-    );
-    schema.add_u64_field("id", INDEXED | FAST);
-    schema.add_text_field("path", STRING | STORED | FAST);
-    for field in ["path_terms", "stem_terms", "symbol_terms", "signature", "doc"] {
-        schema.add_text_field(field, terms.clone());
+    let terms = |tokenizer: &str| {
+        let indexing = TextFieldIndexing::default().set_tokenizer(tokenizer);
+        let indexing = indexing.set_index_option(IndexRecordOption::WithFreqs);
+        TextOptions::default().set_indexing_options(indexing)
+    };
+    // Looked up and never scored, so nobody asks how often or among how many.
+    let whole = TextFieldIndexing::default().set_tokenizer(WHOLE).set_fieldnorms(false);
+    let whole = whole.set_index_option(IndexRecordOption::Basic);
+    let whole = TextOptions::default().set_indexing_options(whole);
+    schema.add_u64_field("id", FAST);
+    schema.add_text_field("path", whole.clone().set_stored() | FAST);
+    for field in ["path_terms", "stem_terms", "symbol_terms"] {
+        schema.add_text_field(field, terms(SOURCE_TEXT));
     }
-    schema.add_text_field("name", STRING);
-    schema.add_text_field("body", terms);
-    schema.add_text_field("language", STRING | STORED);
+    for field in ["signature", "doc"] {
+        schema.add_text_field(field, terms(ENCODED_TERMS));
+    }
+    schema.add_text_field("name", whole.clone());
+    schema.add_text_field("body", terms(ENCODED_TERMS));
+    schema.add_text_field("language", whole.clone().set_stored());
     schema.add_u64_field("origin", STORED | FAST);
-    schema.add_text_field("kind", STRING | STORED);
+    schema.add_text_field("kind", whole.set_stored());
     schema.add_text_field("symbol", STORED);
     schema.add_text_field("symbols", STORED);
     schema.add_text_field("context", STORED);
@@ -105,6 +119,7 @@ impl Fields {
 
 pub(super) fn register(index: &Index) {
     index.tokenizers().register(ENCODED_TERMS, EncodedTerms::default());
+    index.tokenizers().register(SOURCE_TEXT, SourceText::default());
 }
 
 /// Reads encoded terms ([`analyzer::terms`]). The text was analysed when it was ingested; this
@@ -120,6 +135,24 @@ impl Tokenizer for EncodedTerms {
     fn token_stream<'a>(&'a mut self, text: &'a str) -> EncodedTermStream<'a> {
         self.token.reset();
         EncodedTermStream { rest: text, token: &mut self.token, next_position: 0 }
+    }
+}
+
+/// Analyses what is short and not analysed yet: paths and symbols.
+#[derive(Clone, Default)]
+struct SourceText {
+    encoded: String,
+    token: Token,
+}
+
+impl Tokenizer for SourceText {
+    type TokenStream<'a> = EncodedTermStream<'a>;
+
+    fn token_stream<'a>(&'a mut self, text: &'a str) -> EncodedTermStream<'a> {
+        self.token.reset();
+        self.encoded.clear();
+        analyzer::analyze_into(text, &mut self.encoded);
+        EncodedTermStream { rest: &self.encoded, token: &mut self.token, next_position: 0 }
     }
 }
 

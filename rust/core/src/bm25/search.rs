@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use tantivy::schema::Field;
-use tantivy::{Index, ReloadPolicy, Term};
+use rayon::prelude::*;
+use tantivy::{Index, ReloadPolicy, SegmentReader};
 
 use crate::error::{Error, Result};
 
@@ -13,6 +13,7 @@ use super::candidates;
 use super::directory::ReadDirectory;
 use super::files::Files;
 use super::filter::Filter;
+use super::ids::Ids;
 use super::question::{Found, Question, Weights};
 use super::schema::{Fields, register, schema};
 use super::stored::guarded;
@@ -25,6 +26,7 @@ pub struct Searcher {
     payload: Option<String>,
     /// Of each segment; read when a search first needs them.
     files: OnceLock<Vec<Files>>,
+    places: OnceLock<Vec<Ids>>,
 }
 
 impl Searcher {
@@ -61,6 +63,7 @@ impl Searcher {
                     folder: folder.to_owned(),
                     payload: metas.payload,
                     files: OnceLock::new(),
+                    places: OnceLock::new(),
                 });
             }
             reader.reload()?;
@@ -96,14 +99,28 @@ impl Searcher {
         self.guarded(|| candidates::find(self, question, weights, pool, filter, also))
     }
 
+    /// The files of each segment.
     pub(super) fn files(&self) -> Result<&[Files]> {
-        if let Some(files) = self.files.get() {
-            return Ok(files);
+        self.of_segments(&self.files, |segment| Files::read(segment, self.fields.body))
+    }
+
+    /// Where the chunks of each segment are.
+    pub(super) fn places(&self) -> Result<&[Ids]> {
+        self.of_segments(&self.places, Ids::read)
+    }
+
+    /// What is read of every segment once.
+    fn of_segments<'a, T: Send + Sync>(
+        &self,
+        kept: &'a OnceLock<Vec<T>>,
+        read: impl Fn(&SegmentReader) -> Result<T> + Sync,
+    ) -> Result<&'a [T]> {
+        if let Some(kept) = kept.get() {
+            return Ok(kept);
         }
-        let segments = self.inner.segment_readers().iter();
-        let files = segments.map(|segment| Files::read(segment, self.fields.body));
-        let files = files.collect::<Result<Vec<_>>>()?;
-        Ok(self.files.get_or_init(|| files))
+        let mut segments: Vec<_> = self.inner.segment_readers().iter().collect();
+        let all = self.side_by_side(&mut segments, |segment| read(segment))?;
+        Ok(kept.get_or_init(|| all))
     }
 
     /// Documents that statistics are about: deleted ones count until a merge drops them.
@@ -111,13 +128,18 @@ impl Searcher {
         self.inner.segment_readers().iter().map(|segment| u64::from(segment.max_doc())).sum()
     }
 
-    /// How many documents have the terms in `field`; one that has several counts several times.
-    pub(super) fn doc_freq(&self, field: Field, terms: &[String]) -> Result<u64> {
-        let mut count = 0;
-        for term in terms {
-            count += self.inner.doc_freq(&Term::from_field_text(field, term))?;
+    /// Does `work` with each of `items`, one of every segment, side by side.
+    pub(super) fn side_by_side<T: Send, R: Send>(
+        &self,
+        items: &mut [T],
+        work: impl Fn(&mut T) -> Result<R> + Sync,
+    ) -> Result<Vec<R>> {
+        // Each by itself: a thread of the pool knows of no guard but its own.
+        let guarded = |item| self.guarded(|| work(item));
+        match items {
+            [only] => Ok(vec![guarded(only)?]),
+            items => items.par_iter_mut().map(guarded).collect(),
         }
-        Ok(count)
     }
 
     /// The most frequent terms of texts that start with `prefix`, at most `limit`.
@@ -238,6 +260,85 @@ mod tests {
         assert_eq!(store.paths("retry", &Filter::default()), ["web/pool.js"]);
         assert_eq!(store.paths("nothing_like_it", &Filter::default()), Vec::<String>::new());
         assert_eq!(store.paths("?!", &Filter::default()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_definition_is_worth_less_the_more_there_are_of_its_name() {
+        let mut store = Store::new(&ROWS);
+        let names = |store: &Store, name: &str| -> Vec<f32> {
+            let found = store.find(&asked(name), &Filter::default());
+            found.chunks.iter().map(|chunk| chunk.name).filter(|worth| *worth > 0.0).collect()
+        };
+        assert_eq!(names(&store, "connect_timeout"), [1.0]);
+        store.1.add(&batch(&[("b.py", "python", "Other.retry", "one more")])).expect("added");
+        store.1.commit("two").expect("committed");
+        assert_eq!(names(&store, "retry"), [0.5_f32.sqrt(); 2]);
+    }
+
+    #[test]
+    fn the_best_are_the_same_however_many_are_asked_for_and_however_they_are_divided() {
+        const WORDS: [&str; 5] = ["alpha", "beta", "gamma", "delta", "omega"];
+        let text = |file: usize, chunk: usize| -> String {
+            let words = (0..3 + (file * chunk) % 5).map(|at| WORDS[(file + at * chunk) % 5]);
+            words.collect::<Vec<_>>().join(" ")
+        };
+        let paths: Vec<String> = (0..60).map(|file| format!("d{}/f{file}.py", file % 7)).collect();
+        let written = |files_a_commit: usize| -> Store {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let mut writer = Writer::open(folder.path(), 1, 20_000_000).expect("opened");
+            for (first, some) in paths.chunks(files_a_commit).enumerate() {
+                let mut builder = BatchBuilder::default();
+                for (file, path) in (first * files_a_commit..).zip(some) {
+                    for chunk in 0..=file % 6 {
+                        let text = text(file, chunk);
+                        let terms = analyze(&text);
+                        let row = ChunkRow {
+                            path,
+                            text: &text,
+                            terms: &terms,
+                            offset: chunk,
+                            ..ChunkRow::default()
+                        };
+                        builder.push(&row).expect("a row");
+                    }
+                }
+                writer.add(&builder.finish().expect("a batch")).expect("added");
+                writer.commit("").expect("committed");
+            }
+            Store(folder, writer)
+        };
+        let (one, many) = (written(60), written(9));
+        assert_eq!(one.open().inner.segment_readers().len(), 1);
+        assert!(many.open().inner.segment_readers().len() > 1);
+        let question = asked("alpha gamma f3 d2");
+        let weights = Weights { spread: 0.1, ..Weights::default() };
+        let found = |store: &Store, pool: usize| -> Vec<u64> {
+            let found = store.open().find(&question, &weights, pool, &Filter::default(), &[]);
+            found.expect("searched").chunks.iter().map(|chunk| chunk.id).collect()
+        };
+        let all = found(&one, 1000);
+        assert!(all.len() > 100, "{}", all.len());
+        for pool in [1, 2, 7, 30, 100] {
+            assert_eq!(found(&one, pool), all[..pool], "{pool} of one segment");
+            assert_eq!(found(&many, pool), all[..pool], "{pool} of many");
+        }
+    }
+
+    #[test]
+    fn chunks_are_found_by_their_ids_until_they_are_deleted() {
+        let mut store = Store::new(&ROWS);
+        let before = store.open();
+        let ids = before.ids().expect("read");
+        assert_eq!(ids.len(), ROWS.len());
+        let fetched = before.fetch(&ids).expect("fetched");
+        assert_eq!(fetched.iter().map(|chunk| chunk.id).collect::<Vec<_>>(), ids);
+        assert_eq!(before.fetch(&[ids[0] ^ 1, 0, u64::MAX]).expect("fetched"), []);
+        store.1.delete(["src/use.py"]);
+        store.1.commit("two").expect("committed");
+        let gone = fetched.iter().find(|chunk| chunk.path == "src/use.py").expect("there").id;
+        assert_eq!(store.open().fetch(&[gone]).expect("fetched"), []);
+        assert_eq!(store.open().fetch(&ids).expect("fetched").len(), ROWS.len() - 1);
+        assert_eq!(before.fetch(&[gone]).expect("fetched").len(), 1);
     }
 
     #[test]

@@ -294,23 +294,13 @@ impl Searcher {
         })
     }
 
+    /// Where the chunk `id` is, if it is alive.
     pub(super) fn locate(&self, id: u64) -> Result<Option<DocAddress>> {
-        let term = Term::from_field_u64(self.fields.id, id);
-        for (ord, segment) in self.inner.segment_readers().iter().enumerate() {
-            let inverted = segment.inverted_index(self.fields.id)?;
-            let postings = inverted.read_postings(&term, IndexRecordOption::Basic);
-            let Some(mut postings) = postings.map_err(Error::io("lexical index"))? else {
-                continue;
-            };
-            while postings.doc() != TERMINATED {
-                if !segment.is_deleted(postings.doc()) {
-                    let segment = u32::try_from(ord).unwrap_or(u32::MAX);
-                    return Ok(Some(DocAddress::new(segment, postings.doc())));
-                }
-                postings.advance();
-            }
-        }
-        Ok(None)
+        let found = (0..).zip(self.places()?).find_map(|(segment, ids)| {
+            let doc = ids.find(id)?;
+            Some(DocAddress::new(segment, doc))
+        });
+        Ok(found)
     }
 
     /// Runs `work`; a panic in it is the answer to a damaged file.

@@ -4,19 +4,18 @@ use std::path::Path;
 
 use arrow_array::RecordBatch;
 use tantivy::indexer::UserOperation;
-use tantivy::{Index, IndexWriter, TantivyDocument, Term};
+use tantivy::{Index, IndexWriter, Term};
 
-use crate::analyzer;
-use crate::batch::ChunkColumns;
 use crate::error::Result;
 
 use super::directory::{Trouble, WriteDirectory};
+use super::document::{ChunkDocument, Rows};
 use super::merges::Merges;
 use super::schema::{Fields, register, schema};
 
 /// The one writer of a lexical index. Nothing it does is seen before [`Writer::commit`].
 pub struct Writer {
-    inner: IndexWriter,
+    inner: IndexWriter<ChunkDocument>,
     fields: Fields,
     trouble: Trouble,
 }
@@ -52,59 +51,20 @@ impl Writer {
 
     /// Adds the chunks of a batch. The chunks of a file become neighbours in one segment.
     pub fn add(&self, batch: &RecordBatch) -> Result<()> {
-        let rows = ChunkColumns::of(batch)?;
+        let rows = Rows::of(self.fields, batch)?;
         let mut start = 0;
         for end in 1..=batch.num_rows() {
-            if end < batch.num_rows() && rows.path.value(end) == rows.path.value(start) {
+            if end < batch.num_rows() && rows.path(end) == rows.path(start) {
                 continue;
             }
-            let documents: Vec<_> = (start..end)
-                .map(|row| UserOperation::Add(self.document(&rows, row, row == start)))
-                .collect();
+            let document = |row| ChunkDocument { rows: rows.clone(), row, first: row == start };
+            let documents: Vec<_> =
+                (start..end).map(|row| UserOperation::Add(document(row))).collect();
             // What is handed over at once is not divided among threads.
             self.inner.run(documents).map_err(|error| self.trouble.explain(error))?;
             start = end;
         }
         Ok(())
-    }
-
-    fn document(&self, rows: &ChunkColumns, row: usize, first: bool) -> TantivyDocument {
-        let fields = &self.fields;
-        let path = rows.path.value(row);
-        let mut document = TantivyDocument::default();
-        document.add_u64(fields.id, rows.id.value(row));
-        document.add_text(fields.path, path);
-        if first {
-            document.add_text(fields.path_terms, analyzer::analyze(path));
-            document.add_text(fields.stem_terms, analyzer::analyze(stem(path)));
-        }
-        document.add_text(fields.language, rows.language.value(row));
-        document.add_u64(fields.origin, rows.origin.value(row).into());
-        document.add_text(fields.kind, rows.kind.value(row));
-        document.add_u64(fields.start_line, rows.start_line.value(row).into());
-        document.add_u64(fields.end_line, rows.end_line.value(row).into());
-        document.add_u64(fields.offset, rows.offset.value(row));
-        document.add_text(fields.text, rows.text.value(row));
-        document.add_text(fields.body, rows.terms.value(row));
-        for (field, values) in [
-            (fields.symbol, rows.symbol),
-            (fields.symbols, rows.symbols),
-            (fields.context, rows.context),
-            (fields.signature, rows.signature),
-            (fields.doc, rows.doc),
-        ] {
-            if !values.value(row).is_empty() {
-                document.add_text(field, values.value(row));
-            }
-        }
-        let symbol = rows.symbol.value(row);
-        if !symbol.is_empty() {
-            document.add_text(fields.symbol_terms, analyzer::analyze(symbol));
-        }
-        for name in rows.symbols.value(row).lines().flat_map(names) {
-            document.add_text(fields.name, name);
-        }
-        document
     }
 
     /// Writes to files what waits in memory, so that a commit that follows has less to do. Nobody
@@ -128,20 +88,4 @@ impl Writer {
     pub fn close(self) -> Result<()> {
         self.inner.wait_merging_threads().map_err(|error| self.trouble.explain(error))
     }
-}
-
-/// A symbol as a whole and its last component.
-fn names(symbol: &str) -> impl Iterator<Item = &str> {
-    let last = symbol.rfind(['.', ':', '#']).map(|at| &symbol[at + 1..]);
-    std::iter::once(symbol).chain(last.filter(|name| !name.is_empty()))
-}
-
-/// The name that says what a file is about: its own, or its folder's where its own is always the
-/// same.
-fn stem(path: &str) -> &str {
-    let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
-    let stem =
-        name.split_once('.').map_or(name, |(stem, _)| if stem.is_empty() { name } else { stem });
-    let folder = folders.rsplit('/').next().unwrap_or_default();
-    if matches!(stem, "__init__" | "index" | "mod") && !folder.is_empty() { folder } else { stem }
 }
