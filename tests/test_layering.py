@@ -17,7 +17,7 @@ PYTHON_ROOMS = [
     {"errors", "types", "lance", "selection", "units"},
     {"setting", "presets"},
     {"sources"},
-    {"config", "layout", "ranking", "answer", "budget", "pace", "trace", "metrics"},
+    {"config", "layout", "ranking", "answer", "budget", "nearest", "pace", "trace", "metrics"},
     {"spans"},
     {"observe"},
     {"embed", "store", "scan", "since", "arguments", "results"},

@@ -49,6 +49,7 @@ Mode = Literal["hybrid", "lexical", "semantic"]
 
 Device = Literal["auto", "cpu", "cuda"]
 """Where the model runs."""
+VectorIndex = Literal["auto", "off"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,8 @@ class StageSeconds(Value):
     embed: float = 0.0
     store: float = 0.0
     commit: float = 0.0
+    vector_index: float = 0.0
+    """After the last commit: everything can be searched meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
