@@ -86,6 +86,13 @@ class Manifest:
     """Rows that were written since."""
     format: int = MANIFEST_FORMAT
 
+    @property
+    def coverage(self) -> dict[str, int] | None:
+        """What the index of the vectors covers; `None` if there is none."""
+        if not self.covered:
+            return None
+        return {"covered": self.covered, "uncovered": self.uncovered}
+
     @classmethod
     def parse(cls, payload: str, where: Path) -> Manifest:
         """Reads a payload.

@@ -278,6 +278,15 @@ class VectorStore:
         """
         with _translated(self.folder, "indexed", StoreError):
             nearest.build(self._table, cancel)
+        self.__dict__.pop("coverage", None)
+        self.check_index()
+
+    def check_index(self) -> None:
+        """Asks the index of the vectors for some of them.
+
+        Raises `StoreError` if it is missing, or does not answer as it should.
+        """
+        with _translated(self.folder, "asked for the nearest", StoreError):
             nearest.check(self._table, self.dimension)
 
     def drop_stray_indexes(self) -> None:
