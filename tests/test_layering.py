@@ -18,7 +18,7 @@ PYTHON_ROOMS = [
     {"types"},
     {"setting", "presets"},
     {"sources"},
-    {"config", "layout", "ranking", "answer", "budget", "pace", "trace", "metrics"},
+    {"config", "layout", "ranking", "answer", "budget", "nearest", "pace", "trace", "metrics"},
     {"spans"},
     {"observer"},
     {"observe"},

@@ -14,6 +14,7 @@ goes back to n first.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -24,9 +25,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from hybridx import _core
+from hybridx import _core, nearest
 from hybridx.budget import row_bytes
-from hybridx.errors import CorruptIndexError, IndexFormatError
+from hybridx.errors import CorruptIndexError, IndexFormatError, StoreError
 from hybridx.observe import operation
 
 if TYPE_CHECKING:
@@ -85,7 +86,18 @@ class Manifest:
     """Fragments of the vector store below this one are large, or were made one."""
     small: int = 0
     """Small fragments since then."""
+    covered: int = 0
+    """Rows that there were when the vectors' index was built; 0 if there is none."""
+    uncovered: int = 0
+    """Rows that were written since."""
     format: int = MANIFEST_FORMAT
+
+    @property
+    def coverage(self) -> dict[str, int] | None:
+        """What the index of the vectors covers; `None` if there is none."""
+        if not self.covered:
+            return None
+        return {"covered": self.covered, "uncovered": self.uncovered}
 
     @classmethod
     def parse(cls, payload: str, where: Path) -> Manifest:
@@ -111,12 +123,19 @@ class Manifest:
 
     def dump(self) -> str:
         """The payload."""
-        return json.dumps({**dataclasses.asdict(self), "digest": self.digest()})
+        return json.dumps({**self._values(), "digest": self.digest()})
 
     def digest(self) -> str:
         """A digest of everything in it."""
-        text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        text = json.dumps(self._values(), sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    def _values(self) -> dict[str, object]:
+        """What is not there is left out: manifests of before there were such indexes are whole."""
+        values = dataclasses.asdict(self)
+        if not self.covered:
+            del values["covered"], values["uncovered"]
+        return values
 
 
 @dataclass
@@ -245,6 +264,8 @@ class Writer:
     _rows: list[pa.RecordBatch] = field(default_factory=list, init=False, repr=False)
     _waiting: int = field(default=0, init=False)
     _added: int = field(default=0, init=False)
+    _written: int = field(default=0, init=False)
+    """Rows of all commits of this run."""
     _stale: list[str] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -304,14 +325,25 @@ class Writer:
         """
         with self._lexical_flushed():
             manifest = self._prepared(snapshot, last=last)
+        return self._publish(manifest, snapshot)
+
+    def _publish(self, manifest: Manifest, snapshot: _core.Snapshot) -> Manifest:
+        """Commits: what the manifest names is on the disk, but for the snapshot."""
+        path = self.epoch.snapshot(manifest.generation, manifest.vectors_table)
+        with operation(self.observer, "snapshot", "save"):
+            digest = snapshot.save(path, self.vector_files)
+        manifest = dataclasses.replace(manifest, snapshot=path.name, snapshot_digest=digest)
         with operation(self.observer, "tantivy", "commit", generation=manifest.generation):
             self._bm25.commit(manifest.dump())
         self.template = manifest
         self.changed = False
+        self._written += self._added
         self._added = 0
         held = self._held_tables()
         if self._vectors_open:
             self._vectors.drop_others(held)
+            if self._is_alone():
+                self._vectors.drop_stray_indexes()
         return manifest
 
     def _prepared(self, snapshot: _core.Snapshot, *, last: bool) -> Manifest:
@@ -323,6 +355,9 @@ class Writer:
             merkle_root=snapshot.tree.root,
             chunks=snapshot.totals().chunks,
         )
+        if manifest.covered:
+            uncovered = manifest.uncovered + self._added
+            manifest = dataclasses.replace(manifest, uncovered=uncovered)
         if self._vectors_open:
             self._sync()
             due = last and self._is_due(manifest.chunks)
@@ -334,10 +369,7 @@ class Writer:
                 self._sync()
             with operation(self.observer, "lance", "read back"):
                 self._vectors.read_back(manifest.chunks)
-        path = self.epoch.snapshot(manifest.generation, manifest.vectors_table)
-        with operation(self.observer, "snapshot", "save"):
-            digest = snapshot.save(path, self.vector_files)
-        return dataclasses.replace(manifest, snapshot=path.name, snapshot_digest=digest)
+        return manifest
 
     @contextmanager
     def _lexical_flushed(self) -> Iterator[None]:
@@ -357,6 +389,48 @@ class Writer:
     def _flush_lexical(self) -> None:
         with operation(self.observer, "tantivy", "flush"):
             self._bm25.flush()
+
+    @property
+    def is_index_due(self) -> bool:
+        """Whether the vectors are to have an index, or a new one, after this run."""
+        now = self.template
+        return nearest.is_due(now.chunks, now.covered, now.uncovered, self._written)
+
+    def build_index(
+        self, snapshot: _core.Snapshot, cancel: _core.CancelToken | None = None
+    ) -> Manifest:
+        """Makes a generation of the same chunks, whose vectors have an index of all of them.
+
+        What `snapshot` records is committed already: if this fails, or is cut short, that stays.
+
+        Raises:
+            StoreError, OSError: it cannot be built.
+            Cancelled: the token was set meanwhile.
+        """
+        store = self.open_vectors()
+        # The rows of fragments that it covers are not to move any more.
+        manifest = self._settled(self.template)
+        try:
+            with operation(self.observer, "lance", "index"):
+                store.build_index(cancel)
+            self._sync()
+            with operation(self.observer, "lance", "read back"):
+                store.read_back(manifest.chunks)
+        except BaseException:
+            with contextlib.suppress(StoreError, CorruptIndexError, OSError):
+                store.restore(self.template.vectors_version)
+                if self._is_alone():
+                    store.drop_stray_indexes()
+                self._sync()
+            raise
+        manifest = dataclasses.replace(
+            manifest,
+            generation=manifest.generation + 1,
+            vectors_version=store.version,
+            covered=manifest.chunks,
+            uncovered=0,
+        )
+        return self._publish(manifest, snapshot)
 
     def close(self) -> None:
         """Waits for the lexical store's merges."""
@@ -403,15 +477,28 @@ class Writer:
         """Moves to a new table, without what was deleted."""
         self._vectors = self._vectors.rewritten()
         table = self._vectors.number
-        return self._settled(dataclasses.replace(manifest, vectors_table=table, settled=0))
+        # An index is of one table; the run ends with another if it is large enough.
+        fresh = dataclasses.replace(
+            manifest, vectors_table=table, settled=0, covered=0, uncovered=0
+        )
+        return self._settled(fresh)
 
     def _settled(self, manifest: Manifest) -> Manifest:
         settled = self._vectors.next_fragment(manifest.settled)
         return dataclasses.replace(manifest, settled=settled, small=0)
 
+    def _is_alone(self) -> bool:
+        """Whether nobody reads an earlier generation any more."""
+        earlier = (path.name != self.template.snapshot for path in self._snapshots())
+        return not any(earlier)
+
+    def _snapshots(self) -> Iterator[Path]:
+        return self.epoch.snapshots.glob("*.*.snapshot")
+
     def _is_due(self, chunks: int) -> bool:
         """Whether so much of the table is superseded that writing it anew is worth it."""
         needed = chunks * row_bytes(self.template.dimension)
+        needed += self.template.covered * (self.template.dimension + nearest.ROW_OVERHEAD)
         garbage = self.vector_files.bytes - needed
         # Each older table that is still read stays as long as it is: one more must be worth more.
         bound = (needed * _GARBAGE + _SLACK) * 4 ** len(self._held_tables())
@@ -420,7 +507,7 @@ class Writer:
     def _held_tables(self) -> set[int]:
         """Drops snapshots that nobody reads; the tables of earlier ones that somebody does."""
         held = set()
-        for path in self.epoch.snapshots.glob("*.*.snapshot"):
+        for path in self._snapshots():
             if path.name != self.template.snapshot and not _core.Lease.remove_unless_held(path):
                 held.add(int(path.name.split(".")[1]))
         return held - {self.template.vectors_table}

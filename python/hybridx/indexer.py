@@ -426,12 +426,14 @@ class Update:
             work.base.lease.release()
         if embed.cache is not None:
             embed.cache.finish()
-        committed = store.commit(last=True)
+        manifest, snapshot = store.commit(last=True)
+        if self.settings.vector_index == "auto":
+            manifest = store.build_index()
         if self.kept.resident:
             self.kept.files = store.writer.vector_files
         with store.tally.timed("commit"):
             store.writer.close()
-        return committed
+        return manifest, snapshot
 
     def _check_replacement(self, epoch: Epoch, after: _core.Snapshot) -> None:
         """Raises `ModelError` if the model fails on most files, and another epoch serves."""

@@ -137,6 +137,7 @@ class OpenIndex:
             watcher=self._layout.watcher(),
             model_error=missing,
             outdated=self._is_outdated(generation, model),
+            vector_index=manifest.coverage,
         )
 
     def _is_outdated(self, generation: Generation, model: Model | None) -> bool:

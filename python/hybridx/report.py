@@ -116,6 +116,8 @@ class StageSeconds(Value):
     embed: float = 0.0
     store: float = 0.0
     commit: float = 0.0
+    vector_index: float = 0.0
+    """After the last commit: everything can be searched meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hybridx import _core
-from hybridx.errors import Cancelled
+from hybridx.errors import Cancelled, CorruptIndexError, StoreError
 from hybridx.observe import operation, watched
 
 if TYPE_CHECKING:
@@ -362,3 +362,22 @@ class StoreStep:
                 _core.release_memory()
         self._committed, self._files = time.perf_counter(), 0
         return self.writer.template, self.last
+
+    def build_index(self) -> Manifest:
+        """Builds the vectors' index, if it is time: one more generation, of the same chunks.
+
+        All that is to be found is committed by now, and is found without it. So a failure is a
+        line and no error; raises `Cancelled` if the token is set meanwhile.
+        """
+        if self.writer.is_index_due:
+            _core.release_memory()
+            with self.tally.timed("vector_index") as span:
+                try:
+                    manifest = self.writer.build_index(self.last, self.cancel)
+                    span.note(generation=manifest.generation, chunks=manifest.chunks)
+                except (StoreError, CorruptIndexError, OSError) as error:
+                    print(  # noqa: T201
+                        f"hybridx: the vectors have no index, so searches take longer: {error}",
+                        file=sys.stderr,
+                    )
+        return self.writer.template

@@ -14,7 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hybridx.errors import CorruptIndexError, StoreError
+from hybridx import nearest
+from hybridx.errors import Cancelled, CorruptIndexError, StoreError
 from hybridx.lance import load_lancedb
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
+
+    from hybridx import _core
 
 _FRAGMENT_SHIFT = 32
 """A row's id in LanceDB is the number of its fragment, shifted by this, plus its place in it."""
@@ -34,10 +37,13 @@ _PATHS_PER_FILTER = 1000
 _PLAIN = re.compile(r"[A-Za-z0-9_/ .,+@=~-]+")
 
 _VERSIONS = "_versions"
+_INDEXES = "_indices"
 _LAST_VERSION = (1 << 64) - 1
 
 _UNIT = 1e-3
 """How far the length of a vector may be from one; a float32 sum of squares is closer by far."""
+_ROUNDED = 0.05
+"""The same of a similarity that was computed from an index, with one byte a number."""
 
 _MACHINE = {
     getattr(errno, name)
@@ -80,6 +86,7 @@ class VectorStore:
         Raises:
             CorruptIndexError: the table or that version of it cannot be opened.
         """
+        self.__dict__.pop("coverage", None)
         with _translated(self.folder, "opened", CorruptIndexError):
             # Not by a list of tables, for which LanceDB loads the models of its catalogues.
             if self._table_folder.is_dir():
@@ -210,23 +217,84 @@ class VectorStore:
         return matrix
 
     def search(
-        self, vector: NDArray[np.float32], limit: int, where: str | None
+        self,
+        vector: NDArray[np.float32],
+        limit: int,
+        where: str | None,
+        *,
+        exact: bool = False,
     ) -> list[tuple[int, float]]:
-        """`(id, cosine similarity)` of the `limit` nearest rows that satisfy `where`."""
-        with _translated(self.folder, "searched", StoreError):
-            query = self._table.search(vector, vector_column_name="vector").distance_type("dot")
-            if where:
-                query = query.where(where, prefilter=True)
-            rows = query.select(["id", "_distance"]).limit(limit).to_arrow()
-        ids = rows.column("id").to_pylist()
-        # Of unit vectors; LanceDB's dot distance is one minus the product.
-        similarities = [1.0 - distance for distance in rows.column("_distance").to_pylist()]
-        # Written so that NaN fails.
-        if not all(abs(similarity) <= 1.0 + _UNIT for similarity in similarities):
+        """`(id, cosine similarity)` of the `limit` nearest rows that satisfy `where`.
+
+        An `exact` search compares every row; any other may use the index of the vectors, and then
+        misses some rows, and is off by some thousandths.
+        """
+        ids: list[int] = []
+        similarities: list[float] = []
+        batches, scale = self._nearest(vector, limit, where, exact=exact)
+        for batch in batches:
+            ids += batch.column("id").to_pylist()
+            distances = batch.column("_distance").to_numpy()
+            similarities += (1.0 - scale * distances).tolist()
+        # From the index they are rounded. Written so that NaN fails.
+        slack = _UNIT if scale == 1.0 else _ROUNDED
+        if not all(abs(similarity) <= 1.0 + slack for similarity in similarities):
             raise CorruptIndexError(f"{self.folder}: a vector is not what was stored")
         pairs = list(zip(ids, similarities, strict=True))
         # LanceDB orders equal distances by chance.
         return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
+
+    def _nearest(
+        self, vector: NDArray[np.float32], limit: int, where: str | None, *, exact: bool
+    ) -> tuple[list[pa.RecordBatch], float]:
+        with _translated(self.folder, "searched", StoreError):
+            covered = None if exact else self.coverage
+            try:
+                return nearest.search(self._table, vector, limit, where, covered)
+            except Exception as error:
+                if covered is None or _machine_error(error) is not None:
+                    raise
+                # The rows are there, whatever became of the index.
+                found = nearest.search(self._table, vector, limit, where, None)
+                self.__dict__["coverage"] = None
+                return found
+
+    @cached_property
+    def coverage(self) -> nearest.Coverage | None:
+        """What the index of the vectors covers; `None` if there is none."""
+        with _translated(self.folder, "searched", StoreError):
+            return nearest.coverage(self._table)
+
+    def build_index(self, cancel: _core.CancelToken | None = None) -> None:
+        """Builds the index of the vectors, or builds it anew, as the next version.
+
+        Raises:
+            StoreError: it cannot be built, or does not answer as it should.
+            Cancelled: the token was set meanwhile.
+        """
+        with _translated(self.folder, "indexed", StoreError):
+            nearest.build(self._table, cancel)
+        self.__dict__.pop("coverage", None)
+        self.check_index()
+
+    def check_index(self) -> None:
+        """Asks the index of the vectors for some of them.
+
+        Raises `StoreError` if it is missing, or does not answer as it should.
+        """
+        with _translated(self.folder, "asked for the nearest", StoreError):
+            nearest.check(self._table, self.dimension)
+
+    def drop_stray_indexes(self) -> None:
+        """Removes the files of indexes that are not this version's; nobody may read another."""
+        folder = self._table_folder / _INDEXES
+        if not folder.is_dir():
+            return
+        with _translated(self.folder, "read", StoreError):
+            used = {str(each.index_uuid) for each in self._table.list_indices()}
+        for each in folder.iterdir():
+            if each.name not in used:
+                shutil.rmtree(each, ignore_errors=True)
 
     def ids(self) -> list[int]:
         """The ids of all rows, ascending."""
@@ -388,7 +456,7 @@ def _translated(folder: Path, done: str, error_type: type[Exception]) -> Iterato
     """LanceDB raises whatever its layers raise; here it becomes one of ours."""
     try:
         yield
-    except (StoreError, CorruptIndexError):
+    except (StoreError, CorruptIndexError, Cancelled):
         raise
     except Exception as error:
         number = _machine_error(error)

@@ -66,6 +66,7 @@ __all__ = [
 
 Device = Literal["auto", "cpu", "cuda"]
 """Where the model runs."""
+VectorIndex = Literal["auto", "off"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +213,10 @@ class Status(Value):
     outdated: bool = False
     """Whether another version, or one with other settings, made the index: the next update builds
     it anew, and until then it serves as it is."""
+    vector_index: Mapping[str, int] | None = None
+    """How many chunks were there when the vectors' index was built (`covered`), and how many were
+    written since (`uncovered`), which searches compare one by one; `None` if there is no such
+    index, and every search compares all."""
 
 
 Role = Literal["watching", "standby", "stopped"]

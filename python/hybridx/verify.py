@@ -128,7 +128,11 @@ class _Audit:
     def _vectors(self, generation: Generation) -> pa.Table | None:
         try:
             store = generation.vectors(trusting=True)
-            return _no_rows().empty_table() if store is None else store.checked_rows()
+            if store is None:
+                return _no_rows().empty_table()
+            if generation.manifest.covered:
+                store.check_index()
+            return store.checked_rows()
         except (HybridxError, OSError) as error:
             self.problem("vector_store", self.name(generation.epoch.vectors), _said(error))
             return None

@@ -74,6 +74,7 @@ def table(found: Status) -> list[tuple[str, ...]]:
         *_upgrade(found),
         ("files", f"{found.files:,}"),
         ("chunks", f"{found.chunks:,} ({found.documents:,} documents, {vectors} vectors)"),
+        *_vector_index(found),
         ("freshness", _freshness(found)),
         *([("watched", f"by process {found.watcher}")] if found.watcher is not None else []),
     ]
@@ -114,6 +115,14 @@ def _upgrade(found: Status) -> list[tuple[str, ...]]:
     share = math.floor(upgrade.coverage * 100)
     said = f"{upgrade.chunks:,} of {upgrade.total:,} chunks, {share}%, {by}"
     return [("upgrade", f"{visible(upgrade.model)}: {said}")]
+
+
+def _vector_index(found: Status) -> list[tuple[str, ...]]:
+    index = found.vector_index
+    if index is None:
+        return []
+    since = f", and {index['uncovered']:,} written since" if index["uncovered"] else ""
+    return [("vector index", f"of {plural(index['covered'], 'chunk')}{since}")]
 
 
 def _freshness(found: Status) -> str:
