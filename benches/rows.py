@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import against_semble
 import end_to_end
 import sizes
+import threads
 from target import Measured, Row, Target
 
 if TYPE_CHECKING:
@@ -54,6 +55,12 @@ class Place:
     def whole(self) -> Path:
         """1.3 GB of C."""
         return self.cache / "kernel-whole"
+
+    def keep(self, name: str, document: Any) -> None:
+        """Keeps what a plot is drawn of."""
+        self.results.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(document, indent=2) + "\n"
+        (self.results / f"{name}.json").write_text(text, encoding="utf-8")
 
 
 class NotHere(Exception):  # noqa: N818 - it is no fault
@@ -118,6 +125,8 @@ def cold(place: Place) -> dict[str, Measured]:
                     for name, side in (("semble", theirs), ("hybridx", ours))},
     }  # fmt: skip
     bound = details["megabytes"] / rate / _cores()
+    stages = threads.medians([threads.measure(place.kernel) for _ in range(place.runs)])
+    place.keep("stages", stages)
     mib = 1.048576
     return {
         "cold": Measured(ours["seconds"], theirs["seconds"], place.runs, command, bound, details),
@@ -133,9 +142,7 @@ def whole(place: Place) -> dict[str, Measured]:
     if not place.whole.exists():
         raise NotHere("corpora.py CACHE --kernel-whole fetches the whole tree")
     found = sizes.measure(place.cache, place.runs, place.whole_runs)
-    place.results.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(found, indent=2) + "\n"
-    (place.results / "sizes.json").write_text(text, encoding="utf-8")
+    place.keep("sizes", found)
     by_name = {each["name"]: each for each in found}
     small, large = by_name["90 MB"], by_name["1.3 GB"]
     rate = parse_rate(place.whole, min(place.runs, 3))
@@ -191,6 +198,15 @@ def bm25_write(place: Place) -> dict[str, Measured]:
     rates = ours["mb_per_second"], alone["mb_per_second"]
     details = {"chunks": found["chunks"], "writer": ours, "tantivy_alone": alone}
     return {"bm25-write": Measured(*rates, place.runs, command, details=details)}
+
+
+def vector_write(place: Place) -> dict[str, Measured]:
+    """The vector store's writes against LanceDB alone."""
+    found = script("vector_write.py", "--runs", place.runs)
+    command = f"python benches/vector_write.py --runs {place.runs}"
+    ours, alone = (found[name]["rows_per_second"] / 1000 for name in ("store", "lancedb"))
+    details = {"rows": found["rows"], "cpu_ratio": found["cpu_ratio"]}
+    return {"vector-write": Measured(ours, alone, place.runs, command, details=details)}
 
 
 def chunking(place: Place) -> dict[str, Measured]:
@@ -256,6 +272,16 @@ MEASUREMENTS: tuple[Measurement, ...] = (
             ),
         ),
         bm25_write,
+    ),
+    Measurement(
+        (
+            Row(
+                "vector-write", "vector write, 200,000 × 256", "LanceDB alone on ready arrays",
+                "k rows/s", "≥ .9 of its rate", (Target("ratio", at_least=0.9),),
+                "LanceDB's own rate",
+            ),
+        ),
+        vector_write,
     ),
     Measurement(
         (

@@ -6,8 +6,9 @@ python benches/table.py CACHE [--semble PYTHON --model FOLDER] [--only ROW ...] 
 CACHE is what `corpora.py` filled, with and without `--kernel-whole`; `--semble` and `--model` are
 what `against_semble.py` takes. Each row is kept as soon as it is measured, in
 `benches/results/table.json` and `table.md`, beside the rows that are there: a long run can go on
-after a break (`--missing`). All figures of a row come of one run; medians of `--runs` (five), of
-`--whole-runs` for the tree of 1.3 GB. Runs wait for a quiet machine, unless it is `--busy`.
+after a break (`--missing`). What `plots.py` draws is measured and drawn on the way. All figures of
+a row come of one run; medians of `--runs` (five), of `--whole-runs` for the tree of 1.3 GB. Runs
+wait for a quiet machine, unless it is `--busy`.
 
 Ends with 1 if a row that was measured misses its target.
 """
@@ -22,6 +23,7 @@ from pathlib import Path
 
 import machine
 import measured
+import plots
 import rows
 import target
 
@@ -61,6 +63,7 @@ def main() -> None:
         missed += [name for name, row in done.items() if not row["met"]]
         kept = target.merged(target.load(asked.results / "table.json"), done, named)
         target.save(kept, asked.results)
+    plots.draw(asked.results)
     print(target.markdown(kept))
     if missed:
         print(f"missed: {', '.join(missed)}", file=sys.stderr)

@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -119,6 +120,31 @@ def test_a_hot_loop_fails_the_check_when_it_takes_more_and_when_nobody_counted_i
     assert code(1031, 1000, {"rustc": "2"}) == 0  # another compiler, other counts
     assert code(1151, 1000, {"rustc": "2"}) == 1
     assert code(1, None, tools) == 1
+
+
+def test_plots_show_every_size_and_stage_that_was_measured(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    results.mkdir()
+    sizes = [
+        {"name": name, "files": files, "megabytes": megabytes, "runs": 5, "seconds": megabytes / 9,
+         "cpu_seconds": megabytes / 5, "peak_mb": 400 + files / 100}
+        for name, files, megabytes in (("10 MB", 500, 12), ("1.3 GB", 78_000, 1345))
+    ]  # fmt: skip
+    stages = {"runs": 5, "seconds": 2.0, "by_stage": {"ingest": 3.0, "bm25": 0.5},
+              "by_thread": {"hybridx-ingest-": 3.0, "merge_thread": 0.5}}  # fmt: skip
+    (results / "sizes.json").write_text(json.dumps(sizes))
+    (results / "stages.json").write_text(json.dumps(stages))
+    sys.path.insert(0, str(BENCHES))
+    try:
+        drawn = bench("plots").draw(results)
+    finally:
+        sys.path.remove(str(BENCHES))
+    texts = [ET.parse(path).getroot().itertext() for path in drawn]
+    of_sizes, of_stages = (" ".join(text) for text in texts)
+    assert "1,345 MB" in of_sizes
+    assert "500 files: 5" in of_sizes
+    assert "merge_thread 0.50" in of_stages
+    assert "3.5 in all" in of_stages
 
 
 def test_every_row_has_a_name_of_its_own_and_a_target() -> None:
