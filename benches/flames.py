@@ -13,6 +13,7 @@ interpreter).
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import re
 import shutil
@@ -61,8 +62,8 @@ TITLES = {
 
 PLUMBING = re.compile(
     r"^(rayon|rayon_core|std|core|crossbeam\w*|alloc|<core|<alloc|<std|<rayon\w*)::"
-    r"|^(entry_SYSCALL_64\w*|do_syscall_64|asm_exc_page_fault|__rust_\w+|_start|start_thread|clone3?|__clone3?|\[unknown\]|__libc_start\w*)$"
-    r"|^(_?Py[A-Z_]|cfunction_|method_vectorcall|slot_tp_|object_vacall|import_|exec_|builtin_)"
+    r"|^(entry_SYSCALL_64\w*|do_syscall_64|asm_exc_page_fault|__rust_\w+|_start|start_thread|pythread_wrapper|thread_run|clone3?|__clone3?|\[unknown\]|__libc_start\w*)$"
+    r"|^pyo3::|^(_?Py[A-Z_]|cfunction_|method_vectorcall|slot_tp_|object_vacall|import_|exec_|builtin_)"
     r"|FnOnce|\{\{closure\}\}$|\{closure#\d+\}$"
 )
 """Frames that only hand work over, the interpreter's among them."""
@@ -87,7 +88,7 @@ def main() -> None:
         if set(asked.only) & {*BY_THREAD, "search"}:
             folded = bench.cold()
             for stage in set(asked.only).intersection(BY_THREAD):
-                draw(stage, [line for line in folded if threads.stage(line) == stage])
+                draw(stage, [line for line in folded if stage_of(line) == stage])
         if "scan" in asked.only:
             draw("scan", bench.watched(SCAN, asked.seconds, after=1))
         if "search" in asked.only:
@@ -155,6 +156,11 @@ def build() -> Path:
     return ROOT / "target" / "release" / "lib_core.so"
 
 
+def stage_of(stack: str) -> str:
+    """The stage of a stack: the lexical writer's calls are bm25 in whichever thread they are."""
+    return "bm25" if "hybridx_core::bm25" in stack else threads.stage(stack)
+
+
 def without_plumbing(folded: list[str]) -> list[str]:
     """The same stacks, shorter, and their milliseconds.
 
@@ -166,6 +172,8 @@ def without_plumbing(folded: list[str]) -> list[str]:
         stack, number = line.rsplit(" ", 1)
         thread, *frames = stack.split(";")
         frames = [short(frame) for frame in frames if not PLUMBING.search(frame)]
+        # Libraries without symbols are one frame after another of the same name.
+        frames = [name for name, _ in itertools.groupby(frames)]
         name = threads.group(thread).rstrip("-")
         counts[";".join([name, *(frames or ["(waiting, starting, not resolved)"])])] += int(number)
     # Samples of the clock weigh what they stand for, in nanoseconds.
@@ -177,8 +185,10 @@ def short(frame: str) -> str:
     frame = re.sub(r"::h[0-9a-f]{16}$", "", frame)
     before = None
     while before != frame:
-        before, frame = frame, re.sub(r"<[^<>]*>", "", frame)
-    return frame.replace(">", "").replace("<", "").removeprefix("::")[:120] or "?"
+        # From the innermost out, but for what the name itself begins with: `<Type as Trait>::name`.
+        before, frame = frame, re.sub(r"(?<!^)<[^<>]*>", "", frame)
+    frame = re.sub(r"^<(.*?)(?: as .*)?>::", r"\1::", frame)
+    return frame.removeprefix("&").replace("::::", "::")[:120] or "?"
 
 
 def draw(stage: str, folded: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import sys
@@ -12,6 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import ModuleType
 
 BENCHES = Path(__file__).resolve().parent.parent / "benches"
@@ -29,6 +31,16 @@ def bench(name: str) -> ModuleType:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@contextlib.contextmanager
+def beside_benches() -> Iterator[None]:
+    """The modules of benches/ find each other."""
+    sys.path.insert(0, str(BENCHES))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(BENCHES))
 
 
 target = bench("target")
@@ -134,11 +146,8 @@ def test_plots_show_every_size_and_stage_that_was_measured(tmp_path: Path) -> No
               "by_thread": {"hybridx-ingest-": 3.0, "merge_thread": 0.5}}  # fmt: skip
     (results / "sizes.json").write_text(json.dumps(sizes))
     (results / "stages.json").write_text(json.dumps(stages))
-    sys.path.insert(0, str(BENCHES))
-    try:
+    with beside_benches():
         drawn = bench("plots").draw(results)
-    finally:
-        sys.path.remove(str(BENCHES))
     texts = [ET.parse(path).getroot().itertext() for path in drawn]
     of_sizes, of_stages = (" ".join(text) for text in texts)
     assert "1,345 MB" in of_sizes
@@ -147,12 +156,29 @@ def test_plots_show_every_size_and_stage_that_was_measured(tmp_path: Path) -> No
     assert "3.5 in all" in of_stages
 
 
+def test_a_flame_graph_names_what_works_and_leaves_out_what_hands_over() -> None:
+    with beside_benches():
+        flames = bench("flames")
+    stacks = [
+        (
+            "hybridx-ingest-;clone3;std::thread::run::h0123456789abcdef;rayon_core::job::execute;"
+            "hybridx_core::chunk::chunk_until;ts_parser_parse 3000000"
+        ),
+        "hybridx-ingest-;hybridx_core::chunk::chunk_until;ts_parser_parse 2000000",
+        "lance-cpu;[_lancedb.abi3.so];[_lancedb.abi3.so];memcpy 1000000",
+    ]
+    assert flames.without_plumbing(stacks) == [
+        "hybridx-ingest;hybridx_core::chunk::chunk_until;ts_parser_parse 5",
+        "lance-cpu;[_lancedb.abi3.so];memcpy 1",
+    ]
+    assert flames.short("<a::B<C<D>> as e::F<G>>::run::h0123456789abcdef") == "a::B::run"
+    assert flames.stage_of("write_0;hybridx_core::bm25::writer::Writer::add") == "bm25"
+    assert flames.stage_of("write_0;[_lancedb.abi3.so]") == "store"
+
+
 def test_every_row_has_a_name_of_its_own_and_a_target() -> None:
-    sys.path.insert(0, str(BENCHES))
-    try:
+    with beside_benches():
         rows = [row for each in bench("rows").MEASUREMENTS for row in each.rows]
-    finally:
-        sys.path.remove(str(BENCHES))
     names = [row.name for row in rows]
     assert len(names) == len(set(names)) > 0
     assert all(row.targets and row.bound and row.wanted for row in rows)
