@@ -35,20 +35,24 @@ BY_THREAD = ("ingest", "bm25", "embed", "store")
 """The stages that are threads of a cold index."""
 
 SCAN = """
-import sys
+import sys, time
 from hybridx import _core
-while True:
+until = time.monotonic() + float(sys.argv[2])
+while time.monotonic() < until:
     _core.MerkleTree.from_path(sys.argv[1])
 """
 
 SEARCH = """
-import itertools, sys
+import itertools, sys, time
 from hybridx import Index
+until = time.monotonic() + float(sys.argv[2])
 index = Index.open(sys.argv[1])
 asked = ("read_folio", "how is a page written back to disk", "struct super_block", "mutex lock",
          "allocate memory for a socket", "tcp congestion window", "inode hash", "rcu grace period")
 for text in itertools.cycle(asked):
     index.search(text)
+    if time.monotonic() > until:
+        break
 """
 
 TITLES = {
@@ -123,15 +127,10 @@ class Bench:
         return self.folded()
 
     def watched(self, program: str, seconds: int, after: float) -> list[str]:
-        """The folded stacks of some seconds of a program that does not end, `after` its start."""
-        command = [sys.executable, "-c", program, str(self.tree)]
-        with subprocess.Popen(command, env=self.environment) as process:
-            try:
-                subprocess.run(["sleep", str(after)], check=True)
-                attach = ["--pid", str(process.pid), "--", "sleep", str(seconds)]
-                subprocess.run([*self.record, *attach], check=True)
-            finally:
-                process.kill()
+        """The folded stacks of some seconds of a program that is `after` its start."""
+        command = [sys.executable, "-c", program, str(self.tree), str(after + seconds)]
+        delayed = [*self.record, "-D", str(int(after * 1000))]
+        subprocess.run([*delayed, *command], env=self.environment, check=True)
         return self.folded()
 
     def folded(self) -> list[str]:

@@ -23,22 +23,24 @@ from pathlib import Path
 
 import machine
 import measured
+import measurements
 import plots
-import rows
 import target
+from rows import ROWS
 
 RESULTS = Path(__file__).with_name("results")
 
 
 def main() -> None:
     """Measures, keeps and prints the table."""
-    named = {row.name: each for each in rows.MEASUREMENTS for row in each.rows}
+    named = {name: each for each in measurements.MEASUREMENTS for name in each.rows}
+    order = [row.name for row in ROWS]
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("cache", type=Path)
     parser.add_argument("--semble", metavar="PYTHON")
     parser.add_argument("--model", type=Path, metavar="FOLDER")
-    parser.add_argument("--only", nargs="+", choices=named, metavar="ROW", default=list(named),
-                        help=f"of {', '.join(named)}")  # fmt: skip
+    parser.add_argument("--only", nargs="+", choices=order, metavar="ROW", default=order,
+                        help=f"of {', '.join(order)}")  # fmt: skip
     parser.add_argument("--missing", action="store_true", help="rows that are not kept yet")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--whole-runs", type=int, metavar="N")
@@ -47,7 +49,7 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.busy:
         measured.TRIES, measured.PATIENCE = 1, 0.0
-    place = rows.Place(
+    place = measurements.Place(
         cache=asked.cache.resolve(),
         runs=asked.runs,
         whole_runs=asked.whole_runs or asked.runs,
@@ -61,7 +63,7 @@ def main() -> None:
     for measurement in dict.fromkeys(named[name] for name in wanted):
         done = fill(measurement, place)
         missed += [name for name, row in done.items() if not row["met"]]
-        kept = target.merged(target.load(asked.results / "table.json"), done, named)
+        kept = target.merged(target.load(asked.results / "table.json"), done, order)
         target.save(kept, asked.results)
     plots.draw(asked.results)
     print(target.markdown(kept))
@@ -70,14 +72,16 @@ def main() -> None:
         sys.exit(1)
 
 
-def fill(measurement: rows.Measurement, place: rows.Place) -> dict[str, dict[str, object]]:
+def fill(
+    measurement: measurements.Measurement, place: measurements.Place
+) -> dict[str, dict[str, object]]:
     """The rows of one measurement, by name; none where it cannot be made on this machine."""
-    names = ", ".join(row.name for row in measurement.rows)
+    names = ", ".join(measurement.rows)
     print(f"{names}: measuring", file=sys.stderr, flush=True)
     start = time.perf_counter()
     try:
         values = measurement.measure(place)
-    except rows.NotHere as reason:
+    except measurements.NotHere as reason:
         print(f"{names}: left out, {reason}", file=sys.stderr)
         return {}
     about = {
@@ -86,7 +90,11 @@ def fill(measurement: rows.Measurement, place: rows.Place) -> dict[str, dict[str
         "measured_on": dt.datetime.now(dt.UTC).date().isoformat(),
         "took_seconds": round(time.perf_counter() - start),
     }
-    done = {row.name: target.filled(row, values[row.name], **about) for row in measurement.rows}
+    done = {
+        row.name: target.filled(row, values[row.name], **about)
+        for row in ROWS
+        if row.name in measurement.rows
+    }
     for name, row in done.items():
         print(f"{name}: {'met' if row['met'] else 'missed'}", file=sys.stderr, flush=True)
     return done

@@ -176,9 +176,11 @@ def test_a_flame_graph_names_what_works_and_leaves_out_what_hands_over() -> None
     assert flames.stage_of("write_0;[_lancedb.abi3.so]") == "store"
 
 
-def test_every_row_has_a_name_of_its_own_and_a_target() -> None:
+def test_every_row_has_a_name_of_its_own_a_target_and_one_measurement() -> None:
     with beside_benches():
-        rows = [row for each in bench("rows").MEASUREMENTS for row in each.rows]
+        rows = bench("rows").ROWS
+        measured = [name for each in bench("measurements").MEASUREMENTS for name in each.rows]
     names = [row.name for row in rows]
     assert len(names) == len(set(names)) > 0
+    assert names == measured
     assert all(row.targets and row.bound and row.wanted for row in rows)
