@@ -3,9 +3,12 @@
     test    build, then run the tests of both languages (arguments go to pytest)
     lint    rustfmt, clippy, ruff, mypy and the stub check; changes nothing
     format  rustfmt and ruff, in place
-    ci      lint, then test: what has to pass before a change lands
+    count   no hot loop of the core takes more instructions than before (arguments go to
+            benches/instructions.py; without valgrind nothing is checked)
+    ci      lint, count, then test: what has to pass before a change lands
     slow    the tests that take minutes
-    bench   the criterion benches of the core (arguments go to cargo bench)
+    bench   the criterion benches of the core (arguments go to cargo bench); `bench --table CACHE`
+            and what benches/table.py takes: every row of the table of benches/README.md anew
     model   make the bundled model anew (arguments go to models/make.sh)
     wheel   build a wheel for this machine into dist/
     wheels  what is published, into dist/: manylinux wheels for x86_64 and aarch64, and the sdist
@@ -13,8 +16,9 @@
     release may the version in Cargo.toml go out? Licences and changelog, then `wheels`
     doors   try every way in as a new user would, with the wheel in dist/
 
-All but `wheel`, `notes` and `doors` work in `.venv`, which is made when it is missing. Cargo always
-builds for release, so that extension, tests and lints share one build of every dependency.
+All but `count`, `wheel`, `notes` and `doors` work in `.venv`, which is made when it is missing.
+Cargo always builds for release, so that extension, tests and lints share one build of every
+dependency.
 """
 
 from __future__ import annotations
@@ -87,9 +91,15 @@ def format_() -> None:
     run(PYTHON, "-m", "ruff", "format")
 
 
+def count(*arguments: str) -> None:
+    """Counts instructions."""
+    run(sys.executable, "benches/instructions.py", *(arguments or ["--check"]))
+
+
 def ci() -> None:
-    """Lint, then test."""
+    """Lint, count, then test."""
     lint()
+    count()
     test()
 
 
@@ -99,7 +109,11 @@ def slow() -> None:
 
 
 def bench(*arguments: str) -> None:
-    """Runs the core's benches."""
+    """Runs the core's benches, or fills the table."""
+    if arguments[:1] == ("--table",):
+        setup()
+        run(PYTHON, "benches/table.py", *arguments[1:])
+        return
     run("cargo", "bench", "--package", "hybridx-core", *arguments)
 
 
@@ -147,6 +161,7 @@ TASKS = {
     "test": test,
     "lint": lint,
     "format": format_,
+    "count": count,
     "ci": ci,
     "slow": slow,
     "bench": bench,

@@ -58,7 +58,7 @@ def summary(runs: list[measured.Run]) -> dict[str, Any]:
     return {**values, "runs": listed}
 
 
-def compare(folder: Path, python: str, model: Path, runs: int, tries: int) -> dict[str, Any]:
+def compare(folder: Path, python: str, model: Path, runs: int, tries: int | None) -> dict[str, Any]:
     """Runs both in turn."""
     theirs: list[measured.Run] = []
     ours: list[measured.Run] = []
@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--semble", required=True, metavar="PYTHON")
     parser.add_argument("--model", required=True, type=Path, metavar="FOLDER")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--tries", type=int, default=3, help="for a run without others")
+    parser.add_argument("--tries", type=int, help="for a run without others")
     parser.add_argument("--json", type=Path, metavar="OUT")
     asked = parser.parse_args()
     result = compare(asked.folder, asked.semble, asked.model, asked.runs, asked.tries)

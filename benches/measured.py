@@ -22,6 +22,12 @@ PAUSE = 0.25
 QUIET = 0.05
 """The share of all cores that others may use during a run that counts."""
 
+TRIES = 3
+"""Runs at most until there is one that counts."""
+
+PATIENCE = 120.0
+"""Seconds to wait at most, before each, until others are idle."""
+
 _T = TypeVar("_T")
 
 
@@ -108,13 +114,13 @@ def _proportional_mib(pid: int) -> float:
     return int(found[1]) / 1024 if found else 0.0
 
 
-def quietly(start: Callable[[], _T], others: Callable[[_T], float], tries: int = 3) -> _T:
+def quietly(start: Callable[[], _T], others: Callable[[_T], float], tries: int | None = None) -> _T:
     """The first of up to `tries` runs during which others used less than `QUIET`, or the least.
 
-    `others` tells how much of the machine they used during a run.
+    `others` tells how much of the machine they used during a run. `tries` are `TRIES` if None.
     """
     done: list[_T] = []
-    for _ in range(tries):
+    for _ in range(TRIES if tries is None else tries):
         when_idle()
         done.append(start())
         if others(done[-1]) < QUIET:
@@ -122,9 +128,9 @@ def quietly(start: Callable[[], _T], others: Callable[[_T], float], tries: int =
     return min(done, key=others)
 
 
-def when_idle(limit: float = 0.1, patience: float = 120.0) -> None:
-    """Waits until others use less than `limit` of the cores, or `patience` is over."""
-    until = time.monotonic() + patience
+def when_idle(limit: float = 0.1) -> None:
+    """Waits until others use less than `limit` of the cores, or `PATIENCE` is over."""
+    until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         total, busy = ticks()
         time.sleep(2.0)

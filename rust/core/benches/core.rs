@@ -4,44 +4,25 @@
 //! `HYBRIDX_BENCH_TREE=FOLDER` it works on that tree (for chunks, terms and lexical writes on
 //! at most 16 MB of it).
 
-use std::fs;
+mod common;
+
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use arrow_array::RecordBatch;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use hybridx_core::analyzer::analyze_into;
-use hybridx_core::batch::{BatchBuilder, ChunkRow};
 use hybridx_core::bm25::Writer;
 use hybridx_core::cancel::Cancel;
-use hybridx_core::chunk::{Chunk, chunk};
-use hybridx_core::fields::Fields;
 use hybridx_core::ingest::{Ingest, IngestOptions};
-use hybridx_core::language::Language;
-use hybridx_core::origin::Origin;
 use hybridx_core::secrets::redact;
 use hybridx_core::walk::{Scan, ScanOptions, StatCache, scan};
 use tempfile::TempDir;
 
-/// Text of a bench tree that is held in memory at most.
-const MAX_BYTES: usize = 16 << 20;
+use common::{Source, batch_of, made_tree, read_sources, samples};
 
 /// Files of the tree that is made where none is given.
 const MADE_FILES: usize = 1_000;
-
-/// One file.
-struct Source {
-    path: String,
-    text: String,
-    language: Language,
-}
-
-impl Source {
-    fn chunks(&self) -> Vec<Chunk> {
-        chunk(&self.text, self.language)
-    }
-}
 
 fn bench_tree() -> Option<PathBuf> {
     std::env::var_os("HYBRIDX_BENCH_TREE").map(PathBuf::from)
@@ -54,41 +35,6 @@ fn name(group: &str) -> String {
 
 fn scan_tree(root: &Path, cache: &StatCache) -> Scan {
     scan(root, &ScanOptions::default(), cache, &Cancel::default()).expect("the tree is readable")
-}
-
-fn read_sources(root: &Path, paths: impl IntoIterator<Item = String>) -> Vec<Source> {
-    let mut left = MAX_BYTES;
-    let texts = paths.into_iter().filter_map(|path| {
-        let text = fs::read_to_string(root.join(&path)).ok()?;
-        Some((path, text))
-    });
-    texts
-        .take_while(|(_, text)| {
-            let fits = text.len() <= left;
-            left = left.saturating_sub(text.len());
-            fits
-        })
-        .map(|(path, text)| {
-            let head = &text[..text.floor_char_boundary(4096)];
-            let language = Language::detect(&path, head);
-            Source { path, text, language }
-        })
-        .collect()
-}
-
-/// The chunker's samples, one file a language.
-fn samples() -> &'static [Source] {
-    static SAMPLES: OnceLock<Vec<Source>> = OnceLock::new();
-    SAMPLES.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/chunks/samples");
-        let mut names: Vec<String> = fs::read_dir(&folder)
-            .expect("the samples are in the repository")
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .filter(|name| Path::new(name).extension().is_some_and(|end| end != "golden"))
-            .collect();
-        names.sort_unstable();
-        read_sources(&folder, names)
-    })
 }
 
 /// Files spread over the bench tree, or else the samples.
@@ -109,21 +55,9 @@ fn bytes(sources: &[Source]) -> u64 {
     sources.iter().map(|source| source.text.len() as u64).sum()
 }
 
-/// A tree of [`MADE_FILES`] samples, each different in its last line.
-fn made_tree() -> TempDir {
-    let tree = tempfile::tempdir().expect("a temporary folder");
-    for (number, source) in samples().iter().cycle().take(MADE_FILES).enumerate() {
-        let folder = tree.path().join(format!("d{}", number % 37));
-        fs::create_dir_all(&folder).expect("a folder");
-        let text = format!("{}\n{number}\n", source.text);
-        fs::write(folder.join(format!("f{number}_{}", source.path)), text).expect("written");
-    }
-    tree
-}
-
 /// Walk and digests with and without a stat cache, then all of ingest.
 fn trees(criterion: &mut Criterion) {
-    let made = bench_tree().is_none().then(made_tree);
+    let made = bench_tree().is_none().then(|| made_tree(MADE_FILES));
     let root = made.as_ref().map_or_else(|| bench_tree().expect("given"), |t| t.path().into());
     let first = scan_tree(&root, &StatCache::default());
     let mut group = criterion.benchmark_group(name("tree"));
@@ -205,39 +139,6 @@ fn secrets(criterion: &mut Criterion) {
         });
     });
     group.finish();
-}
-
-/// All chunks of the sources as one batch.
-fn batch_of(sources: &[Source]) -> RecordBatch {
-    let mut builder = BatchBuilder::default();
-    let mut fields = Fields::default();
-    for source in sources {
-        let chunks = source.chunks();
-        fields.clear();
-        for chunk in &chunks {
-            fields.push(&source.text, chunk);
-        }
-        for (chunk, fields) in chunks.iter().zip(fields.iter()) {
-            let row = ChunkRow {
-                path: &source.path,
-                language: source.language.name(),
-                origin: Origin::of(&source.path, &source.text),
-                kind: chunk.kind.name(),
-                symbol: &chunk.symbol,
-                symbols: fields.symbols,
-                start_line: chunk.start_line,
-                end_line: chunk.end_line,
-                offset: chunk.bytes.start,
-                context: &chunk.context,
-                text: &source.text[chunk.bytes.clone()],
-                terms: fields.terms,
-                signature: fields.signature,
-                doc: fields.doc,
-            };
-            builder.push(&row).expect("it fits");
-        }
-    }
-    builder.finish().expect("a batch")
 }
 
 /// A new lexical index, and one file of it replaced.
