@@ -20,7 +20,7 @@ from hybridx.indexer import Update
 from support import Tree, check_same, check_sum, check_whole, chunks, open_index, updated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from hybridx import Index, IndexReport
 
@@ -54,8 +54,8 @@ def update_while(
     """Updates; `change` happens after the scan and before any file is read for its chunks."""
     scan = Update._scan
 
-    def changing(self: Update) -> _core.Scan:
-        found = scan(self)
+    def changing(self: Update, only: Collection[str] | None) -> _core.Scan:
+        found = scan(self, only)
         change()
         return found
 
@@ -309,8 +309,8 @@ def test_a_hopeless_run_ends(
     scan = Update._scan
     with leases() as lease:
 
-        def busy(self: Update) -> _core.Scan:
-            found = scan(self)
+        def busy(self: Update, only: Collection[str] | None) -> _core.Scan:
+            found = scan(self, only)
             for path in ("sub/f.py", "calm.py"):
                 lease(moving.path(path))
             return found

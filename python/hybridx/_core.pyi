@@ -143,6 +143,10 @@ class Scan:
         """What the next scan may reuse; `None` if that is what this one was given."""
 
     @property
+    def fresh(self) -> int:
+        """Files of which the cache knew nothing, or something else: all, under other rules."""
+
+    @property
     def bytes_hashed(self) -> int: ...
     @property
     def skipped(self) -> list[tuple[str, str, str]]:
@@ -159,6 +163,7 @@ def scan(
     secrets_allow: Sequence[str] = ...,
     clock_folder: _Path | None = None,
     cache: StatCache | None = None,
+    only: Sequence[str] | None = None,
     cancel: CancelToken | None = None,
 ) -> Scan:
     """Walks and digests the tree at `root`.
@@ -168,7 +173,8 @@ def scan(
     Raises `OSError` if `root` cannot be listed and `Cancelled`; anything wrong below `root` is a
     skip, and so is a file of more than `max_file_bytes` (4 MiB). With `redact_secrets`, so is one
     whose name says that it holds secrets, unless a pattern of `secrets_allow` matches it. Raises
-    `UsageError` for a pattern that does not parse.
+    `UsageError` for a pattern that does not parse. With `only`, spellings of files and folders,
+    nothing else is looked at; all else is taken to be as `cache` has it.
     """
 
 @final
@@ -262,6 +268,9 @@ class Snapshot:
     @property
     def vector_files(self) -> Inventory:
         """The files of the vector store when this was saved."""
+
+    def with_vector_files(self, files: Inventory) -> Snapshot:
+        """The same, as if it had been saved with these."""
 
     @property
     def tree(self) -> MerkleTree:

@@ -51,6 +51,10 @@ fingerprint. It stands here so that nobody has to load that store to know it."""
 FOLD_EVERY = 32
 """Small pieces of the vector store that may come together before they are made one."""
 
+INDEXED_ROWS = 50_000
+"""Rows of a run after which those of a file are found by an index: looking through a million paths
+takes 40 ms, the index 2; it is made in half a second."""
+
 SETTLED_ROWS = 8192
 """A piece of this many rows is left alone: writing it again would cost more than it helps."""
 
@@ -266,6 +270,8 @@ class Writer:
     _added: int = field(default=0, init=False)
     _written: int = field(default=0, init=False)
     """Rows of all commits of this run."""
+    _unindexed: int = field(default=0, init=False)
+    """Rows that this run added."""
     _stale: list[str] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -364,6 +370,9 @@ class Writer:
             written = self._vectors.number, self._vectors.version
             with operation(self.observer, "lance", "rewrite" if due else "fold"):
                 manifest = self._rewritten(manifest) if due else self._folded(manifest)
+            if last and (manifest.chunks if due else self._unindexed) >= INDEXED_ROWS:
+                with operation(self.observer, "lance", "index"):
+                    self._vectors.index_paths()
             manifest = dataclasses.replace(manifest, vectors_version=self._vectors.version)
             if written != (self._vectors.number, self._vectors.version):
                 self._sync()
@@ -457,6 +466,7 @@ class Writer:
             with operation(self.observer, "lance", "add", chunks=self._waiting):
                 store.add(self._rows)
             self._added += self._waiting
+            self._unindexed += self._waiting
         self._stale.clear()
         self._rows.clear()
         self._waiting = 0

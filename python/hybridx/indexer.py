@@ -59,6 +59,10 @@ class Request:
     """What serves is to be kept up to date; hours of work for a slow model are begun by others."""
 
 
+_FEW_PATHS = 200
+"""More are found sooner by a scan of everything: to each of them all folders above are listed."""
+
+
 class SupersededError(HybridxError):
     """Another epoch serves than the one for whose sake the model was chosen."""
 
@@ -169,10 +173,9 @@ class Update:
         self._check_replacement(work.epoch, after)
         self._make_current(work.epoch)
         scan = work.scan
-        if scan.cache is not None:
-            # A cache: without it the next scan reads every file.
-            with contextlib.suppress(OSError):
-                await call(executor, self.kept.save, scan.cache, self.layout)
+        # A cache: without it the next scan reads every file.
+        with contextlib.suppress(OSError):
+            await call(executor, self.kept.save, scan, self.layout)
         if self.is_last:
             work.tally.tell("done", force=True)
         chunks = work.before.totals().chunks
@@ -183,13 +186,14 @@ class Update:
         tally = Tally(self.progress, self.settings.max_errors, self.observer)
         tally.tell("scan", force=True)
 
-        def scan_timed() -> _core.Scan:
+        def scan_timed(only: Collection[str] | None) -> _core.Scan:
             with tally.timed("scan") as span:
-                scan = self._scan()
+                scan = self._scan(only)
                 span.note(files=len(scan.tree))
             return scan
 
-        scan = await call(executor, scan_timed)
+        looked_at = self._looked_at()
+        scan = await call(executor, scan_timed, looked_at)
         if self.expected is not None and self.layout.current() != self.expected[0]:
             raise SupersededError(f"the index of {self.layout.root} has another model meanwhile")
         epoch, base = await call(executor, self._chosen_epoch)
@@ -197,6 +201,8 @@ class Update:
         # An epoch that is to replace another must hold all that the other holds.
         replaces = self.layout.current() not in (None, epoch)
         only = None if replaces else self.request.paths
+        if looked_at is not None and (replaces or base is None):
+            scan = await call(executor, scan_timed, None)
         changes = Selection.of(scan.tree.diff(before.tree), only)
         draft = _core.Draft(before)
         # Failures that are not asked for stay what they are.
@@ -228,7 +234,15 @@ class Update:
         with watched(self.observer, "lock", "wait for the lock"):
             return self.layout.take_lock(timeout, self.cancel)
 
-    def _scan(self) -> _core.Scan:
+    def _looked_at(self) -> Collection[str] | None:
+        """The files and folders that a scan may be about; `None` if it is about everything."""
+        paths, current = self.request.paths, self.layout.current()
+        if paths is None or self.request.full or self.request.mend or len(paths) > _FEW_PATHS:
+            return None
+        wanted = self.layout.epoch(fingerprint(self.model, self.settings))
+        return paths if current is not None and current.is_twin_of(wanted) else None
+
+    def _scan(self, only: Collection[str] | None) -> _core.Scan:
         return scan_tree(
             self.layout,
             self.settings,
@@ -236,6 +250,7 @@ class Update:
             clock_folder=self.layout.folder,
             besides=self.observer.paths if self.observer else (),
             cache=self.kept.stat_cache(self.layout),
+            only=only,
             cancel=self.cancel,
         )
 
@@ -262,6 +277,8 @@ class Update:
         if current == wanted:
             self.layout.drop_other_epochs(wanted)
         base = Generation.of(wanted, trusting=bool(self.request.mend))
+        if base:
+            self.kept.lend(base)
         if base and not base.lease and current != wanted:
             # It was being removed, and that was cut short.
             return next(free), None
@@ -429,8 +446,7 @@ class Update:
         manifest, snapshot = store.commit(last=True)
         if self.settings.vector_index == "auto":
             manifest = store.build_index()
-        if self.kept.resident:
-            self.kept.files = store.writer.vector_files
+        self.kept.keep(manifest, snapshot, store.writer.vector_files)
         with store.tally.timed("commit"):
             store.writer.close()
         return manifest, snapshot

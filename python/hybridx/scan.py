@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypedDict
 from hybridx import _core
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from pathlib import Path
 
     from hybridx.config import Settings
@@ -43,6 +43,7 @@ def scan_tree(
     clock_folder: Path | None = None,
     besides: Sequence[Path] = (),
     cache: _core.StatCache | None = None,
+    only: Collection[str] | None = None,
     cancel: _core.CancelToken | None = None,
 ) -> _core.Scan:
     """Scans the tree, helped by the stat cache. It writes nothing but to `clock_folder`.
@@ -54,6 +55,8 @@ def scan_tree(
         clock_folder: see `_core.scan`; without one no new stat cache comes of it.
         besides: files that are left out too.
         cache: the stat cache, if it was read before.
+        only: the files and folders that are looked at, as the index spells them; all others are
+            taken to be as the stat cache has them.
         cancel: ends it with `Cancelled` when set.
 
     Raises:
@@ -66,6 +69,7 @@ def scan_tree(
         jobs=settings.jobs if jobs is None else jobs,
         clock_folder=clock_folder,
         cache=cache or _core.StatCache.load(layout.stat_cache),
+        only=None if only is None else list(only),
         cancel=cancel,
         **rules,
     )

@@ -366,6 +366,16 @@ class VectorStore:
                 self._table.add(rows)
         return int(rows.num_rows)
 
+    def index_paths(self) -> None:
+        """Makes rows found by their path, as another version of the table.
+
+        Rows that are added later are looked through one by one, so it is made anew now and then.
+        """
+        from lancedb.index import BTree
+
+        with _translated(self.folder, "indexed", StoreError):
+            self._table.create_index("path", config=BTree(), replace=True)
+
     def next_fragment(self, first: int) -> int:
         """The number that follows the last fragment's; no later one is below `first`."""
         with _translated(self.folder, "read", StoreError):

@@ -765,6 +765,40 @@ mod tests {
         }
 
         #[test]
+        fn a_patched_tree_is_the_one_made_anew_and_comes_back_from_its_columns(
+            a in files(), b in files(), drop in any::<u64>()
+        ) {
+            let old = of(&a);
+            let is_gone = |place: usize| drop >> (place % 64) & 1 == 1;
+            let added: Vec<_> = b.iter().map(|(path, content)| leaf(path, content)).collect();
+            let (tree, sources) = old.patched(is_gone, &added);
+            let mut all: BTreeMap<_, _> = old.paths().filter(|(place, _)| !is_gone(*place))
+                .map(|(_, path)| (path.clone(), a[&path].clone())).collect();
+            all.extend(b.clone());
+            let anew = of(&all);
+            prop_assert_eq!(tree.leaves(), anew.leaves());
+            prop_assert_eq!(tree.root(), anew.root());
+            prop_assert_eq!(tree.root(), tree.recomputed());
+            for (path, _) in &all {
+                prop_assert_eq!(tree.folder(split(path).0), anew.folder(split(path).0));
+                let place = tree.place(path).expect("there");
+                let digest = match sources[place] {
+                    Source::Kept(old_place) => old.digest_at(old_place),
+                    Source::Added(at) => added[at].digest,
+                };
+                prop_assert_eq!(digest, tree.digest_at(place));
+            }
+            let bytes = postcard::to_allocvec(&tree).expect("written");
+            let back: MerkleTree = postcard::from_bytes(&bytes).expect("read");
+            prop_assert_eq!(back.leaves(), tree.leaves());
+            prop_assert!(back.diff(&tree).is_empty() && back.root() == tree.root());
+            let below: Vec<_> = tree.places_below("a").collect();
+            prop_assert!(all.keys().all(|path| {
+                below.contains(&tree.place(path).expect("there")) == is_within(path, "a")
+            }));
+        }
+
+        #[test]
         fn equal_roots_mean_equal_trees(a in files(), b in files()) {
             prop_assert_eq!(of(&a).root() == of(&b).root(), a == b);
         }

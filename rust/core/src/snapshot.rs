@@ -170,6 +170,12 @@ impl Snapshot {
         &self.vector_files
     }
 
+    /// The same, when the vector store has these files.
+    #[must_use]
+    pub fn with_vector_files(&self, files: Inventory) -> Self {
+        Self { vector_files: files, ..self.clone() }
+    }
+
     /// Whether both tell of the same files, skipped files and failures.
     pub fn holds_same(&self, other: &Self) -> bool {
         self.rest.skipped == other.rest.skipped

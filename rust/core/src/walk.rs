@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rayon::Scope;
+use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 
 use crate::cancel::Cancel;
@@ -64,6 +65,8 @@ pub struct Scan {
     pub skipped: Vec<(Arc<str>, Skip)>,
     /// What the next scan may reuse; `None` if that is what this one was given.
     pub cache: Option<StatCache>,
+    /// Files of which the cache knew nothing, or something else: all, under other ignore rules.
+    pub fresh: usize,
     /// Bytes read to compute digests.
     pub bytes_hashed: u64,
 }
@@ -139,6 +142,33 @@ pub fn scan(
     previous: &StatCache,
     cancel: &Cancel,
 ) -> Result<Scan> {
+    scan_all_or(root, options, previous, cancel, None)
+}
+
+/// Looks at the files and folders spelled `paths` alone; all others are taken to be as the last
+/// scan found them, even if they are not. Without what that found, everything is scanned.
+///
+/// # Errors
+/// As those of [`scan`].
+pub fn scan_some(
+    root: &Path,
+    options: &ScanOptions,
+    previous: &StatCache,
+    cancel: &Cancel,
+    paths: &[String],
+) -> Result<Scan> {
+    let is_usable = previous.max_file_bytes == options.max_file_bytes && !previous.rules.is_empty();
+    let paths = (is_usable && !paths.iter().any(String::is_empty)).then_some(paths);
+    scan_all_or(root, options, previous, cancel, paths)
+}
+
+fn scan_all_or(
+    root: &Path,
+    options: &ScanOptions,
+    previous: &StatCache,
+    cancel: &Cancel,
+    paths: Option<&[String]>,
+) -> Result<Scan> {
     let root = &root.canonicalize().map_err(Error::io(root))?;
     let retry = Arc::new(Retry::new(cancel.clone()));
     // The walk would report an unreadable root as one more skipped folder.
@@ -152,11 +182,19 @@ pub fn scan(
         .map_err(|error| Error::Invalid(format!("cannot start threads: {error}")))?;
     let workers = (0..pool.current_num_threads()).map(|_| Mutex::default()).collect();
     let walk = Walk { root, options, previous, cancel, retry, rules: &rules, workers };
-    pool.scope(|scope| walk.folder(scope, root, rules.above(), false));
+    pool.scope(|scope| match paths {
+        None => walk.folder(scope, root, rules.above(), false),
+        Some(paths) => paths.iter().for_each(|path| walk.one(scope, path)),
+    });
     cancel.check()?;
     let mut found = Found::default();
     for worker in walk.workers {
         found.extend(worker.into_inner().unwrap_or_else(PoisonError::into_inner).found);
+    }
+    if let Some(paths) = paths {
+        found.keep_others(previous, paths);
+        // Nobody has looked at the others since.
+        return Ok(found.into_scan(previous.scanned_at_ns, options.max_file_bytes, previous));
     }
     Ok(found.into_scan(scanned_at_ns, options.max_file_bytes, previous))
 }
@@ -191,12 +229,48 @@ impl Found {
         self.skipped.push((path.into(), stat, skip));
     }
 
+    /// Adds what the last scan found elsewhere than at or below `paths`.
+    fn keep_others(&mut self, previous: &StatCache, paths: &[String]) {
+        let paths: FxHashSet<&str> = paths.iter().map(String::as_str).collect();
+        let is_asked = |mut path: &str| {
+            loop {
+                if paths.contains(path) {
+                    return true;
+                }
+                match path.rfind('/') {
+                    Some(end) => path = &path[..end],
+                    None => return false,
+                }
+            }
+        };
+        let mut is_gone = vec![false; previous.tree.len()];
+        for path in &paths {
+            is_gone[previous.tree.places_below(path)].fill(true);
+        }
+        self.same.sort_unstable();
+        self.same.dedup();
+        self.same.extend((0..is_gone.len()).filter(|place| !is_gone[*place]));
+        // A folder above one of the paths may have got a row, which says more than the old one.
+        let has_row: FxHashSet<_> = self.skipped.iter().map(|row| row.0.clone()).collect();
+        let others = previous.skipped.iter();
+        let others = others.filter(|row| !is_asked(&row.0) && !has_row.contains(&row.0));
+        self.skipped.extend(others.cloned());
+        self.skipped.sort_unstable_by(|a, b| path_order(&a.0, &b.0));
+        self.skipped.dedup_by(|a, b| a.0 == b.0);
+        // Those above the paths stay what they were: files beside them were taken by those.
+        self.rules.retain(|(folder, _)| is_asked(folder));
+        self.rules.extend(previous.rules.iter().filter(|(folder, _)| !is_asked(folder)).cloned());
+        self.rules.sort_unstable_by(|a, b| path_order(&a.0, &b.0));
+        self.rules.dedup_by(|a, b| a.0 == b.0);
+    }
+
     fn into_scan(mut self, scanned_at_ns: i64, max_file_bytes: u64, previous: &StatCache) -> Scan {
         self.skipped.sort_unstable_by(|a, b| path_order(&a.0, &b.0));
         self.rules.sort_unstable_by(|a, b| path_order(&a.0, &b.0));
         let skipped = self.skipped.iter().map(|(path, _, skip)| (path.clone(), skip.clone()));
         let skipped = skipped.collect();
         let bytes_hashed = self.bytes_hashed;
+        let mut fresh = self.fresh.len() + self.sniffed;
         let is_same = self.fresh.is_empty()
             && self.sniffed == 0
             && self.same.len() == previous.tree.len()
@@ -204,7 +278,12 @@ impl Found {
             && self.rules == previous.rules
             && max_file_bytes == previous.max_file_bytes;
         if is_same {
-            return Scan { tree: previous.tree.clone(), skipped, cache: None, bytes_hashed };
+            let tree = previous.tree.clone();
+            return Scan { tree, skipped, cache: None, fresh, bytes_hashed };
+        }
+        if self.rules != previous.rules {
+            // Under rules that are not known every file is asked about.
+            fresh = self.same.len() + fresh;
         }
         let mut is_gone = vec![true; previous.tree.len()];
         self.same.iter().for_each(|place| is_gone[*place] = false);
@@ -221,7 +300,7 @@ impl Found {
             skipped: self.skipped,
             rules: self.rules,
         };
-        Scan { tree: cache.tree.clone(), skipped, cache: Some(cache), bytes_hashed }
+        Scan { tree: cache.tree.clone(), skipped, cache: Some(cache), fresh, bytes_hashed }
     }
 }
 
@@ -296,6 +375,37 @@ impl Walk<'_> {
             let (place, piece) = (place.clone(), piece.to_owned());
             scope.spawn(move |_| self.files(&place, &piece));
         }
+    }
+
+    /// Looks at one path alone, by the way that a walk would take to it. Where that would not come
+    /// by, nothing is there.
+    fn one<'s>(&'s self, scope: &Scope<'s>, spelled: &str) {
+        let (mut folder, mut above, mut known) =
+            (self.root.to_owned(), self.rules.above().clone(), false);
+        let mut parts = spelled.split('/').peekable();
+        while let Some(part) = parts.next() {
+            let place = match self.list(&folder) {
+                Ok(listing) => self.place(&folder, listing, &above, known),
+                Err(error) => return self.unlisted(&folder, &error),
+            };
+            let name = path::decode(part);
+            let listed = 0..place.listing.len();
+            let Some(at) = listed.into_iter().find(|at| place.listing.name(*at) == &*name) else {
+                return;
+            };
+            if place.listing.kind(at) != Kind::Folder {
+                if parts.peek().is_none() {
+                    self.file(&mut self.worker(), &place, at);
+                }
+                return;
+            }
+            if self.leaves(&place, &name, true, false) {
+                return;
+            }
+            folder.push(os_name(&name));
+            (above, known) = (place.rules, place.has_known_rules);
+        }
+        self.folder(scope, &folder, &above, known);
     }
 
     fn place(&self, path: &Path, listing: Listing, above: &Arc<Folder>, known: bool) -> Place {
@@ -618,5 +728,85 @@ mod tests {
         ];
         assert_eq!(reasons, expected);
         assert_eq!(scan.tree.leaves().len(), 1);
+    }
+
+    /// What a scan of everything finds, and what one of some paths makes of the last one's.
+    fn assert_same(some: &Scan, all: &Scan) {
+        assert_eq!(some.tree.leaves(), all.tree.leaves());
+        assert_eq!(some.tree.root(), all.tree.root());
+        assert_eq!(some.skipped, all.skipped);
+    }
+
+    #[test]
+    fn some_paths_scanned_alone_come_out_as_in_a_scan_of_everything() {
+        let tree = Tree::new(&[
+            (".gitignore", "*.log\n"),
+            ("a/one.c", "1"),
+            ("a/two.c", "2"),
+            ("a/deep/three.c", "3"),
+            ("b/four.c", "4"),
+            ("b/data.bin", "\0"),
+            ("c", "a file that becomes a folder"),
+        ]);
+        let cache = tree.scan(&StatCache::default()).cache.expect("a cache");
+        let root = tree.0.path();
+        tree.write("a/one.c", "changed");
+        tree.write("a/new/five.c", "5");
+        tree.write("a/noise.log", "ignored");
+        fs::remove_file(root.join("a/deep/three.c")).expect("removed");
+        fs::remove_file(root.join("c")).expect("removed");
+        tree.write("c/six.c", "6");
+        tree.write("b/data.bin", "text by now");
+        tree.write("a/two.c", "\0binary by now");
+        let paths = ["a/one.c", "a/new", "a/noise.log", "a/deep", "c", "b/data.bin", "a/two.c"];
+        let paths = [&paths[..], &["nowhere/at/all", "a/one.c/below"]].concat();
+        let paths: Vec<String> = paths.into_iter().map(str::to_owned).collect();
+        let options = ScanOptions::default();
+        let some = scan_some(root, &options, &cache, &Cancel::default(), &paths).expect("scanned");
+        let all = tree.scan(&cache);
+        assert_same(&some, &all);
+        // The cache that comes of it serves the next scan as well as any.
+        assert_same(&tree.scan(&some.cache.expect("a cache")), &all);
+        let none = scan_some(root, &options, &StatCache::default(), &Cancel::default(), &paths);
+        assert_same(&none.expect("scanned"), &all);
+    }
+
+    #[test]
+    fn what_was_not_asked_for_stays_as_it_was_and_is_seen_by_the_next_scan() {
+        let tree = Tree::new(&[("a.c", "1"), ("b.c", "2"), ("d/e.c", "3")]);
+        let cache = tree.scan(&StatCache::default()).cache.expect("a cache");
+        tree.write("a.c", "changed");
+        tree.write("b.c", "changed too");
+        tree.write("d/.gitignore", "e.c\n");
+        let options = ScanOptions::default();
+        let only = ["a.c".to_owned()];
+        let root = tree.0.path();
+        let some = scan_some(root, &options, &cache, &Cancel::default(), &only).expect("scanned");
+        assert_eq!(&*some.tree.diff(&cache.tree).modified, &["a.c".into()]);
+        let all = tree.scan(&some.cache.expect("a cache"));
+        assert_eq!(all.tree.get("b.c"), Some(Digest::of(b"changed too")));
+        assert_eq!(all.tree.get("d/e.c"), None);
+    }
+
+    #[test]
+    fn changed_rules_reach_files_that_the_last_scan_took() {
+        let tree = Tree::new(&[("a/b/c.c", "1"), ("a/keep.c", "2")]);
+        let mut cache = tree.scan(&StatCache::default()).cache.expect("a cache");
+        cache.scanned_at_ns += 3_600_000_000_000;
+        assert_eq!(tree.scan(&cache).tree.len(), 2);
+        for (file, rules, left) in [
+            ("a/.gitignore", "b/\n", 2),
+            ("a/.gitignore", "", 3),
+            (".hybridxignore", "c.c\n", 3),
+            (".hybridxignore", "", 4),
+        ] {
+            tree.write(file, rules);
+            let scan = tree.scan(&cache);
+            assert_eq!(scan.tree.len(), left, "{file}: {rules}");
+            cache = scan.cache.expect("a cache");
+        }
+        fs::remove_file(tree.0.path().join("a/.gitignore")).expect("removed");
+        tree.write(".ignore", "a\n");
+        assert_eq!(tree.scan(&cache).tree.len(), 2);
     }
 }

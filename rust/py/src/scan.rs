@@ -145,6 +145,8 @@ pub struct Scan {
     /// Rows of the skip ledger.
     pub skipped: Vec<(Arc<str>, hybridx_core::read::Skip)>,
     #[pyo3(get)]
+    fresh: usize,
+    #[pyo3(get)]
     bytes_hashed: u64,
 }
 
@@ -173,7 +175,7 @@ impl Scan {
 #[pyo3(signature = (
     root, *, jobs = 0, max_file_bytes = 4 << 20, exclude = Vec::new(), default_excludes = true,
     redact_secrets = true, secrets_allow = Vec::new(), clock_folder = None, cache = None,
-    cancel = None
+    only = None, cancel = None
 ))]
 pub fn scan(
     py: Python<'_>,
@@ -186,6 +188,7 @@ pub fn scan(
     secrets_allow: Vec<String>,
     clock_folder: Option<PathBuf>,
     cache: Option<&Bound<'_, StatCache>>,
+    only: Option<Vec<String>>,
     cancel: Option<&Bound<'_, CancelToken>>,
 ) -> Result<Scan> {
     let secrets = Policy::new(redact_secrets, &secrets_allow)?;
@@ -195,12 +198,16 @@ pub fn scan(
     let cancel = cancel_of(cancel);
     let found = py.detach(|| {
         let root = std::path::absolute(&root).map_err(Error::io(&root))?;
-        walk::scan(&root, &options, &cache, &cancel)
+        match only {
+            Some(paths) => walk::scan_some(&root, &options, &cache, &cancel, &paths),
+            None => walk::scan(&root, &options, &cache, &cancel),
+        }
     })?;
     Ok(Scan {
         tree: found.tree,
         cache: found.cache.map(Arc::new),
         skipped: found.skipped,
+        fresh: found.fresh,
         bytes_hashed: found.bytes_hashed,
     })
 }

@@ -50,6 +50,10 @@ impl Snapshot {
         Inventory::of(self.inner.vector_files().clone())
     }
 
+    fn with_vector_files(&self, files: &Inventory) -> Self {
+        Self::of(self.inner.with_vector_files(files.lock().clone()))
+    }
+
     #[getter]
     fn tree(&self) -> MerkleTree {
         MerkleTree(self.inner.tree().clone())
