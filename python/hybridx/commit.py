@@ -279,6 +279,8 @@ class Writer:
             self._waiting += batch.num_rows
         if self._waiting >= self.flush_rows:
             self._flush()
+            # While the other steps are at work: the commit would wait for all of it at once.
+            self._sync()
             # The allocator would keep what all steps have freed meanwhile.
             _core.release_memory()
 
@@ -316,16 +318,14 @@ class Writer:
             chunks=snapshot.totals().chunks,
         )
         if self._vectors_open:
-            with operation(self.observer, "lance", "sync"):
-                self.vector_files.sync(self.epoch.vectors, rewritten=REWRITTEN)
+            self._sync()
             due = last and self._is_due(manifest.chunks)
             written = self._vectors.number, self._vectors.version
             with operation(self.observer, "lance", "rewrite" if due else "fold"):
                 manifest = self._rewritten(manifest) if due else self._folded(manifest)
             manifest = dataclasses.replace(manifest, vectors_version=self._vectors.version)
             if written != (self._vectors.number, self._vectors.version):
-                with operation(self.observer, "lance", "sync"):
-                    self.vector_files.sync(self.epoch.vectors, rewritten=REWRITTEN)
+                self._sync()
             with operation(self.observer, "lance", "read back"):
                 self._vectors.read_back(manifest.chunks)
         path = self.epoch.snapshot(manifest.generation, manifest.vectors_table)
@@ -375,6 +375,11 @@ class Writer:
         self._stale.clear()
         self._rows.clear()
         self._waiting = 0
+
+    def _sync(self) -> None:
+        """Makes the vector store's new files durable, and records them."""
+        with operation(self.observer, "lance", "sync"):
+            self.vector_files.sync(self.epoch.vectors, rewritten=REWRITTEN)
 
     def _folded(self, manifest: Manifest) -> Manifest:
         """Makes one fragment of many small ones, so that searches open few files."""
