@@ -10,12 +10,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridx import budget
+from hybridx import _core, budget
 from hybridx.budget import MIB, Budget, anonymous_memory, memory_of_machine
+from hybridx.store import VectorStore
 from support import Tree, check_whole, open_index, updated
 
 RUNTIME = 224 * MIB
@@ -34,6 +37,20 @@ def test_the_parts_stay_within_the_whole(limit: int, dimension: int) -> None:
     assert parts.queue >= 1
     if limit * MIB >= 2 * RUNTIME and dimension <= 1024:
         assert most + RUNTIME <= limit * MIB
+
+
+def test_rows_that_wait_hold_nothing_of_their_batch_but_vectors(project: Tree) -> None:
+    """A column of a batch keeps all of its memory, with the texts."""
+    batch = pa.record_batch(next(_core.ingest(project.root, sorted(project.files()))))
+    vectors = np.zeros((batch.num_rows, 8), np.float32)
+    rows = VectorStore(project.root, 8).rows(batch, vectors)
+    held = {buffer.address for column in rows.columns for buffer in column.buffers() if buffer}
+    whole = {buffer.address for column in batch.columns for buffer in column.buffers() if buffer}
+    assert whole
+    assert not held & whole
+    assert vectors.ctypes.data in held, "vectors are copied"
+    names = rows.schema.names[:-1]
+    assert rows.select(names).to_pylist() == batch.select(names).to_pylist()
 
 
 def test_the_default_is_a_share_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -314,6 +314,8 @@ class Writer:
             self._waiting += batch.num_rows
         if self._waiting >= self.flush_rows:
             self._flush()
+            # While the other steps are at work: the commit would wait for all of it at once.
+            self._sync()
             # The allocator would keep what all steps have freed meanwhile.
             _core.release_memory()
 
@@ -470,6 +472,11 @@ class Writer:
         self._stale.clear()
         self._rows.clear()
         self._waiting = 0
+
+    def _sync(self) -> None:
+        """Makes the vector store's new files durable, and records them."""
+        with operation(self.observer, "lance", "sync"):
+            self.vector_files.sync(self.epoch.vectors, rewritten=REWRITTEN)
 
     def _folded(self, manifest: Manifest) -> Manifest:
         """Makes one fragment of many small ones, so that searches open few files."""

@@ -179,7 +179,9 @@ class VectorStore:
 
         flat = pa.array(vectors.reshape(-1))
         column = pa.FixedSizeListArray.from_arrays(flat, self.dimension)
-        columns = [batch.column(name) for name in _COPIED]
+        # Copies: a column holds all the memory of the batch that it came with, texts and all, and
+        # these wait until there are enough of them.
+        columns = [pa.concat_arrays([batch.column(name)]) for name in _COPIED]
         return pa.RecordBatch.from_arrays([*columns, column], schema=self._schema)
 
     def vectors_of(self, paths: Sequence[str]) -> dict[bytes, NDArray[np.float32]]:
