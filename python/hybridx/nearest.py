@@ -125,14 +125,11 @@ def _run(work: Any, cancel: _core.CancelToken | None) -> Any:
 
     running = asyncio.run_coroutine_threadsafe(work, LOOP.loop)
     try:
-        while True:
-            try:
-                return running.result(None if cancel is None else _POLL)
-            except concurrent.futures.TimeoutError:
-                if running.done():
-                    raise
-                if cancel is not None and cancel.cancelled:
-                    raise Cancelled("cancelled") from None
+        if cancel is not None:
+            while not concurrent.futures.wait([running], _POLL).done:
+                if cancel.cancelled:
+                    raise Cancelled("cancelled")
+        return running.result()
     except BaseException:
         running.cancel()
         raise
@@ -144,9 +141,12 @@ def search(
     limit: int,
     where: str | None,
     found: Coverage | None,
+    *,
+    by_row: bool = False,
 ) -> tuple[list[pa.RecordBatch], float]:
     """`id` and `_distance` of the nearest rows, in batches; and what a distance is to be times.
 
+    With `by_row` LanceDB's `_rowid` may be there in place of the id, which it has to look up.
     Times that, a distance is one minus the cosine. Without an index (`found` is `None`) every row
     is compared, or every one that satisfies `where`.
     """
@@ -172,7 +172,11 @@ def search(
         else:
             # From the index alone LanceDB gives squared distances of unit vectors.
             scale = 0.5
-    query = query.select(["id", "_distance"]).limit(limit)
+    if by_row and not exact:
+        query = query.select(["_distance"]).with_row_id()
+    else:
+        query = query.select(["id", "_distance"])
+    query = query.limit(limit)
     return _run(_collected(query), None), scale
 
 
