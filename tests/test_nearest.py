@@ -228,6 +228,20 @@ def test_what_changes_after_it_is_found_as_it_is_now(large: Tree) -> None:
     assert not {"src/part0/f0.py", "src/part2/f2.py"} & set(
         found(index, code(0)) + found(index, moved)
     )
+    store = generation(index).vectors()
+    assert store is not None
+    for vector in np.array(list(matrix_of(store)), np.float32):
+        beside = store.search(vector, 30, None)
+        assert "_rest" in store.__dict__
+        assert store._rest is not None
+        exact = store.search(vector, 30, None, exact=True)
+        assert beside[0][0] == exact[0][0]
+        assert len({row for row, _ in beside} & {row for row, _ in exact}) >= 27
+        # LanceDB's own way, with too many rows to keep beside it, finds the same.
+        store.__dict__["_rest"] = None
+        by_lance = store.search(vector, 30, None)
+        assert len({row for row, _ in beside} & {row for row, _ in by_lance}) >= 27
+        del store.__dict__["_rest"]
     # The rest is found as before, now beside rows that the index does not cover.
     query = " ".join(random.Random(40).sample(WORDS, 6))
     assert found(index, query)[0] == "src/part5/f40.py"

@@ -52,6 +52,10 @@ ROW_OVERHEAD = 16
 NAME = "vector_idx"
 """What LanceDB calls it."""
 
+MOST_BESIDE = 16_384
+"""Rows that the index does not cover may be so many to be kept in memory beside it: 16 MiB with 256
+dimensions. LanceDB would read them with each search, and compare what the index finds once more."""
+
 _POLL = 0.1
 
 
@@ -143,10 +147,12 @@ def search(
     found: Coverage | None,
     *,
     by_row: bool = False,
+    alone: bool = False,
 ) -> tuple[list[pa.RecordBatch], float]:
     """`id` and `_distance` of the nearest rows, in batches; and what a distance is to be times.
 
     With `by_row` LanceDB's `_rowid` may be there in place of the id, which it has to look up.
+    With `alone` rows that the index does not cover are left out: the caller has them.
     Times that, a distance is one minus the cosine. Without an index (`found` is `None`) every row
     is compared, or every one that satisfies `where`.
     """
@@ -154,9 +160,9 @@ def search(
     scale = 1.0
     if where:
         query = query.where(where)
-    exact = found is None or bool(where) or found.uncovered > 0
+    exact = found is None or bool(where) or (found.uncovered > 0 and not alone)
     if not exact:
-        # No row is missing from the index, so LanceDB need not look for those that are.
+        # LanceDB need not look for rows that are missing from the index.
         query = query.fast_search()
     query = query.nearest_to(vector).column("vector").distance_type("cosine")
     if found is None:

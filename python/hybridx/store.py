@@ -68,6 +68,8 @@ class VectorStore:
     folder: Path
     dimension: int
     number: int = 1
+    beyond: int = 0
+    """Fragments from this one on are not covered by the index of the vectors, if there is one."""
     _table: Any = field(default=None, init=False, repr=False)
     _searches: int = field(default=0, init=False, repr=False)
 
@@ -239,34 +241,67 @@ class VectorStore:
         """
         ids: list[int] = []
         similarities: list[float] = []
-        batches, scale = self._nearest(vector, limit, where, exact=exact)
+        rest = None if exact or where else self._rest
+        batches, scale = self._nearest(vector, limit, where, exact=exact, alone=rest is not None)
         for batch in batches:
             ids += self._ids_of(batch)
             distances = batch.column("_distance").to_numpy().astype("float64")
             similarities += (1.0 - scale * distances).tolist()
+        if rest is not None and scale != 1.0:
+            ids += rest[0]
+            similarities += (rest[1] @ vector).tolist()
         # From the index they are rounded. Written so that NaN fails.
         slack = _UNIT if scale == 1.0 else _ROUNDED
         if not all(abs(similarity) <= 1.0 + slack for similarity in similarities):
             raise CorruptIndexError(f"{self.folder}: a vector is not what was stored")
         pairs = list(zip(ids, similarities, strict=True))
         # LanceDB orders equal distances by chance.
-        return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
+        return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:limit]
+
+    @cached_property
+    def _rest(self) -> tuple[list[int], NDArray[np.float32]] | None:
+        """Ids and vectors of the rows that the index does not cover; `None`: LanceDB sees to them.
+
+        That is: if there are none, or too many, or if it is not known which they are.
+        """
+        covered = self.coverage
+        if covered is None or not self.beyond or not 0 < covered.uncovered <= nearest.MOST_BESIDE:
+            return None
+        with _translated(self.folder, "searched", StoreError):
+            young = self._table.search().where(f"_rowid >= {self.beyond << _FRAGMENT_SHIFT}")
+            rows = young.select(["id", "vector"]).limit(None).to_arrow()
+        if rows.num_rows != covered.uncovered:
+            return None
+        matrix = self._matrix(rows.column("vector").combine_chunks())
+        return rows.column("id").to_pylist(), matrix
 
     def _nearest(
-        self, vector: NDArray[np.float32], limit: int, where: str | None, *, exact: bool
+        self,
+        vector: NDArray[np.float32],
+        limit: int,
+        where: str | None,
+        *,
+        exact: bool,
+        alone: bool,
     ) -> tuple[list[pa.RecordBatch], float]:
         with _translated(self.folder, "searched", StoreError):
             covered = None if exact else self.coverage
             try:
                 return nearest.search(
-                    self._table, vector, limit, where, covered, by_row=self._knows_rows(covered)
+                    self._table,
+                    vector,
+                    limit,
+                    where,
+                    covered,
+                    by_row=self._knows_rows(covered),
+                    alone=alone,
                 )
             except Exception as error:
                 if covered is None or _machine_error(error) is not None:
                     raise
                 # The rows are there, whatever became of the index.
                 found = nearest.search(self._table, vector, limit, where, None)
-                self.__dict__["coverage"] = None
+                self.__dict__["coverage"] = self.__dict__["_rest"] = None
                 return found
 
     def _knows_rows(self, covered: nearest.Coverage | None) -> bool:
@@ -323,7 +358,7 @@ class VectorStore:
 
     def _forget(self) -> None:
         """What is known of another version is not of this one."""
-        for name in ("coverage", "_rows"):
+        for name in ("coverage", "_rows", "_rest"):
             self.__dict__.pop(name, None)
 
     def check_index(self) -> None:
