@@ -132,7 +132,7 @@ def main() -> None:
     options = parser.parse_args()
     index = Index.open(options.tree)
     queries = own_queries(index, options.count)
-    document = {
+    document: dict[str, Any] = {
         "tree": str(options.tree),
         "chunks": index.status(check=False).chunks,
         "queries": len(queries),

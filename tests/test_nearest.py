@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import signal
@@ -173,6 +174,29 @@ def test_hits_with_it_are_hits_without(large: Tree) -> None:
         assert inside == found(plain, query, paths=["src/part3/**"])
 
 
+def test_ids_that_are_known_by_their_rows_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrix = clustered(4000, 64)
+    store = made(tmp_path / "vectors", matrix)
+    # Rows of several fragments, some of which are gone.
+    store.delete([f"{number}.py" for number in range(0, 50, 7)])
+    more = made(tmp_path / "more", matrix[:500])
+    rows = more._table.search().limit(None).to_arrow()
+    ids = pa.chunked_array([pa.array(range(9000, 9500), pa.uint64())])
+    store._table.add(rows.set_column(0, "id", ids))
+    store.build_index()
+    queries = clustered(4020, 64)[4000:]
+    monkeypatch.setattr("hybridx.store._ROWS_A_SEARCH", 1 << 40)
+    by_row = [store.search(query, 50, None) for query in queries]
+    assert "_rows" in store.__dict__, "it was not tried"
+    fresh = VectorStore(store.folder, 64)
+    fresh.open()
+    monkeypatch.setattr("hybridx.store._ROWS_A_SEARCH", 1)
+    assert [fresh.search(query, 50, None) for query in queries] == by_row
+    assert "_rows" not in fresh.__dict__
+
+
 def test_few_chunks_have_none(tmp_path: Path) -> None:
     index = open_index(Tree(tmp_path / "few", {f"{n}.py": code(n) for n in range(FEW - 1)}))
     assert updated(index).generation == 1
@@ -204,6 +228,20 @@ def test_what_changes_after_it_is_found_as_it_is_now(large: Tree) -> None:
     assert not {"src/part0/f0.py", "src/part2/f2.py"} & set(
         found(index, code(0)) + found(index, moved)
     )
+    store = generation(index).vectors()
+    assert store is not None
+    for vector in np.array(list(matrix_of(store)), np.float32):
+        beside = store.search(vector, 30, None)
+        assert "_rest" in store.__dict__
+        assert store._rest is not None
+        exact = store.search(vector, 30, None, exact=True)
+        assert beside[0][0] == exact[0][0]
+        assert len({row for row, _ in beside} & {row for row, _ in exact}) >= 27
+        # LanceDB's own way, with too many rows to keep beside it, finds the same.
+        store.__dict__["_rest"] = None
+        by_lance = store.search(vector, 30, None)
+        assert len({row for row, _ in beside} & {row for row, _ in by_lance}) >= 27
+        del store.__dict__["_rest"]
     # The rest is found as before, now beside rows that the index does not cover.
     query = " ".join(random.Random(40).sample(WORDS, 6))
     assert found(index, query)[0] == "src/part5/f40.py"
@@ -362,6 +400,17 @@ def test_one_that_answers_wrongly_is_not_committed(
     assert updated(index).generation == 1
     assert "does not answer as the vectors do" in capsys.readouterr().err
     assert coverage(index) is None
+
+
+def test_work_that_ends_just_when_the_wait_does_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nearest, "_POLL", 0.001)
+    token = hybridx.CancelToken()
+
+    async def work() -> int:
+        await asyncio.sleep(0.001)
+        return 7
+
+    assert {nearest._run(work(), token) for _ in range(500)} == {7}
 
 
 def test_cancelled_while_it_is_built_all_stays_committed(

@@ -253,6 +253,17 @@ def test_effects_sum_to_the_score_and_the_order_is_that_of_scores(
         assert each.score == pytest.approx(sum(effects(question, each, BASE).values()))
 
 
+@pytest.mark.parametrize("path", ["src/a.py", "tests/test_pool.py", "examples/slow.d.ts"])
+def test_signals_that_are_passed_over_would_have_added_nothing(path: str) -> None:
+    found = Candidate(1, File(path, body=0.3, folders=0.1, traits=traits_of(path)), body=0.7)
+    for query in ("slow pool", "tests of the pool", "src/a.py"):
+        ranked = rank(ask(query), [found], BASE)[0]
+        plain = sum(getattr(BASE, name) * getattr(found, each) for name, each in OF_CHUNK.items())
+        for name, signal in OF_FILE.items():
+            plain += getattr(BASE, name) * signal(ask(query), found.file)
+        assert ranked.score == pytest.approx(plain, abs=1e-12)
+
+
 def test_a_name_is_found_where_it_is_defined_and_not_where_it_is_used() -> None:
     used = candidate(1, body=1.0, symbol=0.6, similarity=0.9)
     defined = candidate(2, "src/b.py", body=0.5, name=1.0, similarity=0.1)

@@ -94,6 +94,8 @@ class Manifest:
     """Rows that there were when the vectors' index was built; 0 if there is none."""
     uncovered: int = 0
     """Rows that were written since."""
+    beyond: int = 0
+    """The first fragment that it does not cover."""
     format: int = MANIFEST_FORMAT
 
     @property
@@ -138,7 +140,8 @@ class Manifest:
         """What is not there is left out: manifests of before there were such indexes are whole."""
         values = dataclasses.asdict(self)
         if not self.covered:
-            del values["covered"], values["uncovered"]
+            for name in ("covered", "uncovered", "beyond"):
+                del values[name]
         return values
 
 
@@ -226,7 +229,9 @@ class Generation:
 
         manifest = self.manifest
         self._check_vector_files()
-        store = VectorStore(self.epoch.vectors, manifest.dimension, manifest.vectors_table)
+        store = VectorStore(
+            self.epoch.vectors, manifest.dimension, manifest.vectors_table, manifest.beyond
+        )
         store.open(self.manifest.vectors_version)
         if len(store) != manifest.chunks and not trusting:
             raise CorruptIndexError(
@@ -440,6 +445,7 @@ class Writer:
             vectors_version=store.version,
             covered=manifest.chunks,
             uncovered=0,
+            beyond=manifest.settled,
         )
         return self._publish(manifest, snapshot)
 
@@ -496,7 +502,7 @@ class Writer:
         table = self._vectors.number
         # An index is of one table; the run ends with another if it is large enough.
         fresh = dataclasses.replace(
-            manifest, vectors_table=table, settled=0, covered=0, uncovered=0
+            manifest, vectors_table=table, settled=0, covered=0, uncovered=0, beyond=0
         )
         return self._settled(fresh)
 

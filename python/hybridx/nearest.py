@@ -52,6 +52,10 @@ ROW_OVERHEAD = 16
 NAME = "vector_idx"
 """What LanceDB calls it."""
 
+MOST_BESIDE = 16_384
+"""Rows that the index does not cover may be so many to be kept in memory beside it: 16 MiB with 256
+dimensions. LanceDB would read them with each search, and compare what the index finds once more."""
+
 _POLL = 0.1
 
 
@@ -125,14 +129,11 @@ def _run(work: Any, cancel: _core.CancelToken | None) -> Any:
 
     running = asyncio.run_coroutine_threadsafe(work, LOOP.loop)
     try:
-        while True:
-            try:
-                return running.result(None if cancel is None else _POLL)
-            except concurrent.futures.TimeoutError:
-                if running.done():
-                    raise
-                if cancel is not None and cancel.cancelled:
-                    raise Cancelled("cancelled") from None
+        if cancel is not None:
+            while not concurrent.futures.wait([running], _POLL).done:
+                if cancel.cancelled:
+                    raise Cancelled("cancelled")
+        return running.result()
     except BaseException:
         running.cancel()
         raise
@@ -144,9 +145,14 @@ def search(
     limit: int,
     where: str | None,
     found: Coverage | None,
+    *,
+    by_row: bool = False,
+    alone: bool = False,
 ) -> tuple[list[pa.RecordBatch], float]:
     """`id` and `_distance` of the nearest rows, in batches; and what a distance is to be times.
 
+    With `by_row` LanceDB's `_rowid` may be there in place of the id, which it has to look up.
+    With `alone` rows that the index does not cover are left out: the caller has them.
     Times that, a distance is one minus the cosine. Without an index (`found` is `None`) every row
     is compared, or every one that satisfies `where`.
     """
@@ -154,9 +160,9 @@ def search(
     scale = 1.0
     if where:
         query = query.where(where)
-    exact = found is None or bool(where) or found.uncovered > 0
+    exact = found is None or bool(where) or (found.uncovered > 0 and not alone)
     if not exact:
-        # No row is missing from the index, so LanceDB need not look for those that are.
+        # LanceDB need not look for rows that are missing from the index.
         query = query.fast_search()
     query = query.nearest_to(vector).column("vector").distance_type("cosine")
     if found is None:
@@ -172,7 +178,11 @@ def search(
         else:
             # From the index alone LanceDB gives squared distances of unit vectors.
             scale = 0.5
-    query = query.select(["id", "_distance"]).limit(limit)
+    if by_row and not exact:
+        query = query.select(["_distance"]).with_row_id()
+    else:
+        query = query.select(["id", "_distance"])
+    query = query.limit(limit)
     return _run(_collected(query), None), scale
 
 

@@ -40,6 +40,9 @@ _VERSIONS = "_versions"
 _INDEXES = "_indices"
 _LAST_VERSION = (1 << 64) - 1
 
+_ROWS_A_SEARCH = 8192
+"""The ids of so many rows are read in the time that knowing them spares a search."""
+
 _UNIT = 1e-3
 """How far the length of a vector may be from one; a float32 sum of squares is closer by far."""
 _ROUNDED = 0.05
@@ -59,9 +62,12 @@ class VectorStore:
     folder: Path
     dimension: int
     number: int = 1
+    beyond: int = 0
+    """Fragments from this one on are not covered by the index of the vectors, if there is one."""
     rewritten_files: ClassVar = ("latest_version_hint.json",)
     """What LanceDB writes again and again; all its other files are written once."""
     _table: Any = field(default=None, init=False, repr=False)
+    _searches: int = field(default=0, init=False, repr=False)
 
     @cached_property
     def _database(self) -> Any:
@@ -86,7 +92,7 @@ class VectorStore:
         Raises:
             CorruptIndexError: the table or that version of it cannot be opened.
         """
-        self.__dict__.pop("coverage", None)
+        self._forget()
         with _translated(self.folder, "opened", CorruptIndexError):
             # Not by a list of tables, for which LanceDB loads the models of its catalogues.
             if self._table_folder.is_dir():
@@ -233,33 +239,102 @@ class VectorStore:
         """
         ids: list[int] = []
         similarities: list[float] = []
-        batches, scale = self._nearest(vector, limit, where, exact=exact)
+        rest = None if exact or where else self._rest
+        batches, scale = self._nearest(vector, limit, where, exact=exact, alone=rest is not None)
         for batch in batches:
-            ids += batch.column("id").to_pylist()
-            distances = batch.column("_distance").to_numpy()
+            ids += self._ids_of(batch)
+            distances = batch.column("_distance").to_numpy().astype("float64")
             similarities += (1.0 - scale * distances).tolist()
+        if rest is not None and scale != 1.0:
+            ids += rest[0]
+            similarities += (rest[1] @ vector).tolist()
         # From the index they are rounded. Written so that NaN fails.
         slack = _UNIT if scale == 1.0 else _ROUNDED
         if not all(abs(similarity) <= 1.0 + slack for similarity in similarities):
             raise CorruptIndexError(f"{self.folder}: a vector is not what was stored")
         pairs = list(zip(ids, similarities, strict=True))
         # LanceDB orders equal distances by chance.
-        return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
+        return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:limit]
+
+    @cached_property
+    def _rest(self) -> tuple[list[int], NDArray[np.float32]] | None:
+        """Ids and vectors of the rows that the index does not cover; `None`: LanceDB sees to them.
+
+        That is: if there are none, or too many, or if it is not known which they are.
+        """
+        covered = self.coverage
+        if covered is None or not self.beyond or not 0 < covered.uncovered <= nearest.MOST_BESIDE:
+            return None
+        with _translated(self.folder, "searched", StoreError):
+            young = self._table.search().where(f"_rowid >= {self.beyond << _FRAGMENT_SHIFT}")
+            rows = young.select(["id", "vector"]).limit(None).to_arrow()
+        if rows.num_rows != covered.uncovered:
+            return None
+        matrix = self._matrix(rows.column("vector").combine_chunks())
+        return rows.column("id").to_pylist(), matrix
 
     def _nearest(
-        self, vector: NDArray[np.float32], limit: int, where: str | None, *, exact: bool
+        self,
+        vector: NDArray[np.float32],
+        limit: int,
+        where: str | None,
+        *,
+        exact: bool,
+        alone: bool,
     ) -> tuple[list[pa.RecordBatch], float]:
         with _translated(self.folder, "searched", StoreError):
             covered = None if exact else self.coverage
             try:
-                return nearest.search(self._table, vector, limit, where, covered)
+                return nearest.search(
+                    self._table,
+                    vector,
+                    limit,
+                    where,
+                    covered,
+                    by_row=self._knows_rows(covered),
+                    alone=alone,
+                )
             except Exception as error:
                 if covered is None or _machine_error(error) is not None:
                     raise
                 # The rows are there, whatever became of the index.
                 found = nearest.search(self._table, vector, limit, where, None)
-                self.__dict__["coverage"] = None
+                self.__dict__["coverage"] = self.__dict__["_rest"] = None
                 return found
+
+    def _knows_rows(self, covered: nearest.Coverage | None) -> bool:
+        """Whether ids are known by their rows, so that a search need not read them.
+
+        That spares a search a third of its time, once all of them have been read: which is done
+        when as much time has been spent on not having done it.
+        """
+        if covered is None:
+            return False
+        self._searches += 1
+        return self._searches > covered.covered // _ROWS_A_SEARCH
+
+    @cached_property
+    def _rows(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        """LanceDB's row ids, ascending, and the chunks' ids in the same order."""
+        import numpy as np
+
+        found = self._table.search().select(["id"]).with_row_id(True).limit(None).to_arrow()
+        rows = found.column("_rowid").to_numpy()
+        order = np.argsort(rows)
+        return rows[order], found.column("id").to_numpy()[order]
+
+    def _ids_of(self, batch: pa.RecordBatch) -> list[int]:
+        if "id" in batch.schema.names:
+            known: list[int] = batch.column("id").to_pylist()
+            return known
+        wanted = batch.column("_rowid").to_numpy()
+        with _translated(self.folder, "searched", StoreError):
+            rows, ids = self._rows
+            at = rows.searchsorted(wanted)
+            if (rows.take(at, mode="clip") != wanted).any():
+                raise CorruptIndexError(f"{self.folder}: the index names rows that are not there")
+        found: list[int] = ids[at].tolist()
+        return found
 
     @cached_property
     def coverage(self) -> nearest.Coverage | None:
@@ -276,8 +351,13 @@ class VectorStore:
         """
         with _translated(self.folder, "indexed", StoreError):
             nearest.build(self._table, cancel)
-        self.__dict__.pop("coverage", None)
+        self._forget()
         self.check_index()
+
+    def _forget(self) -> None:
+        """What is known of another version is not of this one."""
+        for name in ("coverage", "_rows", "_rest"):
+            self.__dict__.pop(name, None)
 
     def check_index(self) -> None:
         """Asks the index of the vectors for some of them.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from operator import attrgetter, mul
 from typing import TYPE_CHECKING
 
-from hybridx.ranking.signals import OF_CHUNK, OF_FILE
+from hybridx.ranking.signals import OF_CHUNK, OF_FILE, is_trait
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,13 +39,20 @@ def rank(question: Question, candidates: Sequence[Candidate], weights: Weights) 
     Equal scores are ordered by id, so that the result depends on nothing but the arguments.
     """
     of_chunk = tuple(getattr(weights, name) for name in OF_CHUNK)
+    counted = [(getattr(weights, name), name, signal) for name, signal in OF_FILE.items()]
+    # Most files are of no kind that is set back, and all those signals are nothing then.
+    with_traits = [(weight, signal) for weight, _, signal in counted if weight]
+    without = [
+        (weight, signal) for weight, name, signal in counted if weight and not is_trait(name)
+    ]
     of_file: dict[int, float] = {}
     ranked = []
     for candidate in candidates:
         file = candidate.file
         shared = of_file.get(id(file))
         if shared is None:
-            shared = sum(_of_file(question, candidate, weights).values())
+            signals = with_traits if file.traits else without
+            shared = sum([weight * signal(question, file) for weight, signal in signals])
             of_file[id(file)] = shared
         ranked.append(Ranked(candidate, shared + sum(map(mul, _values(candidate), of_chunk))))
     ranked.sort(key=_order)

@@ -59,3 +59,8 @@ OF_FILE: Mapping[str, Callable[[Question, File], float]] = {
     **{name: trait(name) for name in ASKED_BY},
 }
 """What speaks for all chunks of a file alike."""
+
+
+def is_trait(name: str) -> bool:
+    """Whether a signal of files is one that `trait` makes."""
+    return name in ASKED_BY
