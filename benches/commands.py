@@ -57,14 +57,14 @@ print(json.dumps(took))
 """Opens an index and updates it after each of so many changes."""
 
 
-def repository(tree: Path, root: Path) -> None:
+def repository(tree: Path, root: Path, places: dict[str, str]) -> None:
     """Copies `tree` to `root`, commits all of it and indexes it."""
     left_out = shutil.ignore_patterns(".git", ".hybridx")
     shutil.copytree(tree, root, symlinks=True, ignore=left_out)
     author = ["-c", "user.name=bench", "-c", "user.email=bench@localhost"]
     for command in (["init", "-q"], ["add", "-A"], [*author, "commit", "-qm", "tree"]):
         subprocess.run(["git", "-C", str(root), *command], check=True, capture_output=True)
-    subprocess.run([*HYBRIDX, "index", str(root), "--quiet"], check=True)
+    measured.run([*HYBRIDX, "index", str(root), "--quiet"], places)
 
 
 def commands(root: Path, files: Path) -> dict[str, list[str]]:
@@ -91,8 +91,8 @@ def measure(tree: Path, runs: int) -> dict[str, Any]:
     """Medians of everything."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name).resolve() / "repository"
-        os.environ["HYBRIDX_CACHE_DIR"] = f"{name}/cache"
-        repository(tree, root)
+        places = {"HYBRIDX_CACHE_DIR": f"{name}/cache"}
+        repository(tree, root, places)
         sources = sorted(path for path in root.rglob("*.c") if path.is_file())
         chance = random.Random(1)
         indexed = indexed_paths(root)
@@ -105,13 +105,14 @@ def measure(tree: Path, runs: int) -> dict[str, Any]:
             for what, command in commands(root, files).items():
                 if what == "one changed":
                     change(chance.choice(sources), number)
-                done = measured.run(command)
+                done = measured.run(command, places)
                 if number:
                     took = float(done.output) if what == "walk" else done.seconds
                     seconds.setdefault(what, []).append(took)
                     others.append(done.others)
         changed = [str(path) for path in chance.sample(sources, 4 * runs)]
-        inside = json.loads(measured.run([*PYTHON, "-c", INSIDE, str(root), *changed]).output)
+        staying = [*PYTHON, "-c", INSIDE, str(root), *changed]
+        inside = json.loads(measured.run(staying, places).output)
     return {
         "files": len(indexed),
         "runs": runs,
