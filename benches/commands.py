@@ -72,7 +72,7 @@ def commands(root: Path, files: Path) -> dict[str, list[str]]:
     here = str(root)
     index, search = [*HYBRIDX, "index", here, "--quiet"], [*HYBRIDX, "search"]
     asked = ["allocate a page for the page cache", here, "--json"]
-    hash_all = f"xargs -0 -a {files} -n 256 -P {len(os.sched_getaffinity(0))} b3sum"
+    hash_all = f"xargs -0 -a {files} -n 4000 -P {len(os.sched_getaffinity(0))} b3sum"
     return {
         "git status": ["git", "-C", here, "status", "--porcelain"],
         "no-op": index,
