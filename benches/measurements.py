@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import against_semble
-import commands
 import end_to_end
 import sizes
 import threads
@@ -200,26 +199,24 @@ def whole_commands(place: Place) -> dict[str, Measured]:
     """Whole commands over the tree of 78,000 files, and what they are compared with, in turn."""
     if not place.whole.exists():
         raise NotHere("corpora.py CACHE --kernel-whole fetches the whole tree")
-    found = commands.measure(place.whole, place.runs)
-    seconds = found["seconds"]
-    command = f"python benches/commands.py CACHE/kernel-whole --runs {place.runs}"
-    details = {"files": found["files"], "others": found["others"]}
+    found = script("scan.py", place.whole, "--runs", place.runs)
+    command = f"python benches/scan.py CACHE/kernel-whole --runs {place.runs}"
 
-    def row(what: str, against: str | None, *, bound: float | None = None) -> Measured:
+    def row(what: str, against: str | None, *, bound: str | None = None) -> Measured:
+        seconds = {name: cost["seconds"] for name, cost in found["rows"].items()}
         reference = None if against is None else seconds[against]
-        return Measured(seconds[what], reference, place.runs, command, bound, details)
+        least = None if bound is None else seconds[bound]
+        details = {"files": found["files"], "cpu_seconds": found["rows"][what]["cpu_seconds"]}
+        return Measured(seconds[what], reference, place.runs, command, least, details)
 
-    inside = found["inside_seconds"] * 1000
     return {
-        "scan": row("walk", "b3sum"),
-        "no-op": row("no-op", "git status"),
-        "one-changed": row("one changed", "import lancedb"),
-        "one-changed-inside": Measured(
-            inside, None, len(found["each"]["inside"]), command, details=details
-        ),
-        "search-cold": row("search", "import lancedb"),
-        "search-cold-lexical": row("search, lexical", None, bound=seconds["python"]),
-        "import": row("import hybridx", "python", bound=seconds["python"]),
+        "scan": row("walk and hash", "b3sum"),
+        "no-op": row("index, no change", "git status"),
+        "one-changed": row("index, one changed file", "import lancedb"),
+        "one-changed-inside": row("resident update, whole scan", None),
+        "search-cold": row("search, hybrid", "import lancedb"),
+        "search-cold-lexical": row("search, lexical", None, bound="Python alone"),
+        "import": row("import hybridx.Index", "Python alone", bound="Python alone"),
     }
 
 

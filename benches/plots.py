@@ -123,24 +123,26 @@ def draw_sizes(found: list[dict[str, Any]], path: Path) -> None:
         ("seconds a GB: wall (blue), CPU (red)", (("seconds", 1e3), ("cpu_seconds", 1e3))),
         ("peak memory, MB", (("peak_mb", None),)),
     )
-    for number, (title, lines) in enumerate(panels):
+    for place, (title, lines) in enumerate(panels):
         values = [
             [each[key] * (per / each["megabytes"] if per else 1) for each in found]
             for key, per in lines
         ]
         highest = 1.15 * max(max(line) for line in values)
-        panel = Panel(60 + 450 * number, 50, 360, 220, sizes[0] / 1.3, sizes[-1] * 1.3, highest)
+        panel = Panel(60 + 450 * place, 50, 360, 220, sizes[0] / 1.3, sizes[-1] * 1.3, highest)
         panel.frame(drawing, title, sizes)
         for colour, line in zip(COLOURS, values, strict=False):
             points = [panel.at(size, value) for size, value in zip(sizes, line, strict=True)]
             drawing.line(points, colour, 2)
-            for point, value in zip(points, line, strict=True):
-                drawing.dot(*point, colour)
-                drawing.text(point[0], point[1] - 9, f"{value:,.0f}")
-    runs = ", ".join(f"{each['files']:,} files: {each['runs']}" for each in found)
-    drawing.text(
-        60, 315, f"Cold indexes of folders of Linux 6.1; medians of runs ({runs}).", "start"
-    )
+            for number, ((x, y), value) in enumerate(zip(points, line, strict=True)):
+                drawing.dot(x, y, colour)
+                # The lower line's numbers stand below it.
+                above = value == max(each[number] for each in values)
+                drawing.text(x, y - 9 if above else y + 18, f"{value:,.0f}")
+    fewest, others = min(each["runs"] for each in found), max(each["others"] for each in found)
+    said = f"Cold indexes of folders of Linux 6.1; medians of {fewest} runs or more"
+    said += f"; others used {others:.0%} of the cores or less."
+    drawing.text(60, 315, said, "start")
     drawing.save(path)
 
 

@@ -26,7 +26,7 @@ ROWS: tuple[Row, ...] = (
         "as of 90 MB, and what is kept of each file until the commit",
     ),
     Row(
-        "scan", "walk and digests of 78,000 files, 1.3 GB", "`b3sum` on all cores", "s",
+        "scan", "walk and digests of 78,000 files, 1.3 GB, whole process", "`b3sum`", "s",
         "≤ 1.25 times its time", (Target("ratio", at_most=1.25),),
         "`b3sum` over the same files, which it is told",
     ),
@@ -42,8 +42,8 @@ ROWS: tuple[Row, ...] = (
         "the no-op, loading LanceDB's native library, two commits",
     ),
     Row(
-        "one-changed-inside", "the same in a process that stays", "", "ms", "≤ 60 ms",
-        (Target("figure", at_most=60),), "one stat a file, and the disk's `fsync`",
+        "one-changed-inside", "the same in a process that stays, tree scanned", "", "s", "≤ .06 s",
+        (Target("figure", at_most=0.06),), "one stat a file, and the disk's `fsync`",
     ),
     Row(
         "search-cold", "`hybridx search`, cold, over 1.3 GB", "`import lancedb`", "s",
