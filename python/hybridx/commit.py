@@ -479,11 +479,6 @@ class Writer:
         self._rows.clear()
         self._waiting = 0
 
-    def _sync(self) -> None:
-        """Makes the vector store's new files durable, and records them."""
-        with operation(self.observer, "lance", "sync"):
-            self.vector_files.sync(self.epoch.vectors, rewritten=REWRITTEN)
-
     def _folded(self, manifest: Manifest) -> Manifest:
         """Makes one fragment of many small ones, so that searches open few files."""
         settled, small = manifest.settled, manifest.small
