@@ -121,18 +121,18 @@ impl Encoder {
         let rows: Vec<usize> = (0..batch.num_rows()).filter(wanted).collect();
         let mut encoded = Encoded { total: batch.num_rows(), ..Encoded::default() };
         match self {
-            Self::Terms(encoder) => {
+            Self::Terms(inner) => {
                 let terms = strings(batch, "terms")?;
-                encoder.encode(rows.iter().map(|row| terms.value(*row)), &mut encoded);
+                inner.encode(rows.iter().map(|row| terms.value(*row)), &mut encoded);
             }
-            Self::Subwords(encoder) => {
+            Self::Subwords(inner) => {
                 let (contexts, texts) = (strings(batch, "context")?, strings(batch, "text")?);
                 let passage = |row: &usize| {
                     let (context, text) = (contexts.value(*row), texts.value(*row));
                     let line_end = if context.is_empty() { "" } else { "\n" };
-                    format!("{}{context}{line_end}{text}", encoder.prefix)
+                    format!("{}{context}{line_end}{text}", inner.prefix)
                 };
-                encoder.encode(rows.iter().map(passage).collect(), &mut encoded)?;
+                inner.encode(rows.iter().map(passage).collect(), &mut encoded)?;
             }
         }
         encoded.rows = rows;
@@ -143,12 +143,12 @@ impl Encoder {
     pub fn encode_texts(&self, texts: &[&str]) -> Result<Encoded> {
         let mut encoded = Encoded { total: texts.len(), ..Encoded::default() };
         match self {
-            Self::Terms(encoder) => {
+            Self::Terms(inner) => {
                 let terms: Vec<String> = texts.iter().map(|text| analyzer::analyze(text)).collect();
-                encoder.encode(terms.iter().map(String::as_str), &mut encoded);
+                inner.encode(terms.iter().map(String::as_str), &mut encoded);
             }
-            Self::Subwords(encoder) => {
-                encoder.encode(texts.iter().map(ToString::to_string).collect(), &mut encoded)?;
+            Self::Subwords(inner) => {
+                inner.encode(texts.iter().map(ToString::to_string).collect(), &mut encoded)?;
             }
         }
         encoded.rows = (0..texts.len()).collect();
@@ -346,9 +346,9 @@ mod tests {
             panic!("not read");
         };
         let ids = |text: &str| -> Vec<u32> {
-            let mut encoded = Encoded::default();
-            encoder.encode([analyzer::analyze(text).as_str()].into_iter(), &mut encoded);
-            encoded.tokens.iter().map(|(id, _)| *id).filter(|id| *id >= 2).collect()
+            let mut found = Encoded::default();
+            encoder.encode([analyzer::analyze(text).as_str()].into_iter(), &mut found);
+            found.tokens.iter().map(|(id, _)| *id).filter(|id| *id >= 2).collect()
         };
         // What models/ngrams.py gives.
         let expected =
