@@ -169,10 +169,10 @@ impl Scoring<'_> {
                 }
             }
             let file_score = file_score + self.weights.coherence * coherence(bodies);
-            let most = of_file.iter().map(|it| it.1).fold(f32::NEG_INFINITY, f32::max);
-            // Chunks are set back from here on, so that none of the file has a better score.
-            if self.weights.spread >= 0.0 && most + file_score < best.least {
-                continue;
+            if self.weights.spread >= 0.0 {
+                // Chunks are set back from here on: what has too low a score now stays out, and it
+                // sets none of the others back.
+                of_file.retain(|(_, score)| score + file_score >= best.least);
             }
             of_file.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
             let mut set_back = 0.0;

@@ -108,6 +108,8 @@ pub(super) struct Evidence<'a> {
 /// A term as it was looked up: several spellings where it is a prefix.
 struct Looked {
     spellings: Vec<String>,
+    /// Its place among the terms that were wanted.
+    at: usize,
     weight: f32,
     /// What the term tells: the rarer the more.
     rarity: f32,
@@ -120,7 +122,9 @@ type Places = [Vec<TermInfo>; 6];
 struct Segment<'a> {
     evidence: Evidence<'a>,
     inverted: [Arc<InvertedIndexReader>; 6],
-    /// Of each term that was looked up.
+    /// Of each term that is wanted, its places in texts.
+    wanted: Vec<Vec<TermInfo>>,
+    /// Of each of them that is looked up.
     places: Vec<Places>,
     /// Of each of these terms, how often it is in the text of each file that has it.
     counts: Vec<Vec<(u32, f32)>>,
@@ -147,7 +151,7 @@ pub(super) fn collect<'a>(
     for (segment, files) in searcher.inner.segment_readers().iter().zip(searcher.files()?) {
         all.push(Segment::new(segment, files, fields, question.only_phrases)?);
     }
-    let looked = look_up(searcher, &all, question)?;
+    let looked = look_up(searcher, &mut all, question)?;
     let unit = unit(&looked);
     let corpus = Corpus::of(searcher, &all);
     searcher.side_by_side(&mut all, |each| {
@@ -188,32 +192,37 @@ pub(super) fn collect<'a>(
 }
 
 /// The terms of the question that tell most, each with all its spellings.
-fn look_up(searcher: &Searcher, all: &[Segment], question: &Question) -> Result<Vec<Looked>> {
+fn look_up(searcher: &Searcher, all: &mut [Segment], question: &Question) -> Result<Vec<Looked>> {
     let exact = question.terms.iter().map(|(term, weight)| (vec![term.clone()], *weight));
     let mut wanted: Vec<(Vec<String>, f32)> = exact.collect();
     for (prefix, weight) in &question.prefixes {
         wanted.push((searcher.expand(prefix, MAX_EXPANSIONS)?, *weight));
     }
     let fields = fields_of(searcher);
-    let doc_freq = |at: usize, spellings: &[String]| -> Result<u64> {
-        let mut count = 0;
-        for each in all {
-            count += freq(&each.places_of(at, fields[at], spellings)?);
+    let body = Of::Body as usize;
+    searcher.side_by_side(all, |each| {
+        for (spellings, _) in &wanted {
+            let places = each.places_of(body, fields[body], spellings)?;
+            each.wanted.push(places);
         }
-        Ok(count)
-    };
+        Ok(())
+    })?;
     let mut looked = Vec::new();
-    for (spellings, weight) in wanted {
-        let mut with_term = doc_freq(Of::Body as usize, &spellings)?;
+    for (at, (spellings, weight)) in wanted.into_iter().enumerate() {
+        let mut with_term: u64 = all.iter().map(|each| freq(&each.wanted[at])).sum();
         if with_term == 0 {
             // A word of paths alone tells as much as a rare one.
-            for at in [OF_CHUNKS.len() + OfPath::Folders as usize, Of::Symbol as usize] {
-                with_term = with_term.max(doc_freq(at, &spellings)?);
+            for field in [OF_CHUNKS.len() + OfPath::Folders as usize, Of::Symbol as usize] {
+                let mut count = 0;
+                for each in &*all {
+                    count += freq(&each.places_of(field, fields[field], &spellings)?);
+                }
+                with_term = with_term.max(count);
             }
         }
         if with_term > 0 {
             let rarity = rarity(searcher.documents(), with_term);
-            looked.push(Looked { spellings, weight, rarity });
+            looked.push(Looked { spellings, at, weight, rarity });
         }
     }
     looked.sort_by(|a, b| {
@@ -249,7 +258,14 @@ impl<'a> Segment<'a> {
         }
         let evidence = Evidence::new(segment, files, had);
         let Ok(inverted) = inverted.try_into() else { unreachable!("one of each field") };
-        Ok(Self { evidence, inverted, places: Vec::new(), counts: Vec::new(), defined: Vec::new() })
+        Ok(Self {
+            evidence,
+            inverted,
+            wanted: Vec::new(),
+            places: Vec::new(),
+            counts: Vec::new(),
+            defined: Vec::new(),
+        })
     }
 
     /// Where the postings of those spellings are that the field at `at` has.
@@ -266,8 +282,10 @@ impl<'a> Segment<'a> {
     fn find_terms(&mut self, looked: &[Looked], fields: [Field; 6]) -> Result<()> {
         for term in looked {
             let mut places = Places::default();
-            for (at, field) in fields.into_iter().enumerate() {
-                places[at] = self.places_of(at, field, &term.spellings)?;
+            let [body, others @ ..] = &mut places;
+            *body = std::mem::take(&mut self.wanted[term.at]);
+            for (at, found) in (1..).zip(others) {
+                *found = self.places_of(at, fields[at], &term.spellings)?;
             }
             self.places.push(places);
         }
