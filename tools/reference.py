@@ -192,7 +192,8 @@ def values() -> str:
 
 def _alias(name: str) -> list[str]:
     """The name of a type."""
-    body = _module(ROOT / "python/hybridx/types.py").body
+    files = ("types", "found", "report")
+    body = [each for file in files for each in _module(ROOT / f"python/hybridx/{file}.py").body]
     for alias, text in pairwise(body):
         if isinstance(alias, ast.Assign) and ast.unparse(alias.targets[0]) == name:
             assert isinstance(text, ast.Expr)

@@ -20,8 +20,23 @@ SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 """The commands by what they are for; one that is not listed is shown among the others."""
 OTHERS = "Other"
-COMMANDS = frozenset(name for _, names in SECTIONS for name in names)
-"""All commands. Each is the function of its name in the file of its name."""
+COMMANDS = (
+    "index",
+    "watch",
+    "search",
+    "diff",
+    "status",
+    "why",
+    "verify",
+    "mcp",
+    "models",
+    "config",
+    "clean",
+    "completion",
+    "hook",
+    "doctor",
+)
+"""All commands, in the order of the reference. Each is what its file has under its own name."""
 
 
 def examples(text: str) -> str:

@@ -117,7 +117,7 @@ class Program(click.Group):
     @property
     def commands(self) -> dict[str, click.Command]:
         """All commands by name. All files are loaded for it: nothing that runs one asks for it."""
-        return {name: self.load(name) for name in sorted(COMMANDS)}
+        return {name: self.load(name) for name in COMMANDS}
 
     @commands.setter
     def commands(self, _: object) -> None:

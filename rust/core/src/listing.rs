@@ -5,6 +5,7 @@
 
 use std::ffi::OsStr;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 
 use crate::read::Stat;
@@ -35,9 +36,9 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// The number of names.
-    pub fn len(&self) -> usize {
-        self.entries.len()
+    /// The numbers of all names.
+    pub fn all(&self) -> Range<usize> {
+        0..self.entries.len()
     }
 
     /// What the name of that number stands for, as the folder says.

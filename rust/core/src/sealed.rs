@@ -140,7 +140,9 @@ impl<T: Fixed, const N: usize> Fixed for [T; N] {
     const SIZE: usize = T::SIZE * N;
 
     fn put(&self, bytes: &mut Vec<u8>) {
-        self.iter().for_each(|value| value.put(bytes));
+        for value in self {
+            value.put(bytes);
+        }
     }
 
     fn take(bytes: &[u8]) -> Self {

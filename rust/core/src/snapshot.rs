@@ -93,12 +93,14 @@ struct Remark {
     redactions: Box<[(Box<str>, u32)]>,
 }
 
+type PathAnd<T> = (Arc<str>, T);
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Rest {
     languages: Vec<Box<str>>,
     remarks: Vec<Arc<Remark>>,
-    skipped: Vec<(Arc<str>, Skip)>,
-    failed: Vec<(Arc<str>, Failure)>,
+    skipped: Vec<PathAnd<Skip>>,
+    failed: Vec<PathAnd<Failure>>,
 }
 
 /// The immutable record of one generation: flat columns, so that a run over many files reads,
@@ -308,7 +310,7 @@ impl Draft {
     }
 
     /// The rows of what is not in the index, in path order.
-    fn left_out(&self) -> (Vec<(Arc<str>, Skip)>, Vec<(Arc<str>, Failure)>) {
+    fn left_out(&self) -> (Vec<PathAnd<Skip>>, Vec<PathAnd<Failure>>) {
         let (mut skipped, mut failed) = (Vec::new(), Vec::new());
         for (path, outcome) in &self.outcomes {
             match outcome {

@@ -283,7 +283,7 @@ impl Found {
         }
         if self.rules != previous.rules {
             // Under rules that are not known every file is asked about.
-            fresh = self.same.len() + fresh;
+            fresh += self.same.len();
         }
         let mut is_gone = vec![true; previous.tree.len()];
         self.same.iter().for_each(|place| is_gone[*place] = false);
@@ -353,7 +353,7 @@ impl Walk<'_> {
         };
         let place = Arc::new(self.place(path, listing, above, known));
         let mut files = Vec::new();
-        for at in 0..place.listing.len() {
+        for at in place.listing.all() {
             if place.listing.kind(at) != Kind::Folder {
                 files.push(at);
                 continue;
@@ -389,8 +389,7 @@ impl Walk<'_> {
                 Err(error) => return self.unlisted(&folder, &error),
             };
             let name = path::decode(part);
-            let listed = 0..place.listing.len();
-            let Some(at) = listed.into_iter().find(|at| place.listing.name(*at) == &*name) else {
+            let Some(at) = place.listing.all().find(|at| place.listing.name(*at) == &*name) else {
                 return;
             };
             if place.listing.kind(at) != Kind::Folder {
@@ -410,7 +409,9 @@ impl Walk<'_> {
 
     fn place(&self, path: &Path, listing: Listing, above: &Arc<Folder>, known: bool) -> Place {
         let mut names = Names::default();
-        (0..listing.len()).for_each(|at| names.note(listing.name(at)));
+        for at in listing.all() {
+            names.note(listing.name(at));
+        }
         let rules = self.rules.enter(above, path, names);
         let spelled = path::relative(self.root, path).unwrap_or_default();
         let has_own = spelled.is_empty() || !Arc::ptr_eq(&rules, above);
@@ -426,7 +427,7 @@ impl Walk<'_> {
     /// What a folder holds. A name that went away before its kind was known was never there.
     fn list(&self, folder: &Path) -> io::Result<Listing> {
         let mut listing = self.retry.run(|| Listing::of(folder))?;
-        for at in 0..listing.len() {
+        for at in listing.all() {
             if listing.kind(at) == Kind::Unknown {
                 match self.retry.run(|| listing.look(at)) {
                     Ok((kind, _)) => listing.set_kind(at, kind),

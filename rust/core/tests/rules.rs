@@ -117,7 +117,7 @@ fn listed(root: &Path, walk: &WalkBuilder) -> BTreeSet<String> {
 fn scanned(root: &Path) -> BTreeSet<String> {
     let options = ScanOptions { jobs: 2, ..ScanOptions::default() };
     let scan = scan(root, &options, &StatCache::default(), &Cancel::default()).expect("scanned");
-    let leaves = scan.tree.leaves().iter().map(|leaf| leaf.path.to_string());
+    let leaves = scan.tree.paths().map(|(_, path)| path);
     leaves.chain(scan.skipped.into_iter().map(|(path, _)| path.to_string())).collect()
 }
 
