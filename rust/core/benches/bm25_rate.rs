@@ -57,7 +57,7 @@ fn cpu() -> Duration {
 fn timed(work: impl FnOnce()) -> Took {
     let (clock, before) = (Instant::now(), cpu());
     work();
-    Took { wall: clock.elapsed(), cpu: cpu() - before }
+    Took { wall: clock.elapsed(), cpu: cpu().saturating_sub(before) }
 }
 
 fn write(batches: &[RecordBatch], folder: &Path, threads: usize, heap: usize) -> Took {

@@ -1,6 +1,8 @@
 //! Which chunks a search considers: the best by the evidence of words, few of each file.
 
 use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::sync::{Mutex, PoisonError};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use tantivy::{DocAddress, DocId, TantivyDocument};
@@ -37,6 +39,32 @@ impl Candidate {
     }
 }
 
+/// A file or a chunk of it: the greatest has the best score, or stands first.
+struct Scored {
+    score: f32,
+    number: u32,
+}
+
+impl Ord for Scored {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.score.total_cmp(&other.score).then_with(|| other.number.cmp(&self.number))
+    }
+}
+
+impl PartialOrd for Scored {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Scored {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Scored {}
+
 /// See [`Searcher::find`].
 pub(super) fn find(
     searcher: &Searcher,
@@ -56,12 +84,13 @@ pub(super) fn find(
     // A text that holds the phrases has all of their terms.
     let least = if question.only_phrases { terms } else { 0 };
     let mut segments: Vec<(usize, &Evidence)> = evidence.iter().enumerate().collect();
-    let best = searcher.side_by_side(&mut segments, |(at, each)| {
+    let best = Mutex::new(Best { limit, kept: Vec::new(), least: f32::NEG_INFINITY });
+    let allowed = searcher.side_by_side(&mut segments, |(at, each)| {
         let allowed = filter.allowed(each.segment, each.files, &searcher.fields)?;
-        Ok((scoring.best_of(*at, limit, least, allowed.as_deref())?, allowed))
+        scoring.add_best(*at, least, allowed.as_deref(), &best)?;
+        Ok(allowed)
     })?;
-    let (best, allowed): (Vec<_>, Vec<_>) = best.into_iter().unzip();
-    let mut candidates = best.concat();
+    let mut candidates = best.into_inner().unwrap_or_else(PoisonError::into_inner).kept;
     candidates.sort_unstable_by(Candidate::order);
     candidates.truncate(limit);
     if !question.phrases.is_empty() {
@@ -140,52 +169,67 @@ struct Scoring<'a> {
 }
 
 impl Scoring<'_> {
-    /// The best chunks of a segment, `limit` of them and in no order: of those that are allowed,
-    /// and that have at least `least` of the terms.
-    fn best_of(
+    /// Adds the best chunks of a segment: of those that are allowed, and that have at least `least`
+    /// of the terms.
+    fn add_best(
         &self,
         segment: usize,
-        limit: usize,
         least: usize,
         allowed: Option<&[bool]>,
-    ) -> Result<Vec<Candidate>> {
+        best: &Mutex<Best>,
+    ) -> Result<()> {
         let evidence = &self.evidence[segment];
         let ids = evidence.segment.fast_fields().u64("id")?;
-        let mut best = Best { limit, kept: Vec::new(), least: f32::NEG_INFINITY };
-        let mut of_file: Vec<(DocId, f32)> = Vec::new();
-        for file in (0..evidence.files.count()).filter(|file| evidence.touches(*file)) {
-            let file_score = self.file_score(evidence, file);
-            let mut bodies = [0.0; 3];
-            of_file.clear();
-            for doc in evidence.run(file) {
-                if !evidence.alive(doc) {
-                    continue;
-                }
-                rank_in(&mut bodies, evidence.of_chunk(doc)[Of::Body as usize]);
-                let score = self.chunk_score(evidence, doc);
-                let wanted = allowed.is_none_or(|allowed| allowed[doc as usize]);
-                if (score > 0.0 || file_score > 0.0) && wanted {
-                    of_file.push((doc, score));
-                }
+        let falls = self.weights.spread >= 0.0;
+        // The files whose best chunks could be the best of all come first. As further chunks of a
+        // file are set back, most files need not be looked into.
+        let mut files = BinaryHeap::from(self.most_of_files(evidence));
+        while let Some(Scored { score: most, number: file }) = files.pop() {
+            let mut best = best.lock().unwrap_or_else(PoisonError::into_inner);
+            if falls && most < best.least {
+                break;
             }
-            let file_score = file_score + self.weights.coherence * coherence(bodies);
-            if self.weights.spread >= 0.0 {
-                // Chunks are set back from here on: what has too low a score now stays out, and it
-                // sets none of the others back.
-                of_file.retain(|(_, score)| score + file_score >= best.least);
-            }
-            of_file.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            let of_text = self.file_score(evidence, file);
+            let of_file = of_text + self.weights.coherence * coherence_of(evidence, file);
+            let chunks = evidence.run(file).filter(|doc| {
+                evidence.alive(*doc) && allowed.is_none_or(|allowed| allowed[*doc as usize])
+            });
+            let chunks =
+                chunks.map(|doc| Scored { score: self.chunk_score(evidence, doc), number: doc });
+            let mut chunks: BinaryHeap<Scored> =
+                chunks.filter(|chunk| chunk.score > 0.0 || of_text > 0.0).collect();
             let mut set_back = 0.0;
-            for (doc, score) in of_file.drain(..) {
-                let score = score + (file_score - set_back);
+            while let Some(Scored { score, number: doc }) = chunks.pop() {
+                let score = score + (of_file - set_back);
                 set_back += self.weights.spread;
-                if score >= best.least && evidence.had(doc) >= least {
+                if falls && score < best.least {
+                    break;
+                }
+                if evidence.had(doc) >= least {
                     let Some(id) = ids.first(doc) else { continue };
                     best.add(Candidate { segment, doc, id, score, phrase: 0.0 });
                 }
             }
         }
-        Ok(best.kept)
+        Ok(())
+    }
+
+    /// What the best chunk of each file that has any evidence could score at most.
+    fn most_of_files(&self, evidence: &Evidence) -> Vec<Scored> {
+        let touched = (0..evidence.files.count()).filter(|file| evidence.touches(*file));
+        let most = touched.map(|file| {
+            let mut bodies = [0.0; 3];
+            // Deleted chunks have no evidence.
+            let mut most: f32 = 0.0;
+            for doc in evidence.run(file) {
+                rank_in(&mut bodies, evidence.of_chunk(doc)[Of::Body as usize]);
+                most = most.max(self.chunk_score(evidence, doc));
+            }
+            let of_file =
+                self.file_score(evidence, file) + self.weights.coherence * coherence(bodies);
+            Scored { score: most + of_file, number: file }
+        });
+        most.collect()
     }
 
     fn chunk_score(&self, evidence: &Evidence, doc: DocId) -> f32 {
@@ -249,7 +293,7 @@ impl Scoring<'_> {
     }
 }
 
-/// The best candidates so far.
+/// The best candidates so far, of all segments.
 struct Best {
     limit: usize,
     kept: Vec<Candidate>,
