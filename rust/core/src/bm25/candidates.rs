@@ -196,8 +196,12 @@ impl Scoring<'_> {
             });
             let chunks =
                 chunks.map(|doc| Scored { score: self.chunk_score(evidence, doc), number: doc });
-            let mut chunks: BinaryHeap<Scored> =
-                chunks.filter(|chunk| chunk.score > 0.0 || of_text > 0.0).collect();
+            let mut chunks: BinaryHeap<Scored> = chunks
+                .filter(|chunk| {
+                    let far = !falls || chunk.score + of_file >= best.least;
+                    far && (chunk.score > 0.0 || of_text > 0.0)
+                })
+                .collect();
             let mut set_back = 0.0;
             while let Some(Scored { score, number: doc }) = chunks.pop() {
                 let score = score + (of_file - set_back);
@@ -221,9 +225,13 @@ impl Scoring<'_> {
             let mut bodies = [0.0; 3];
             // Deleted chunks have no evidence.
             let mut most: f32 = 0.0;
-            for doc in evidence.run(file) {
-                rank_in(&mut bodies, evidence.of_chunk(doc)[Of::Body as usize]);
-                most = most.max(self.chunk_score(evidence, doc));
+            let run = evidence.run(file);
+            for values in evidence.of_chunks(run.clone()) {
+                rank_in(&mut bodies, values[Of::Body as usize]);
+                most = most.max(self.of_fields(values));
+            }
+            if evidence.has_names() {
+                most = run.map(|doc| self.chunk_score(evidence, doc)).fold(most, f32::max);
             }
             let of_file =
                 self.file_score(evidence, file) + self.weights.coherence * coherence(bodies);
@@ -233,13 +241,16 @@ impl Scoring<'_> {
     }
 
     fn chunk_score(&self, evidence: &Evidence, doc: DocId) -> f32 {
+        self.of_fields(evidence.of_chunk(doc)) + self.weights.name * evidence.of_name(doc)
+    }
+
+    /// What the fields of a chunk are worth.
+    fn of_fields(&self, [body, symbol, signature, doc]: &[f32; 4]) -> f32 {
         let weights = self.weights;
-        let [body, symbol, signature, doc_text] = evidence.of_chunk(doc);
         weights.body * body
             + weights.symbol * symbol
             + weights.signature * signature
-            + weights.doc * doc_text
-            + weights.name * evidence.of_name(doc)
+            + weights.doc * doc
     }
 
     fn file_score(&self, evidence: &Evidence, file: u32) -> f32 {

@@ -282,10 +282,15 @@ impl<'a> Segment<'a> {
     fn find_terms(&mut self, looked: &[Looked], fields: [Field; 6]) -> Result<()> {
         for term in looked {
             let mut places = Places::default();
-            let [body, others @ ..] = &mut places;
+            let [body, symbol, signature, doc, folders, stem] = &mut places;
             *body = std::mem::take(&mut self.wanted[term.at]);
-            for (at, found) in (1..).zip(others) {
+            for (at, found) in (1..).zip([symbol, signature, doc, &mut *folders]) {
                 *found = self.places_of(at, fields[at], &term.spellings)?;
+            }
+            // The terms of a file's name are among those of its path.
+            if !folders.is_empty() {
+                let at = OF_CHUNKS.len() + OfPath::Stem as usize;
+                *stem = self.places_of(at, fields[at], &term.spellings)?;
             }
             self.places.push(places);
         }
@@ -400,6 +405,16 @@ impl<'a> Evidence<'a> {
     /// BM25 of the fields of a document, in the order of [`Of`].
     pub fn of_chunk(&self, doc: DocId) -> &[f32; 4] {
         &self.chunks[doc as usize]
+    }
+
+    /// The same of the documents of a run.
+    pub fn of_chunks(&self, run: Range<DocId>) -> &[[f32; 4]] {
+        &self.chunks[run.start as usize..run.end as usize]
+    }
+
+    /// Whether any document defines a name of the question.
+    pub fn has_names(&self) -> bool {
+        !self.names.is_empty()
     }
 
     /// 1 if the document alone defines a name of the question, `1 / sqrt(n)` if `n` do.
