@@ -21,7 +21,7 @@ use tree_sitter::Parser;
 fn texts(root: &Path, megabytes: usize) -> io::Result<Vec<String>> {
     let scan = scan(root, &ScanOptions::default(), &StatCache::default(), &Cancel::default());
     let scan = scan.map_err(io::Error::other)?;
-    let all = scan.tree.leaves().iter().filter_map(|leaf| {
+    let all = scan.tree.leaves().into_iter().filter_map(|leaf| {
         let path = Path::new(&*leaf.path);
         let text = fs::read_to_string(root.join(path)).ok()?;
         (Language::detect(&leaf.path, &text).name() == "c").then_some(text)

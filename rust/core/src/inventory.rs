@@ -13,6 +13,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::path;
 use crate::sealed::sync_folder;
+use crate::threads;
 
 /// A file as it was when it was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,7 +129,7 @@ impl Inventory {
             };
             Some((name.to_string(), detail))
         });
-        damaged.collect()
+        threads::side_by_side(|| damaged.collect())
     }
 
     fn knows_below(&self, folder: &str) -> bool {

@@ -29,6 +29,7 @@ pub mod sealed;
 pub mod secrets;
 pub mod snapshot;
 pub mod span;
+mod threads;
 pub mod tokenize;
 pub mod walk;
 pub mod why;

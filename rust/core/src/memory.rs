@@ -23,8 +23,8 @@ pub fn release() {
 /// holes in the pools that nothing else fits into: in a tree four times as large the peak was a
 /// quarter higher. A bound that is set stays. Does nothing where the allocator has no such call.
 pub fn map_large_blocks() {
-    /// Smaller blocks are many, and the page faults of mapping each anew are felt: at 256 KiB LanceDB
-    /// takes twice the time for its rows.
+    /// Smaller blocks are many, and the page faults of mapping each anew are felt: at 256 KiB the
+    /// vector store takes twice the time for its rows.
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     const BOUND: libc::c_int = 4 << 20;
     #[cfg(all(target_os = "linux", target_env = "gnu"))]

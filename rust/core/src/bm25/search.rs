@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use tantivy::{Index, ReloadPolicy, SegmentReader};
 
 use crate::error::{Error, Result};
+use crate::threads;
 
 use super::candidates;
 use super::directory::ReadDirectory;
@@ -138,7 +139,7 @@ impl Searcher {
         let guarded = |item| self.guarded(|| work(item));
         match items {
             [only] => Ok(vec![guarded(only)?]),
-            items => items.par_iter_mut().map(guarded).collect(),
+            items => threads::side_by_side(|| items.par_iter_mut().map(guarded).collect()),
         }
     }
 

@@ -16,6 +16,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::guard;
 use crate::origin::Origin;
+use crate::threads;
 
 use super::schema::Fields;
 use super::search::Searcher;
@@ -184,7 +185,8 @@ impl Searcher {
         self.guarded(|| {
             let segments = self.inner.segment_readers().par_iter();
             // Each by itself: a thread of the pool knows of no guard but its own.
-            segments.map(|segment| self.guarded(|| self.rows_of(segment))).collect()
+            let rows = segments.map(|segment| self.guarded(|| self.rows_of(segment)));
+            threads::side_by_side(|| rows.collect())
         })
     }
 
@@ -290,7 +292,7 @@ impl Searcher {
                 };
                 Some((file.display().to_string(), detail))
             });
-            Ok(files.collect())
+            Ok(threads::side_by_side(|| files.collect()))
         })
     }
 

@@ -386,12 +386,13 @@ mod tests {
                 }
                 let body = "    if (one > 2) {\n        call(\"}\", '{', one); /* } */\n    }\n";
                 let body = body.repeat(lines);
-                text.push_str(&match shape {
+                let definition = match shape {
                     0 => format!("int f{at}(int one)\n{{\n{body}    return one;\n}}\n"),
                     1 => format!("static int t{at}[] = {{\n{}}};\n", "    0x1, 0x2,\n".repeat(lines)),
                     2 => format!("struct s{at} {{\n{}}};\n", "    int member;\n".repeat(lines)),
                     _ => format!("#ifdef A\nint g{at}(int one)\n{{\n{body}}}\n#endif\n\n"),
-                });
+                };
+                text.push_str(&definition);
             }
             prop_assert_eq!(chunk(&text, Language::detect("a.c", &text)), plain(&text, "a.c"));
         }
