@@ -38,7 +38,7 @@ TOLERANCE = 0.03
 """A loop may take so much more than its count, compilers and C library being the same."""
 
 WIDE = 0.15
-"""The same where they are others: between releases of rustc and gcc loops differ by this much."""
+"""The same where they are others: a guess, since no toolchain is pinned."""
 
 MARK = "instructions::measured"
 
