@@ -121,11 +121,12 @@ class Program(click.Group):
     @property
     def commands(self) -> dict[str, click.Command]:
         """All commands by name. All files are loaded for it: nothing that runs one asks for it."""
-        return {name: self.load(name) for name in COMMANDS}
+        return {**{name: self.load(name) for name in COMMANDS}, **self._others}
 
     @commands.setter
-    def commands(self, _: object) -> None:
-        """Click sets it to none at all."""
+    def commands(self, given: Mapping[str, click.Command]) -> None:
+        """What click begins with: nothing."""
+        self._others = dict(given)
 
     @staticmethod
     def load(name: str) -> click.Command:
