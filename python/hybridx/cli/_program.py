@@ -28,7 +28,7 @@ from hybridx.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 FAILED = 2
 INTERRUPTED = 130
@@ -108,20 +108,27 @@ class Program(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of all commands."""
-        return sorted(COMMANDS)
+        return sorted({*COMMANDS, *self._others})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of that name, whose file is only loaded now; `None` if there is none."""
-        return self.load(cmd_name) if cmd_name in COMMANDS else None
+        if cmd_name in COMMANDS:
+            return self.load(cmd_name)
+        return self._others.get(cmd_name)
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Adds a command that has no file of its own."""
+        self._others[name or cmd.name or ""] = cmd
 
     @property
     def commands(self) -> dict[str, click.Command]:
         """All commands by name. All files are loaded for it: nothing that runs one asks for it."""
-        return {name: self.load(name) for name in COMMANDS}
+        return {**{name: self.load(name) for name in COMMANDS}, **self._others}
 
     @commands.setter
-    def commands(self, _: object) -> None:
-        """Click sets it to none at all."""
+    def commands(self, given: Mapping[str, click.Command]) -> None:
+        """What click begins with: nothing."""
+        self._others = dict(given)
 
     @staticmethod
     def load(name: str) -> click.Command:
