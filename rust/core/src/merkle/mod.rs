@@ -4,16 +4,21 @@
 //! names' bytes, each name preceded by its length: it depends on nothing but the content below it. Two
 //! folders of equal digest hold equal trees, so [`MerkleTree::diff`] never looks inside them.
 
+mod columns;
+mod moves;
+mod patch;
+
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::sealed::Packed;
+use columns::Columns;
+use moves::pair_moves;
+use patch::Patch;
+pub use patch::Source;
 
 /// Keeps these digests apart from every other use of BLAKE3; part of the tree's definition.
 const DOMAIN: &str = "hybridx merkle folder v1";
@@ -64,15 +69,6 @@ struct File {
 struct Span {
     start: usize,
     end: usize,
-}
-
-/// Where a file of a patched tree comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// From the old tree, where this was its place.
-    Kept(usize),
-    /// From the files that were added, where it was this one.
-    Added(usize),
 }
 
 /// A file that has the same content under another name.
@@ -442,254 +438,6 @@ impl Iterator for Children<'_> {
         let folder = folder?;
         self.folders.start = self.tree.folders[folder].end;
         Some(Child::Folder(folder))
-    }
-}
-
-/// A tree in the making, out of an old one.
-struct Patch<'a> {
-    old: &'a MerkleTree,
-    added: &'a [Leaf],
-    tree: MerkleTree,
-    sources: Vec<Source>,
-    /// The folders that are still open, the root first.
-    open: Vec<usize>,
-    /// Folders below which something changed.
-    touched: FxHashSet<&'a str>,
-}
-
-impl<'a> Patch<'a> {
-    fn new(old: &'a MerkleTree, added: &'a [Leaf]) -> Self {
-        let mut tree = MerkleTree {
-            text: String::with_capacity(old.text.len()),
-            folders: Vec::with_capacity(old.folders.len()),
-            files: Vec::with_capacity(old.files.len().max(added.len())),
-        };
-        tree.enter("");
-        let sources = Vec::with_capacity(tree.files.capacity());
-        Self { old, added, tree, sources, open: vec![0], touched: FxHashSet::default() }
-    }
-
-    /// Takes over the files in one folder; folders come in the order of a tree.
-    fn folder(
-        &mut self,
-        path: &'a str,
-        old: Range<usize>,
-        gone: impl Fn(usize) -> bool,
-        fresh: &[(&str, &str, usize)],
-    ) {
-        let before = self.sources.len();
-        let mut is_touched = !fresh.is_empty();
-        let mut old = old.peekable();
-        let mut fresh = fresh.iter().peekable();
-        loop {
-            let order = match (old.peek(), fresh.peek()) {
-                (None, None) => break,
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (Some(place), Some(file)) => self.old.name(*place).cmp(file.1),
-            };
-            let kept = if order.is_le() { old.next() } else { None };
-            let came = if order.is_ge() { fresh.next() } else { None };
-            let (name, digest, source) = match (kept, came) {
-                (_, Some((_, name, at))) => (*name, self.added[*at].digest, Source::Added(*at)),
-                (Some(place), None) if gone(place) => {
-                    is_touched = true;
-                    continue;
-                }
-                (Some(place), None) => {
-                    (self.old.name(place), self.old.digest_at(place), Source::Kept(place))
-                }
-                (None, None) => break,
-            };
-            if self.sources.len() == before {
-                self.enter(path);
-            }
-            let name = self.tree.push_text(name);
-            self.tree.files.push(File { name, digest });
-            self.sources.push(source);
-        }
-        let mut touched = path;
-        while is_touched && self.touched.insert(touched) && !touched.is_empty() {
-            touched = split(touched).0;
-        }
-    }
-
-    /// Opens a folder and the folders above it, and closes those that it does not lie in.
-    fn enter(&mut self, path: &str) {
-        while self.open.len() > 1 && !is_within(path, self.top()) {
-            self.close();
-        }
-        while self.top().len() < path.len() {
-            let from = self.top().len() + usize::from(!self.top().is_empty());
-            let end = path[from..].find('/').map_or(path.len(), |slash| from + slash);
-            self.open.push(self.tree.folders.len());
-            self.tree.enter(&path[..end]);
-        }
-    }
-
-    fn top(&self) -> &str {
-        let at = self.open.last().copied().unwrap_or(0);
-        self.tree.at(self.tree.folders[at].path)
-    }
-
-    fn close(&mut self) {
-        if let Some(folder) = self.open.pop() {
-            self.tree.folders[folder].end = self.tree.folders.len();
-        }
-    }
-
-    /// Computes the digests from the bottom up, without recursion: paths come from the file
-    /// system, which sets no useful bound to their depth.
-    fn finish(mut self) -> (MerkleTree, Vec<Source>) {
-        while !self.open.is_empty() {
-            self.close();
-        }
-        let mut known = self.old.folders.len();
-        for at in (0..self.tree.folders.len()).rev() {
-            let path = self.tree.at(self.tree.folders[at].path);
-            let digest = if self.touched.contains(path) {
-                None
-            } else {
-                // Both stand in the same order.
-                let same = |known: usize| self.old.at(self.old.folders[known].path) == path;
-                while known > 0 && !same(known - 1) {
-                    known -= 1;
-                }
-                known.checked_sub(1).map(|known| self.old.folders[known].digest)
-            };
-            self.tree.folders[at].digest = digest.unwrap_or_else(|| self.tree.folded(at));
-        }
-        (self.tree, self.sources)
-    }
-}
-
-/// A tree as it is stored: its text, and what cannot be read off it.
-#[derive(Serialize, Deserialize)]
-struct Columns {
-    text: String,
-    /// Of each folder the length of its path and the number of its files.
-    folders: Packed<[u32; 2]>,
-    folder_digests: Packed<Digest>,
-    /// The length of each file's name.
-    names: Packed<u32>,
-    digests: Packed<Digest>,
-}
-
-impl From<MerkleTree> for Columns {
-    fn from(tree: MerkleTree) -> Self {
-        // No name or folder has four billion bytes or files.
-        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let length = |span: Span| number(span.end - span.start);
-        let folders = tree.folders.iter().enumerate();
-        Self {
-            folders: Packed(
-                folders.map(|(at, f)| [length(f.path), number(tree.files_of(at).len())]).collect(),
-            ),
-            folder_digests: Packed(tree.folders.iter().map(|folder| folder.digest).collect()),
-            names: Packed(tree.files.iter().map(|file| length(file.name)).collect()),
-            digests: Packed(tree.files.iter().map(|file| file.digest).collect()),
-            text: tree.text,
-        }
-    }
-}
-
-impl TryFrom<Columns> for MerkleTree {
-    type Error = &'static str;
-
-    fn try_from(columns: Columns) -> Result<Self, Self::Error> {
-        const WRONG: &str = "its columns do not fit together";
-        let Columns { text, folders, folder_digests, names, digests } = columns;
-        if folders.0.len() != folder_digests.0.len()
-            || names.0.len() != digests.0.len()
-            || folders.0.first().is_none_or(|root| root[0] != 0)
-        {
-            return Err(WRONG);
-        }
-        let mut tree = Self {
-            text,
-            folders: Vec::with_capacity(folders.0.len()),
-            files: Vec::with_capacity(names.0.len()),
-        };
-        let mut from = 0;
-        let mut open: Vec<usize> = Vec::new();
-        let mut files = names.0.iter().zip(digests.0);
-        for ([length, count], digest) in folders.0.into_iter().zip(folder_digests.0) {
-            let path = tree.span(&mut from, length).ok_or(WRONG)?;
-            let at = tree.folders.len();
-            while let Some(top) = open.last().copied()
-                && !is_within(tree.at(path), tree.at(tree.folders[top].path))
-            {
-                tree.folders[top].end = at;
-                open.pop();
-            }
-            open.push(at);
-            tree.folders.push(Folder { path, digest, files: tree.files.len(), end: 0 });
-            for _ in 0..count {
-                let (length, digest) = files.next().ok_or(WRONG)?;
-                let name = tree.span(&mut from, *length).ok_or(WRONG)?;
-                tree.files.push(File { name, digest });
-            }
-        }
-        for folder in open {
-            tree.folders[folder].end = tree.folders.len();
-        }
-        if files.next().is_some() || from != tree.text.len() {
-            return Err(WRONG);
-        }
-        Ok(tree)
-    }
-}
-
-impl MerkleTree {
-    /// The next `length` bytes of the text after `from`, if that is whole characters.
-    fn span(&self, from: &mut usize, length: u32) -> Option<Span> {
-        let span = Span { start: *from, end: from.checked_add(usize::try_from(length).ok()?)? };
-        *from = span.end;
-        self.text.get(span.start..span.end).map(|_| span)
-    }
-}
-
-/// Turns a removed and an added file of equal content into a move: one to one, a file of the same
-/// base name first, then in path order. Empty files are all alike and never a move.
-fn pair_moves(changes: &mut Changes, old: &MerkleTree, new: &MerkleTree) {
-    if changes.added.is_empty() || changes.removed.is_empty() {
-        return;
-    }
-    let empty = Digest::of(b"");
-    let mut sources: HashMap<Digest, Vec<Arc<str>>> = HashMap::new();
-    for path in &changes.removed {
-        if let Some(digest) = old.get(path).filter(|digest| *digest != empty) {
-            sources.entry(digest).or_default().push(path.clone());
-        }
-    }
-    let base = |path: &str| path.rfind('/').map_or(0, |at| at + 1);
-    let mut taken: FxHashMap<Arc<str>, Arc<str>> = FxHashMap::default();
-    for same_name in [true, false] {
-        for to in &changes.added {
-            if taken.contains_key(to) {
-                continue;
-            }
-            let Some(left) = new.get(to).and_then(|digest| sources.get_mut(&digest)) else {
-                continue;
-            };
-            let found =
-                left.iter().position(|from| !same_name || from[base(from)..] == to[base(to)..]);
-            if let Some(at) = found {
-                taken.insert(to.clone(), left.remove(at));
-            }
-        }
-    }
-    if taken.is_empty() {
-        return;
-    }
-    let gone: FxHashSet<Arc<str>> = taken.values().cloned().collect();
-    changes.removed.retain(|path| !gone.contains(path));
-    let added = std::mem::take(&mut changes.added);
-    for to in added {
-        match taken.remove(&to) {
-            Some(from) => changes.moved.push(Move { from, to }),
-            None => changes.added.push(to),
-        }
     }
 }
 
