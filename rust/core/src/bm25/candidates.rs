@@ -180,7 +180,7 @@ impl Scoring<'_> {
     ) -> Result<()> {
         let evidence = &self.evidence[segment];
         let ids = evidence.segment.fast_fields().u64("id")?;
-        let falls = self.weights.spread >= 0.0;
+        let falls = self.falls();
         // The files whose best chunks could be the best of all come first. As further chunks of a
         // file are set back, most files need not be looked into.
         let mut files = BinaryHeap::from(self.most_of_files(evidence));
@@ -218,39 +218,39 @@ impl Scoring<'_> {
         Ok(())
     }
 
-    /// What the best chunk of each file that has any evidence could score at most.
+    /// What no chunk of each file that has any evidence can score more than.
     fn most_of_files(&self, evidence: &Evidence) -> Vec<Scored> {
         let touched = (0..evidence.files.count()).filter(|file| evidence.touches(*file));
         let most = touched.map(|file| {
-            let mut bodies = [0.0; 3];
-            // Deleted chunks have no evidence.
-            let mut most: f32 = 0.0;
-            let run = evidence.run(file);
-            for values in evidence.of_chunks(run.clone()) {
-                rank_in(&mut bodies, values[Of::Body as usize]);
-                most = most.max(self.of_fields(values));
-            }
-            if evidence.has_names() {
-                most = run.map(|doc| self.chunk_score(evidence, doc)).fold(most, f32::max);
-            }
+            let [body, symbol, signature, doc, name] = *evidence.most_of(file);
+            let of_chunks = self.of_fields(body, symbol, signature, doc) + self.weights.name * name;
             let of_file =
-                self.file_score(evidence, file) + self.weights.coherence * coherence(bodies);
-            Scored { score: most + of_file, number: file }
+                self.file_score(evidence, file) + self.weights.coherence * coherence([body; 3]);
+            Scored { score: of_chunks + of_file, number: file }
         });
         most.collect()
     }
 
     fn chunk_score(&self, evidence: &Evidence, doc: DocId) -> f32 {
-        self.of_fields(evidence.of_chunk(doc)) + self.weights.name * evidence.of_name(doc)
+        let of = |of| evidence.of_chunk(of, doc);
+        self.of_fields(of(Of::Body), of(Of::Symbol), of(Of::Signature), of(Of::Doc))
+            + self.weights.name * evidence.of_name(doc)
     }
 
     /// What the fields of a chunk are worth.
-    fn of_fields(&self, [body, symbol, signature, doc]: &[f32; 4]) -> f32 {
+    fn of_fields(&self, body: f32, symbol: f32, signature: f32, doc: f32) -> f32 {
         let weights = self.weights;
         weights.body * body
             + weights.symbol * symbol
             + weights.signature * signature
             + weights.doc * doc
+    }
+
+    /// Whether evidence speaks for a chunk and its place in the file against it, as they do by
+    /// every weight in use: only then does it say anything how much a file has at most.
+    fn falls(&self) -> bool {
+        let Weights { body, symbol, signature, doc, name, coherence, spread, .. } = self.weights;
+        [body, symbol, signature, doc, name, coherence, spread].iter().all(|it| **it >= 0.0)
     }
 
     fn file_score(&self, evidence: &Evidence, file: u32) -> f32 {
@@ -288,14 +288,13 @@ impl Scoring<'_> {
             let doc = candidate.doc;
             let place = (candidate.segment, each.files.of_doc(doc));
             let Some(file) = places.get(&place) else { continue };
-            let [body, symbol, signature, doc_text] = *each.of_chunk(doc);
             found.chunks.push(FoundChunk {
                 id: candidate.id,
                 file: *file,
-                body,
-                symbol,
-                signature,
-                doc: doc_text,
+                body: each.of_chunk(Of::Body, doc),
+                symbol: each.of_chunk(Of::Symbol, doc),
+                signature: each.of_chunk(Of::Signature, doc),
+                doc: each.of_chunk(Of::Doc, doc),
                 name: each.of_name(doc),
                 phrase: candidate.phrase,
             });
@@ -327,7 +326,7 @@ impl Best {
 fn coherence_of(evidence: &Evidence, file: u32) -> f32 {
     let mut best = [0.0; 3];
     for doc in evidence.run(file).filter(|doc| evidence.alive(*doc)) {
-        rank_in(&mut best, evidence.of_chunk(doc)[Of::Body as usize]);
+        rank_in(&mut best, evidence.of_chunk(Of::Body, doc));
     }
     coherence(best)
 }

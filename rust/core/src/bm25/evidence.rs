@@ -92,7 +92,7 @@ pub(super) struct Evidence<'a> {
     pub segment: &'a SegmentReader,
     pub files: &'a Files,
     /// BM25 of each field of every document, in the order of [`Of`].
-    chunks: Vec<[f32; 4]>,
+    chunks: [Vec<f32>; 4],
     /// How few chunks define the name that a document defines, of those that define one.
     names: FxHashMap<DocId, f32>,
     /// How many of the terms each document has; empty where nobody asks.
@@ -101,6 +101,9 @@ pub(super) struct Evidence<'a> {
     texts: Vec<f32>,
     /// BM25 of each field of every path.
     paths: [Vec<f32>; 2],
+    /// The most that any chunk of each file has of each field, and of a name. Kept up to date as
+    /// evidence is added, which takes nothing away: most files need not be looked into then.
+    most: Vec<[f32; 5]>,
     /// Whether there is any evidence of a file or its chunks.
     touched: Vec<bool>,
 }
@@ -307,19 +310,30 @@ impl<'a> Segment<'a> {
             norms.push(Norms::of(self.evidence.segment, field, &PATH, PATH_LENGTH)?);
         }
         let alive = self.evidence.segment.alive_bitset();
-        let Evidence { files, chunks, had, paths, touched, .. } = &mut self.evidence;
+        let Evidence { files, chunks, had, paths, most, touched, .. } = &mut self.evidence;
         for (places, worths) in self.places.iter().zip(worths) {
             for (at, of) in OF_CHUNKS.into_iter().enumerate() {
                 let (norms, worth) = (&norms[at], worths[at]);
-                let mut counts: Vec<(u32, f32)> = Vec::new();
-                for_each_posting(&self.inverted[at], &places[at], alive, |doc, tf| {
-                    let value = &mut chunks[doc as usize][of as usize];
+                let values = &mut chunks[at];
+                let mut add = |doc: DocId, tf| {
+                    let value = &mut values[doc as usize];
                     *value += worth * CHUNK.score(tf, norms.of_doc(doc));
                     let file = files.of_doc(doc);
                     touched[file as usize] = true;
-                    if !matches!(of, Of::Body) {
-                        return;
-                    }
+                    let most = &mut most[file as usize][at];
+                    *most = most.max(*value);
+                    file
+                };
+                let (inverted, places) = (&self.inverted[at], &places[at]);
+                if !matches!(of, Of::Body) {
+                    for_each_posting(inverted, places, alive, |doc, tf| {
+                        add(doc, tf);
+                    })?;
+                    continue;
+                }
+                let mut counts: Vec<(u32, f32)> = Vec::new();
+                for_each_posting(inverted, places, alive, |doc, tf| {
+                    let file = add(doc, tf);
                     if let Some(had) = had.get_mut(doc as usize) {
                         *had += 1;
                     }
@@ -328,9 +342,7 @@ impl<'a> Segment<'a> {
                         _ => counts.push((file, tf)),
                     }
                 })?;
-                if matches!(of, Of::Body) {
-                    self.counts.push(if places[at].len() > 1 { merged(counts) } else { counts });
-                }
+                self.counts.push(if places.len() > 1 { merged(counts) } else { counts });
             }
             for of in OF_PATHS {
                 let at = OF_CHUNKS.len() + of as usize;
@@ -376,12 +388,15 @@ impl<'a> Segment<'a> {
 
     /// Chunks that define a name are evidence, the more the fewer there are.
     fn add_names(&mut self, worths: &[f32]) {
-        let Evidence { files, names, touched, .. } = &mut self.evidence;
+        let Evidence { files, names, most, touched, .. } = &mut self.evidence;
         for (defined, worth) in self.defined.iter().zip(worths) {
             for doc in defined {
                 let value = names.entry(*doc).or_default();
                 *value = value.max(*worth);
-                touched[files.of_doc(*doc) as usize] = true;
+                let file = files.of_doc(*doc) as usize;
+                touched[file] = true;
+                let [.., of_name] = &mut most[file];
+                *of_name = of_name.max(*worth);
             }
         }
     }
@@ -393,28 +408,24 @@ impl<'a> Evidence<'a> {
         Self {
             segment,
             files,
-            chunks: vec![[0.0; 4]; documents],
+            chunks: std::array::from_fn(|_| vec![0.0; documents]),
             names: FxHashMap::default(),
             had: vec![0; if had { documents } else { 0 }],
             texts: vec![0.0; files.len()],
             paths: std::array::from_fn(|_| vec![0.0; files.len()]),
+            most: vec![[0.0; 5]; files.len()],
             touched: vec![false; files.len()],
         }
     }
 
-    /// BM25 of the fields of a document, in the order of [`Of`].
-    pub fn of_chunk(&self, doc: DocId) -> &[f32; 4] {
-        &self.chunks[doc as usize]
+    /// BM25 of one field of a document.
+    pub fn of_chunk(&self, of: Of, doc: DocId) -> f32 {
+        self.chunks[of as usize][doc as usize]
     }
 
-    /// The same of the documents of a run.
-    pub fn of_chunks(&self, run: Range<DocId>) -> &[[f32; 4]] {
-        &self.chunks[run.start as usize..run.end as usize]
-    }
-
-    /// Whether any document defines a name of the question.
-    pub fn has_names(&self) -> bool {
-        !self.names.is_empty()
+    /// The most that any chunk of a file has of each field, in the order of [`Of`], and of a name.
+    pub fn most_of(&self, file: u32) -> &[f32; 5] {
+        &self.most[file as usize]
     }
 
     /// 1 if the document alone defines a name of the question, `1 / sqrt(n)` if `n` do.
