@@ -310,7 +310,8 @@ def hammer(harness: Harness, kills: int) -> None:
     result = run_cli("verify", harness.tree.root)
     assert result.returncode == 0, result.stderr.decode()
     inside = sum(step.startswith("commit") for step in harness.hit)
-    assert inside * 3 >= kills, f"only {inside} of {kills} kills were inside the commit"
+    # Files are made durable as they are written, so that the commit itself makes few changes.
+    assert inside * 6 >= kills, f"only {inside} of {kills} kills were inside the commit"
 
 
 def test_killed_at_random_moments_nothing_is_lost_doubled_or_left(

@@ -42,7 +42,7 @@ PYTHON_ROOMS = [
 
 RUST_ROOMS = [
     {"error"},
-    {"path", "digest", "cancel", "guard", "analyzer", "memory", "origin"},
+    {"path", "digest", "cancel", "guard", "analyzer", "memory", "origin", "threads"},
     {"sealed", "lock", "secrets", "retry"},
     {"inventory", "lease"},
     {"read", "merkle"},
