@@ -34,8 +34,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = Path(__file__).with_suffix(".json")
 
-TOLERANCE = 0.03
-"""A loop may take so much more than its count, compilers and C library being the same."""
+TOLERANCE = 0.05
+"""A loop may take so much more than its count, compilers and C library being the same: moving code
+between files alone makes the compiler inline otherwise, which was seen to cost 3.5 %."""
 
 WIDE = 0.15
 """The same where they are others: a guess, since no toolchain is pinned."""
