@@ -2,7 +2,7 @@
 
 Few vectors are compared one by one. From `LEAST_ROWS` on there is an index of LanceDB's kind
 IVF_SQ: each number of a vector in one byte, similar vectors in one partition. It was chosen by
-measurement (`benches/README.md`): building it costs a small part of what making the chunks does, and
+measurement (`benches/README.md`): building it costs a small part of what making chunks does, and
 a search reads a quarter of the bytes and, of many partitions, some three fifths. Vectors of a
 static model lie in no clusters: fewer would miss more than one in twenty of the ten nearest.
 
