@@ -686,6 +686,29 @@ def test_a_root_that_goes_ends_the_watch(project: Tree, how: str) -> None:
         assert reports.watcher.state().role == "stopped"
 
 
+def test_a_watch_can_be_stopped_while_it_starts(
+    project: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server begins it in one thread, and its client goes away in another."""
+    begin = threading.Thread.start
+
+    def begin_slowly(thread: threading.Thread) -> None:
+        if thread.name == "hybridx-watch":
+            begun.set()
+            time.sleep(0.3)
+        begin(thread)
+
+    begun = threading.Event()
+    monkeypatch.setattr(threading.Thread, "start", begin_slowly)
+    watch = open_index(project).watcher()
+    starting = threading.Thread(target=watch.start)
+    starting.start()
+    assert begun.wait(SECONDS)
+    assert watch.stop(SECONDS)
+    starting.join(SECONDS)
+    assert watch.state().role == "stopped"
+
+
 def test_a_root_that_goes_is_not_made_anew(project: Tree) -> None:
     """What stays, a server or an editor, goes on to call; a folder in the way bars the way back."""
     index = open_index(project)

@@ -115,7 +115,8 @@ class Watcher:
             if self._thread is not None:
                 raise UsageError("this watcher was started before: make another")
             self._thread = threading.Thread(target=self._run, name="hybridx-watch", daemon=True)
-        self._thread.start()
+            # Before another can see it: one that was not started cannot be waited for.
+            self._thread.start()
 
     def stop(self, timeout: float | None = None) -> bool:
         """Ends the watch and an update under way, whose commits stay; whether it has ended.
@@ -126,7 +127,8 @@ class Watcher:
         if os.getpid() != self._pid:
             return False
         self._cancel.cancel()
-        thread, alarm = self._thread, self._alarm
+        with self._guard:
+            thread, alarm = self._thread, self._alarm
         if alarm is not None:
             alarm.wake()
         if thread is None:
