@@ -102,7 +102,7 @@ def wheel(architecture: str) -> Built:
     """Builds and checks the wheel for one architecture."""
     target = TARGETS[architecture]
     path = maturin(
-        "build", "--release", "--locked", "--zig", "--target", target,
+        "build", "--profile", "dist", "--locked", "--zig", "--target", target,
         "--compatibility", LEVEL, "--auditwheel", "check",
         suffix=f"{LEVEL}_{architecture}.whl",
     )  # fmt: skip
