@@ -7,23 +7,32 @@
 //!
 //! It may miss a block but not mistake one: whoever opens a node whose inside was left out takes
 //! the text apart anew, with nothing left out. Where the parser would have lost its way inside a
-//! block, behind a macro that looks like no C, it no longer does.
+//! block, behind a macro that looks like no C, it no longer does. Of what is left of C, statements
+//! and heads of functions are shortened ([`super::shorten`]).
 
 use std::ops::Range;
 
 use super::budget::{MAX_CHUNK, MAX_DOCUMENTED};
 use super::lines::Lines;
 use super::rules::Lexis;
+use super::shorten;
 
 /// Less than this between two brackets is parsed as fast as it is blanked.
 const MIN_BYTES: usize = 16;
 
-/// The insides of blocks in curly brackets that the budget leaves whole, ascending and disjoint,
-/// in a text whose comments, literals and directives are as `lexis` says.
+/// Bytes that the parser does not see, and the fewer ones it sees in their place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    pub bytes: Range<usize>,
+    pub stand_in: &'static str,
+}
+
+/// The insides of blocks in curly brackets that the budget leaves whole, and what else is left out,
+/// ascending and disjoint, in a text whose comments, literals and directives are as `lexis` says.
 ///
 /// A block with a directive in it is left alone: `#else` may stand between two brackets that open
 /// the same block.
-pub(super) fn blocks(lines: &Lines, lexis: Lexis) -> Vec<Range<usize>> {
+pub(super) fn parts(lines: &Lines, lexis: Lexis) -> Vec<Part> {
     let text = lines.text.as_bytes();
     let mut scanner = Scanner::new(lines, lexis);
     let mut at = 0;
@@ -32,13 +41,18 @@ pub(super) fn blocks(lines: &Lines, lexis: Lexis) -> Vec<Range<usize>> {
         at = match text[stop] {
             b'{' => scanner.open(stop),
             b'}' => scanner.close(stop),
-            b';' => scanner.end(stop),
+            b';' => {
+                scanner.shorten(stop, true);
+                let end = scanner.end(stop);
+                scanner.begin(end)
+            }
             b'#' if begins_line(&text[..stop]) => {
                 scanner.directive = stop;
-                scanner.end(after_directive(text, stop + 1))
+                let end = scanner.end(after_directive(text, stop + 1));
+                scanner.begin(end)
             }
             b'/' => match after_comment(text, stop) {
-                Some(end) => scanner.comment(end),
+                Some(end) => scanner.comment(stop, end),
                 None => stop + 1,
             },
             quote @ (b'"' | b'\'') if !separates_digits(text, stop) => {
@@ -66,17 +80,24 @@ struct Open {
     before: usize,
     /// Whether it holds statements or values, and no definitions.
     code: bool,
+    /// Whether it says so itself, and not only what is around it.
+    itself: bool,
 }
 
 struct Scanner<'a> {
     lines: &'a Lines<'a>,
     lexis: Lexis,
-    found: Vec<Range<usize>>,
+    found: Vec<Part>,
     open: Vec<Open>,
     /// The line that was looked at last.
     line: usize,
     /// Where the last directive begins.
     directive: usize,
+    /// Where the outermost block of code begins that is open.
+    code: usize,
+    /// Where what is read now began: a statement or declaration, without the comments before it.
+    /// `None` if there is a comment in it.
+    begun: Option<usize>,
     /// Outside of code: the line after what ended last, and after the comments behind that.
     ended: usize,
     commented: usize,
@@ -84,8 +105,18 @@ struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     fn new(lines: &'a Lines<'a>, lexis: Lexis) -> Self {
-        let (found, open) = (Vec::new(), Vec::new());
-        Self { lines, lexis, found, open, line: 0, directive: 0, ended: 0, commented: 0 }
+        Self {
+            lines,
+            lexis,
+            found: Vec::new(),
+            open: Vec::new(),
+            line: 0,
+            directive: 0,
+            code: 0,
+            begun: Some(0),
+            ended: 0,
+            commented: 0,
+        }
     }
 
     fn in_code(&self) -> bool {
@@ -99,10 +130,16 @@ impl<'a> Scanner<'a> {
 
     /// Takes note of an opening bracket, and gives the place behind it.
     fn open(&mut self, at: usize) -> usize {
+        self.shorten(at, false);
         self.go_to(at);
-        let code = self.in_code() || holds_code(&self.lines.text.as_bytes()[..at], self.lexis);
-        self.open.push(Open { at, line: self.line, before: self.found.len(), code });
-        if code { at + 1 } else { self.end(at) }
+        let itself = holds_code(&self.lines.text.as_bytes()[..at], self.lexis);
+        let code = self.in_code() || itself;
+        if code && !self.in_code() {
+            self.code = at;
+        }
+        self.open.push(Open { at, line: self.line, before: self.found.len(), code, itself });
+        let end = if code { at + 1 } else { self.end(at) };
+        self.begin(end)
     }
 
     /// Takes note of a closing bracket, and gives the place behind it.
@@ -116,10 +153,33 @@ impl<'a> Scanner<'a> {
                 && self.fits(block.line)
             {
                 self.found.truncate(block.before);
-                self.found.push(inside);
+                let feed = self.lines.text.as_bytes()[inside.start] == b'\n';
+                let blank = if feed { "\n" } else { " " };
+                self.found.push(Part { bytes: inside, stand_in: blank });
             }
         }
-        self.end(at)
+        let end = self.end(at);
+        self.begin(end)
+    }
+
+    /// Takes note of where a statement or declaration may begin, and gives that place.
+    fn begin(&mut self, at: usize) -> usize {
+        self.begun = Some(at);
+        at
+    }
+
+    /// Shortens the statement or declaration before `at`, where it ends or a block of it begins.
+    fn shorten(&mut self, at: usize, ended: bool) {
+        let Some(begun) = self.begun.filter(|_| self.lexis == Lexis::C) else { return };
+        let text = self.lines.text.as_bytes();
+        match self.open.last() {
+            // Behind a directive it is not sure what is in a block, and what behind it.
+            Some(around) if around.itself && self.directive <= self.code => {
+                shorten::statement(text, begun..at, ended, &mut self.found);
+            }
+            Some(around) if around.code => {}
+            _ => shorten::declaration(text, begun..at, &mut self.found),
+        }
     }
 
     /// Whether the block that begins in line `first` and ends in this one stays whole. Its
@@ -143,7 +203,10 @@ impl<'a> Scanner<'a> {
     }
 
     /// Takes note of a comment, and gives the place behind it.
-    fn comment(&mut self, end: usize) -> usize {
+    fn comment(&mut self, at: usize, end: usize) -> usize {
+        let text = self.lines.text.as_bytes();
+        let leads = self.begun.filter(|begun| text[*begun..at].trim_ascii().is_empty());
+        self.begun = leads.map(|_| end);
         if !self.in_code() {
             self.go_to(end);
             self.commented = self.line + 1;
@@ -152,7 +215,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// What was found, but nothing inside of a bracket that is still open.
-    fn closed(mut self) -> Vec<Range<usize>> {
+    fn closed(mut self) -> Vec<Part> {
         if let Some(outermost) = self.open.first() {
             self.found.truncate(outermost.before);
         }
@@ -193,8 +256,12 @@ fn holds_code(before: &[u8], lexis: Lexis) -> bool {
 const CODE_WORDS: &[&[u8]] = &[b"else", b"do", b"try", b"finally"];
 
 fn ends_with_word(text: &[u8], word: &[u8]) -> bool {
-    let is_inner = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    text.strip_suffix(word).is_some_and(|rest| !rest.last().is_some_and(is_inner))
+    text.strip_suffix(word).is_some_and(|rest| !rest.last().is_some_and(|byte| is_inner(*byte)))
+}
+
+/// Whether a byte may be in a word.
+pub(super) fn is_inner(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
 /// Whether there is nothing but blanks in the line before.
@@ -249,7 +316,7 @@ fn after_directive(text: &[u8], from: usize) -> usize {
 }
 
 /// Where the literal ends whose inside begins at `from`; `None` if its line does so first.
-fn after_literal(text: &[u8], from: usize, quote: u8) -> Option<usize> {
+pub(super) fn after_literal(text: &[u8], from: usize, quote: u8) -> Option<usize> {
     let mut at = from;
     loop {
         at += memchr::memchr3(quote, b'\\', b'\n', &text[at..])?;
@@ -270,9 +337,11 @@ mod tests {
     use crate::language::Language;
     use proptest::prelude::*;
 
-    /// The parts of `text` that are left out.
-    fn parts(text: &str, lexis: Lexis) -> Vec<&str> {
-        blocks(&Lines::new(text), lexis).into_iter().map(|part| &text[part]).collect()
+    /// The blocks of `text` that are left out.
+    fn blocks(text: &str, lexis: Lexis) -> Vec<&str> {
+        let parts = parts(&Lines::new(text), lexis).into_iter();
+        let blocks = parts.filter(|part| part.stand_in.trim().is_empty());
+        blocks.map(|part| &text[part.bytes]).collect()
     }
 
     /// The chunks of `text` where nothing is left out.
@@ -285,43 +354,43 @@ mod tests {
         let body = " puts(\"}\\\"{\"); /* { */ c = '{'; // {\n x = '\\''; ";
         for lexis in [Lexis::C, Lexis::Go] {
             let text = format!("int f(void) {{{body}}}\nint g;\n");
-            assert_eq!(parts(&text, lexis), [body]);
+            assert_eq!(blocks(&text, lexis), [body]);
         }
         let raw = " s := `}\"'{`; return s ";
-        assert_eq!(parts(&format!("func f() string {{{raw}}}\n"), Lexis::Go), [raw]);
+        assert_eq!(blocks(&format!("func f() string {{{raw}}}\n"), Lexis::Go), [raw]);
     }
 
     #[test]
     fn only_what_holds_code_is_left_out() {
         let members = "struct s { int first_member; int second; };\n";
-        assert_eq!(parts(members, Lexis::C), [""; 0]);
-        assert_eq!(parts("type s struct { first_member int }\n", Lexis::Go), [""; 0]);
+        assert_eq!(blocks(members, Lexis::C), [""; 0]);
+        assert_eq!(blocks("type s struct { first_member int }\n", Lexis::Go), [""; 0]);
         let values = "{ .first_member = 1, .second = 2 }";
         let table = format!("struct s t[] = {{ {values}, {values} }};\n");
-        assert_eq!(parts(&table, Lexis::C), [format!(" {values}, {values} ")]);
+        assert_eq!(blocks(&table, Lexis::C), [format!(" {values}, {values} ")]);
     }
 
     #[test]
     fn of_what_is_too_large_only_inner_blocks_are_left_out() {
         let inner = " first_call(second, third); ";
         let text = format!("void f(void)\n{{\n{}}}\n", format!("if (x) {{{inner}}}\n").repeat(90));
-        assert_eq!(parts(&text, Lexis::C), [inner; 90]);
+        assert_eq!(blocks(&text, Lexis::C), [inner; 90]);
     }
 
     #[test]
     fn a_block_with_a_directive_in_it_is_not_left_out() {
         let text = "void f(void) {\n#ifdef A\n if (a) {\n#else\n if (b) {\n#endif\n first(); } }\n";
-        assert_eq!(parts(text, Lexis::C), [" first(); "; 0]);
+        assert_eq!(blocks(text, Lexis::C), [" first(); "; 0]);
         let after =
             "#define OPEN { \\\n {\n#error it's \"open {\nvoid f(void) { the_first_call(); }\n";
-        assert_eq!(parts(after, Lexis::C), [" the_first_call(); "]);
+        assert_eq!(blocks(after, Lexis::C), [" the_first_call(); "]);
     }
 
     #[test]
     fn nothing_is_left_out_from_an_open_literal_on() {
         let text =
             "void f(void) { the_first_call(); }\nvoid g(void) { if (a) { second_call(); } 'x\n }\n";
-        assert_eq!(parts(text, Lexis::C), [" the_first_call(); "]);
+        assert_eq!(blocks(text, Lexis::C), [" the_first_call(); "]);
     }
 
     #[test]
@@ -357,6 +426,32 @@ mod tests {
         "    a_statement_with(many, more, terms, than, the, others, here, to, be, cut);\n",
     ];
 
+    /// Statements of every kind.
+    const BODY: &str = r#"    if (one > 2 && is_it(")", one)) {
+        call("}", '{', one); /* } */
+    } else if (a_condition_of(two))
+        /* told; */ a_call(one,
+            two);
+    else
+        return a_value;
+    for (at = 0; at < the_last; at++)
+        step(at, one);
+    switch (what(one, two)) {
+    case FIRST: {
+        struct t {
+            int member_of_it;
+        } it = { .member_of_it = 1 };
+        break;
+    }
+    default:
+        again(one);
+    }
+    do_it: do_that(one ? 1 : 2);
+    do {
+        x = ({ int y = first(one); y + 1; });
+    } while (x < the_last_one);
+"#;
+
     proptest! {
         /// Whatever the text is: nothing is lost, and each chunk is where it says.
         #[test]
@@ -377,17 +472,16 @@ mod tests {
         /// In a text without errors nothing tells whether blocks were left out.
         #[test]
         fn chunks_of_a_sound_text_are_those_of_the_whole_tree(
-            functions in prop::collection::vec((0..4_usize, 0..60_usize, any::<bool>()), 1..12),
+            functions in prop::collection::vec((0..4_usize, 0..30_usize, any::<bool>()), 1..12),
         ) {
             let mut text = String::new();
             for (at, (shape, lines, documented)) in functions.into_iter().enumerate() {
                 if documented {
                     text.push_str("/**\n * Does what { it says, and 'no more.\n */\n");
                 }
-                let body = "    if (one > 2) {\n        call(\"}\", '{', one); /* } */\n    }\n";
-                let body = body.repeat(lines);
+                let body = BODY.repeat(lines);
                 let definition = match shape {
-                    0 => format!("int f{at}(int one)\n{{\n{body}    return one;\n}}\n"),
+                    0 => format!("static int f{at}(struct s *one,\n\tint two)\n{{\n{body}    return one;\n}}\n"),
                     1 => format!("static int t{at}[] = {{\n{}}};\n", "    0x1, 0x2,\n".repeat(lines)),
                     2 => format!("struct s{at} {{\n{}}};\n", "    int member;\n".repeat(lines)),
                     _ => format!("#ifdef A\nint g{at}(int one)\n{{\n{body}}}\n#endif\n\n"),

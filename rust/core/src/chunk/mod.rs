@@ -33,6 +33,7 @@ mod parse;
 pub(crate) mod rows;
 pub(crate) mod rules;
 mod runs;
+mod shorten;
 mod size;
 mod syntax;
 
@@ -50,7 +51,7 @@ use rules::Embedded;
 use syntax::Parsed;
 
 /// Changes whenever the chunks of any text change; part of the index fingerprint.
-pub const CHUNKER_VERSION: u32 = 6;
+pub const CHUNKER_VERSION: u32 = 7;
 
 /// What a chunk is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

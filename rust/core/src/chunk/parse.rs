@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
-use std::ops::{ControlFlow, Range as Bytes};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tree_sitter::{InputEdit, ParseOptions, ParseState, Parser, Range, Tree};
+use tree_sitter::{InputEdit, ParseOptions, ParseState, Parser, Point, Range, Tree};
 
+use super::elide::Part;
 use super::grammar::Grammar;
 use super::lines::{Lines, nesting};
 use crate::cancel::Cancel;
@@ -43,7 +44,7 @@ thread_local! {
 /// The parser does not see the `elided` parts; the tree's places are those in all of the text.
 pub(super) fn parse(
     lines: &Lines,
-    elided: &[Bytes<usize>],
+    elided: &[Part],
     grammar: &Grammar,
     cancel: &Cancel,
 ) -> Option<Tree> {
@@ -53,10 +54,16 @@ pub(super) fn parse(
     let rest = without(lines.text.as_bytes(), elided);
     let mut tree = parse_within(&rest, lines.len(), None, grammar, cancel)?;
     let mut row = 0;
-    for part in elided {
-        // The tree is told that so much was inserted behind the blank that stands for the part.
-        let (start, end) = (part.start + 1, part.end);
-        let start_position = lines.point_from(row, start);
+    for Part { bytes, stand_in } in elided {
+        // The tree is told that so much was inserted behind what stands for the part; to a blank
+        // that belongs to what follows, anything else grows by it.
+        let (start, end) = (bytes.start + stand_in.len(), bytes.end);
+        let mut start_position = lines.point_from(row, bytes.start);
+        if *stand_in == "\n" {
+            start_position = Point { row: start_position.row + 1, column: 0 };
+        } else {
+            start_position.column += stand_in.len();
+        }
         let new_end_position = lines.point_from(start_position.row, end);
         row = new_end_position.row;
         tree.edit(&InputEdit {
@@ -71,14 +78,14 @@ pub(super) fn parse(
     Some(tree)
 }
 
-/// `text` with one blank for each of `parts`.
-fn without(text: &[u8], parts: &[Bytes<usize>]) -> Vec<u8> {
+/// `text` with what stands in for each of `parts`.
+fn without(text: &[u8], parts: &[Part]) -> Vec<u8> {
     let mut rest = Vec::with_capacity(text.len());
     let mut at = 0;
-    for part in parts {
-        rest.extend_from_slice(&text[at..part.start]);
-        rest.push(if text[part.start] == b'\n' { b'\n' } else { b' ' });
-        at = part.end;
+    for Part { bytes, stand_in } in parts {
+        rest.extend_from_slice(&text[at..bytes.start]);
+        rest.extend_from_slice(stand_in.as_bytes());
+        at = bytes.end;
     }
     rest.extend_from_slice(&text[at..]);
     rest

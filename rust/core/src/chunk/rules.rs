@@ -111,10 +111,12 @@ impl Syntax {
 /// The comments, literals and blocks of a language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lexis {
-    /// Of C and Java: functions and control structures have a bracket or a word before their
-    /// block, records a name.
+    /// Functions and control structures have a bracket or a word before their block, records a
+    /// name.
     C,
-    /// The same, and raw strings in grave accents; only types are no code.
+    /// The same, but what is in a block need not be statements.
+    Java,
+    /// Raw strings stand in grave accents; only types are no code.
     Go,
 }
 

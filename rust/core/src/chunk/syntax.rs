@@ -11,7 +11,7 @@ use tree_sitter::{Node, Tree};
 use super::budget::{MAX_CHUNK, MIN_OWN};
 use super::catalogue::{Candidate, Catalogue};
 use super::definitions::{Found, Scope, extent};
-use super::elide;
+use super::elide::{self, Part};
 use super::embedded::{self, Inner};
 use super::emit::Emitter;
 use super::grammar::{Grammar, Role};
@@ -40,7 +40,7 @@ pub(super) fn units(
     parts: usize,
     cancel: &Cancel,
 ) -> Result<Option<Parsed>> {
-    let elided = grammar.syntax.elided.map_or(Vec::new(), |lexis| elide::blocks(lines, lexis));
+    let elided = grammar.syntax.elided.map_or(Vec::new(), |lexis| elide::parts(lines, lexis));
     if !elided.is_empty() {
         let parsed = units_without(lines, &elided, grammar, parts, cancel)?;
         if parsed.is_some() {
@@ -50,10 +50,10 @@ pub(super) fn units(
     units_without(lines, &[], grammar, parts, cancel)
 }
 
-/// The same with the `elided` blocks blanked; `None` as well when one of them is to be opened.
+/// The same without the `elided` parts; `None` as well when one of them is to be opened.
 pub(super) fn units_without(
     lines: &Lines,
-    elided: &[Range<usize>],
+    elided: &[Part],
     grammar: &Grammar,
     parts: usize,
     cancel: &Cancel,
@@ -131,8 +131,8 @@ struct Walk<'a> {
     emitter: Emitter<'a>,
     /// What the last node defines if it is a macro's call and a block follows.
     macro_call: Option<Found>,
-    /// The insides of blocks that the parser did not see.
-    elided: &'a [Range<usize>],
+    /// What the parser did not see.
+    elided: &'a [Part],
     /// Whether one of them was to be opened, which ends the walk.
     opened: bool,
     /// Where elements that hold another language begin, ascending.
@@ -183,10 +183,10 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether the inside of `node` was blanked.
+    /// Whether the parser did not see the inside of `node`.
     fn is_elided(&self, node: Node) -> bool {
         let inside = node.start_byte() + 1;
-        self.elided.binary_search_by_key(&inside, |block| block.start).is_ok()
+        self.elided.binary_search_by_key(&inside, |part| part.bytes.start).is_ok()
     }
 
     /// The innermost node that is all of the text but comments and says nothing itself: the

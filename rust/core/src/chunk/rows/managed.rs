@@ -24,7 +24,7 @@ pub(super) const ROWS: &[Row] = &[
                 define("compact_constructor_declaration", Method),
                 define("field_declaration", Constant).named(Name::Nested("declarator", "name")),
             ]],
-            elided: Some(Lexis::C),
+            elided: Some(Lexis::Java),
             ..Syntax::new(|| tree_sitter_java::LANGUAGE.into())
         }),
         ..Row::EMPTY
