@@ -152,8 +152,9 @@ def summary(runs: list[dict[str, Any]], size: int) -> dict[str, Any]:
 
 
 def tree_bytes(tree: Path) -> int:
-    """Bytes of all regular files."""
-    return sum(p.stat().st_size for p in tree.rglob("*") if p.is_file() and not p.is_symlink())
+    """Bytes of all regular files, but for those of an index."""
+    files = (p for p in tree.rglob("*") if p.is_file() and not p.is_symlink())
+    return sum(p.stat().st_size for p in files if ".hybridx" not in p.parts)
 
 
 def measure(bench: Bench, runs: int, *, sequential: bool, cache: bool) -> dict[str, Any]:

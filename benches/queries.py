@@ -5,7 +5,8 @@
 TREE  a folder that has an index; it is only read.
 
 Queries are made of the index itself, by chance and always the same: first sentences of comments,
-names, and the words of names, a third each. Each is asked in every mode, `--runs` times, once
+names, and the words of names, a third each. How many partitions a search looks into was chosen with
+others (`--seed 7`). Each is asked in every mode, `--runs` times, once
 everything has been asked before. Printed is one JSON document: medians and 95th percentiles in
 milliseconds of the calls and of their stages, and, of the same queries' vectors, which share of
 the ten nearest chunks the index finds that an exact search finds (`recall_at_10`; a chunk as near
@@ -39,11 +40,11 @@ _EQUAL = 1e-6
 _T = TypeVar("_T")
 
 
-def own_queries(index: Index, count: int) -> list[str]:
+def own_queries(index: Index, count: int, seed: int) -> list[str]:
     """Sentences, names and words of names out of the chunks of an index."""
     searcher = index._search_engine().generation.searcher
     ids = sorted(searcher.ids())
-    chosen = random.Random(7).sample(ids, min(len(ids), 60 * count))
+    chosen = random.Random(seed).sample(ids, min(len(ids), 60 * count))
     kinds: list[list[str]] = [[], [], []]
     for start in range(0, len(chosen), 500):
         for chunk in searcher.fetch(chosen[start : start + 500]):
@@ -128,10 +129,11 @@ def main() -> None:
     parser.add_argument("tree", type=Path)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     index = Index.open(options.tree)
-    queries = own_queries(index, options.count)
+    queries = own_queries(index, options.count, options.seed)
     document: dict[str, Any] = {
         "tree": str(options.tree),
         "chunks": index.status(check=False).chunks,
