@@ -22,7 +22,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from hybridx import _core, nearest
@@ -31,7 +31,7 @@ from hybridx.errors import CorruptIndexError, IndexFormatError, StoreError
 from hybridx.observe import operation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -336,14 +336,27 @@ class Writer:
 
         With the `last` commit of a run the vector store is put in order, if it is time.
         """
-        with self._lexical_flushed():
+        # Both take the longer the more was added, and neither keeps two cores busy. Readers see
+        # nothing of the segments before the commit.
+        is_much = self.threads > 1 and self._added + self._waiting >= SETTLED_ROWS
+        with self._meanwhile(self._flush_lexical if is_much else None):
             manifest = self._prepared(snapshot, last=last)
-        return self._publish(manifest, snapshot)
+        check = partial(self._read_back, manifest) if self._vectors_open else None
+        return self._published(manifest, snapshot, check=check)
 
-    def _publish(self, manifest: Manifest, snapshot: _core.Snapshot) -> Manifest:
-        """Commits: what the manifest names is on the disk, but for the snapshot."""
+    def _read_back(self, manifest: Manifest) -> None:
+        with operation(self.observer, "lance", "read back"):
+            self._vectors.read_back(manifest.chunks)
+
+    def _published(
+        self, manifest: Manifest, snapshot: _core.Snapshot, *, check: Callable[[], None] | None
+    ) -> Manifest:
+        """Commits: what the manifest names is on the disk, but for the snapshot.
+
+        Not unless `check` raises nothing.
+        """
         path = self.epoch.snapshot(manifest.generation, manifest.vectors_table)
-        with operation(self.observer, "snapshot", "save"):
+        with self._meanwhile(check), operation(self.observer, "snapshot", "save"):
             digest = snapshot.save(path, self.vector_files)
         manifest = dataclasses.replace(manifest, snapshot=path.name, snapshot_digest=digest)
         with operation(self.observer, "tantivy", "commit", generation=manifest.generation):
@@ -383,24 +396,25 @@ class Writer:
             manifest = dataclasses.replace(manifest, vectors_version=self._vectors.version)
             if written != (self._vectors.number, self._vectors.version):
                 self._sync()
-            with operation(self.observer, "lance", "read back"):
-                self._vectors.read_back(manifest.chunks)
         return manifest
 
     @contextmanager
-    def _lexical_flushed(self) -> Iterator[None]:
-        """Has the lexical store write its segments meanwhile, if that is worth a thread.
+    def _meanwhile(self, work: Callable[[], None] | None) -> Iterator[None]:
+        """Does `work` in another thread, and ends when it has; before, on one core.
 
-        Both take the longer the more was added, and neither keeps two cores busy. Readers see
-        nothing of the segments before the commit.
+        Raises what `work` raises.
         """
-        if self.threads == 1 or self._added + self._waiting < SETTLED_ROWS:
+        if work is None:
             yield
             return
-        with ThreadPoolExecutor(1, "hybridx-flush") as executor:
-            flushed = executor.submit(self._flush_lexical)
+        if self.threads == 1:
+            work()
             yield
-            flushed.result()
+            return
+        with ThreadPoolExecutor(1, "hybridx-commit") as executor:
+            done = executor.submit(work)
+            yield
+            done.result()
 
     def _flush_lexical(self) -> None:
         with operation(self.observer, "tantivy", "flush"):
@@ -430,8 +444,7 @@ class Writer:
             with operation(self.observer, "lance", "index"):
                 store.build_index(cancel)
             self._sync()
-            with operation(self.observer, "lance", "read back"):
-                store.read_back(manifest.chunks)
+            self._read_back(manifest)
         except BaseException:
             with contextlib.suppress(StoreError, CorruptIndexError, OSError):
                 store.restore(self.template.vectors_version)
@@ -447,7 +460,7 @@ class Writer:
             uncovered=0,
             beyond=manifest.settled,
         )
-        return self._publish(manifest, snapshot)
+        return self._published(manifest, snapshot, check=None)
 
     def close(self) -> None:
         """Waits for the lexical store's merges."""

@@ -24,7 +24,7 @@ _LANES = {
     "embed": "embed",
     "lane": "embed, lane",
     "write": "store, commit",
-    "flush": "lexical segments",
+    "commit": "flush, read back",
     "cache": "vector cache",
 }
 """Lanes by the names of threads, in the order in which they are shown."""
