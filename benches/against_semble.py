@@ -95,13 +95,9 @@ def main() -> None:
     parser.add_argument("--model", required=True, type=Path, metavar="FOLDER")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--tries", type=int, help="for a run without others")
-    parser.add_argument("--json", type=Path, metavar="OUT")
     asked = parser.parse_args()
     result = compare(asked.folder, asked.semble, asked.model, asked.runs, asked.tries)
-    text = json.dumps(result, indent=2)
-    if asked.json:
-        asked.json.write_text(text + "\n", encoding="utf-8")
-    print(text)
+    print(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What embedding costs: an index with a model, against its bare session fed with ready batches.
 
-python benches/embedding.py TREE [MODEL ...] [--device cuda] [--runs N] [--json OUT]
+python benches/embedding.py TREE [MODEL ...] [--device cuda] [--runs N]
 
 For each MODEL (`bundled`, or a folder) indexes TREE cold, nothing remembered, and then runs
 nothing but the model over the same chunks: they are read, encoded and padded before the clock
@@ -107,19 +107,17 @@ def main() -> None:
     parser.add_argument("models", nargs="*", default=["bundled"])
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--json", type=Path)
     parser.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     tree = options.tree.resolve()
     if options.bare:
         print(json.dumps(bare(tree, options.models[0], options.device)))
         return
-    text = json.dumps(
-        [compare(tree, name, options.device, options.runs) for name in options.models], indent=2
+    print(
+        json.dumps(
+            [compare(tree, name, options.device, options.runs) for name in options.models], indent=2
+        )
     )
-    print(text)
-    if options.json:
-        options.json.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A whole index from the command line: cold, unchanged and with one file touched.
 
-python benches/end_to_end.py FOLDER [--runs N] [--sequential] [--cache] [--json OUT]
+python benches/end_to_end.py FOLDER [--runs N] [--sequential] [--cache]
 
 Works on a copy of FOLDER and keeps every index outside it. Each run is a fresh process. With
 `--sequential` cold runs of both modes alternate and their chunk ids are compared. Cold runs begin
@@ -203,7 +203,6 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--sequential", action="store_true", help="measure that mode too")
     parser.add_argument("--cache", action="store_true", help="also without and with a warm cache")
-    parser.add_argument("--json", type=Path, metavar="OUT")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         work = Path(name).resolve()
@@ -212,10 +211,7 @@ def main() -> None:
         shutil.copytree(asked.folder, tree, symlinks=True, ignore=left_out)
         bench = Bench(tree, work)
         result = measure(bench, asked.runs, sequential=asked.sequential, cache=asked.cache)
-    text = json.dumps(result, indent=2)
-    if asked.json:
-        asked.json.write_text(text + "\n", encoding="utf-8")
-    print(text)
+    print(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Warm queries: how long they take through the API, and what the vectors' index finds.
 
-    python benches/queries.py TREE [--count 100] [--runs 3] [--json OUT]
+    python benches/queries.py TREE [--count 100] [--runs 3]
 
 TREE  a folder that has an index; it is only read.
 
@@ -130,7 +130,6 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--seed", type=int, default=2026)
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     index = Index.open(options.tree)
     queries = own_queries(index, options.count, options.seed)
@@ -144,10 +143,7 @@ def main() -> None:
         "vectors": recall(index, queries),
         "load": os.getloadavg()[0],
     }
-    text = json.dumps(document, indent=2)
-    print(text)
-    if options.json:
-        options.json.write_text(f"{text}\n", "utf-8")
+    print(json.dumps(document, indent=2))
 
 
 if __name__ == "__main__":

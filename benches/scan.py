@@ -1,6 +1,6 @@
 """What an update costs where little or nothing changed, beside what it is to be compared with.
 
-    python benches/scan.py TREE [--runs 9] [--json OUT]
+    python benches/scan.py TREE [--runs 9]
 
 TREE is copied, made a git repository and indexed, which takes minutes where it is large; then each
 round runs every command once, in turn, so that a busy machine slows all of them down. Rows:
@@ -64,7 +64,6 @@ def main() -> None:
     parser.add_argument("tree", type=Path)
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--query", default="allocate a page")
-    parser.add_argument("--json", type=Path)
     parser.add_argument("--root", type=Path, help="a copy in git that is indexed already: kept")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
@@ -75,10 +74,7 @@ def main() -> None:
         else:
             root = arguments.root.resolve()
         document = measure(root, arguments.runs, arguments.query)
-    text = json.dumps(document, indent=2)
-    if arguments.json:
-        arguments.json.write_text(text + "\n")
-    print(text)
+    print(json.dumps(document, indent=2))
 
 
 def make(tree: Path, root: Path) -> None:

@@ -1,6 +1,6 @@
 """Cost of a cold index against the size of the tree.
 
-python benches/sizes.py CACHE [--runs N] [--whole-runs N] [--json OUT]
+python benches/sizes.py CACHE [--runs N] [--whole-runs N]
 
 CACHE is what `corpora.py` filled, with and without `--kernel-whole`: the trees are whole folders
 of Linux's sources, from about 10 MB to all of it. Each run is a fresh process with an empty vector
@@ -94,13 +94,9 @@ def main() -> None:
     parser.add_argument("cache", type=Path)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--whole-runs", type=int, metavar="N", help="of the whole tree")
-    parser.add_argument("--json", type=Path, metavar="OUT")
     asked = parser.parse_args()
     result = measure(asked.cache, asked.runs, asked.whole_runs or asked.runs)
-    text = json.dumps(result, indent=2)
-    if asked.json:
-        asked.json.write_text(text + "\n", encoding="utf-8")
-    print(text)
+    print(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":

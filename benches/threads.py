@@ -1,6 +1,6 @@
 """CPU seconds by thread of one cold index, looked at from outside.
 
-python benches/threads.py FOLDER [--sequential] [--runs N] [--every SECONDS] [--json OUT]
+python benches/threads.py FOLDER [--sequential] [--runs N] [--every SECONDS]
 
 Of several runs the medians are printed. `plots.py` draws what is kept.
 """
@@ -132,14 +132,10 @@ def main() -> None:
     parser.add_argument("--sequential", action="store_true")
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--every", type=float, default=0.02, metavar="SECONDS")
-    parser.add_argument("--json", type=Path, metavar="OUT")
     asked = parser.parse_args()
     options = ["--sequential"] if asked.sequential else []
     runs = [measure(asked.folder, *options, every=asked.every) for _ in range(asked.runs)]
-    text = json.dumps(medians(runs), indent=2)
-    if asked.json:
-        asked.json.write_text(text + "\n", encoding="utf-8")
-    print(text)
+    print(json.dumps(medians(runs), indent=2))
 
 
 if __name__ == "__main__":
