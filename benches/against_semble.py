@@ -96,6 +96,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--tries", type=int, help="for a run without others")
     asked = parser.parse_args()
+    measured.keep_bytecode()
     result = compare(asked.folder, asked.semble, asked.model, asked.runs, asked.tries)
     print(json.dumps(result, indent=2))
 

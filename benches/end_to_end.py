@@ -204,6 +204,7 @@ def main() -> None:
     parser.add_argument("--sequential", action="store_true", help="measure that mode too")
     parser.add_argument("--cache", action="store_true", help="also without and with a warm cache")
     asked = parser.parse_args()
+    measured.keep_bytecode()
     with tempfile.TemporaryDirectory() as name:
         work = Path(name).resolve()
         tree = work / asked.folder.resolve().name

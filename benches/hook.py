@@ -22,6 +22,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import measured
+
 HYBRIDX = [sys.executable, "-P", "-m", "hybridx"]
 
 
@@ -30,6 +32,7 @@ def main() -> None:
     parser.add_argument("tree", type=Path)
     parser.add_argument("--runs", type=int, default=9)
     arguments = parser.parse_args()
+    measured.keep_bytecode()
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
         root = Path(folder) / "repository"
         shutil.copytree(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import re
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+import hybridx
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -126,6 +130,13 @@ def quietly(start: Callable[[], _T], others: Callable[[_T], float], tries: int |
         if others(done[-1]) < QUIET:
             break
     return min(done, key=others)
+
+
+def keep_bytecode() -> None:
+    """Has every Python that is started from here find hybridx compiled, as `pip` installs it."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+    compileall.compile_dir(Path(hybridx.__file__).parent, quiet=1)
 
 
 def when_idle(limit: float = 0.1) -> None:

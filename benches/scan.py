@@ -32,6 +32,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import measured
 from hybridx import _core
 from hybridx.api import Index
 from hybridx.indexer import Request
@@ -66,6 +67,7 @@ def main() -> None:
     parser.add_argument("--query", default="allocate a page")
     parser.add_argument("--root", type=Path, help="a copy in git that is indexed already: kept")
     arguments = parser.parse_args()
+    measured.keep_bytecode()
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
         if arguments.root is None:
             root = Path(folder) / "tree"

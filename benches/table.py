@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--busy", action="store_true", help="do not wait for a quiet machine")
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER")
     asked = parser.parse_args()
+    measured.keep_bytecode()
     if asked.busy:
         measured.TRIES, measured.PATIENCE = 1, 0.0
     place = measurements.Place(
