@@ -208,16 +208,15 @@ class SearchEngine:
             if vector is not None and self._vectors is not None:
                 similarities = _nearest(self._vectors, vector, task.pool, task.scope)
             clock.lap("vectors")
-        found = self.generation.searcher.find(
+        found = self.generation.searcher.candidates(
             task.question if task.mode != "semantic" else NOTHING,
             weights={name: getattr(task.weights, name) for name in LEXICAL},
             pool=task.pool,
-            also=list(similarities),
             languages=task.scope.languages,
             kinds=task.scope.kinds,
             paths=task.scope.paths,
             only=task.scope.only,
-        )
+        ).found(list(similarities))
         clock.lap("words")
         candidates = candidates_of(found, similarities)
         known = {candidate.id for candidate in candidates}

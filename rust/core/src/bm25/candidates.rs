@@ -14,6 +14,7 @@ use super::evidence::{Evidence, Of, OfPath, collect};
 use super::filter::Filter;
 use super::question::{Found, FoundChunk, FoundFile, Question, Weights};
 use super::search::Searcher;
+use super::sums::Sums;
 
 /// How many candidates are read at most to find those that hold the phrases.
 const MAX_READ: usize = 20_000;
@@ -65,15 +66,24 @@ impl PartialEq for Scored {
 
 impl Eq for Scored {}
 
-/// See [`Searcher::find`].
-pub(super) fn find(
+/// What words say of a question: the best chunks, and the evidence of all others.
+pub struct Candidates {
+    weights: Weights,
+    only_phrases: bool,
+    /// Of each segment: the evidence, and which documents the filter lets through.
+    sums: Vec<Sums>,
+    allowed: Vec<Option<Vec<bool>>>,
+    best: Vec<Candidate>,
+}
+
+/// See [`Searcher::candidates`].
+pub(super) fn candidates(
     searcher: &Searcher,
     question: &Question,
     weights: &Weights,
     pool: usize,
     filter: &Filter,
-    also: &[u64],
-) -> Result<Found> {
+) -> Result<Candidates> {
     let (evidence, terms) = collect(searcher, question)?;
     let scoring = Scoring { weights, evidence: &evidence };
     let limit = match (question.phrases.is_empty(), question.only_phrases) {
@@ -90,15 +100,28 @@ pub(super) fn find(
         scoring.add_best(*at, least, allowed.as_deref(), &best)?;
         Ok(allowed)
     })?;
-    let mut candidates = best.into_inner().unwrap_or_else(PoisonError::into_inner).kept;
-    candidates.sort_unstable_by(Candidate::order);
-    candidates.truncate(limit);
+    let mut best = best.into_inner().unwrap_or_else(PoisonError::into_inner).kept;
+    best.sort_unstable_by(Candidate::order);
+    best.truncate(limit);
     if !question.phrases.is_empty() {
-        candidates = with_phrases(searcher, question, weights, candidates, pool)?;
+        best = with_phrases(searcher, question, weights, best, pool)?;
     }
+    Ok(Candidates {
+        weights: *weights,
+        only_phrases: question.only_phrases,
+        sums: evidence.into_iter().map(|each| each.sums).collect(),
+        allowed,
+        best,
+    })
+}
+
+/// See [`Searcher::found`].
+pub(super) fn found(searcher: &Searcher, candidates: Candidates, also: &[u64]) -> Result<Found> {
+    let Candidates { weights, only_phrases, sums, allowed, best: mut candidates } = candidates;
+    let evidence = Evidence::of(searcher, sums)?;
     let mut seen: FxHashSet<(usize, DocId)> =
         candidates.iter().map(|candidate| (candidate.segment, candidate.doc)).collect();
-    if !question.only_phrases {
+    if !only_phrases {
         for &id in also {
             let Some(DocAddress { segment_ord, doc_id: doc }) = searcher.locate(id)? else {
                 continue;
@@ -110,7 +133,9 @@ pub(super) fn find(
             }
         }
     }
-    scoring.found(&candidates)
+    let found = Scoring { weights: &weights, evidence: &evidence }.found(&candidates)?;
+    searcher.spare.put_back(evidence.into_iter().map(|each| each.sums).collect());
+    Ok(found)
 }
 
 /// Reads the best candidates and finds out which hold the phrases.
