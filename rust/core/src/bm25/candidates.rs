@@ -32,13 +32,27 @@ struct Candidate {
     phrase: f32,
 }
 
-impl Candidate {
+impl Ord for Candidate {
     /// The better first. Segments and documents are numbered by chance: equal scores are not to
     /// depend on it.
-    fn order(&self, other: &Self) -> Ordering {
+    fn cmp(&self, other: &Self) -> Ordering {
         other.score.total_cmp(&self.score).then_with(|| self.id.cmp(&other.id))
     }
 }
+
+impl PartialOrd for Candidate {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Candidate {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Candidate {}
 
 /// A file or a chunk of it: the greatest has the best score, or stands first.
 struct Scored {
@@ -94,15 +108,14 @@ pub(super) fn candidates(
     // A text that holds the phrases has all of their terms.
     let least = if question.only_phrases { terms } else { 0 };
     let mut segments: Vec<(usize, &Evidence)> = evidence.iter().enumerate().collect();
-    let best = Mutex::new(Best { limit, kept: Vec::new(), least: f32::NEG_INFINITY });
+    let best = Mutex::new(Best { limit, kept: BinaryHeap::new(), least: f32::NEG_INFINITY });
     let allowed = searcher.side_by_side(&mut segments, |(at, each)| {
         let allowed = filter.allowed(each.segment, each.files, &searcher.fields)?;
         scoring.add_best(*at, least, allowed.as_deref(), &best)?;
         Ok(allowed)
     })?;
-    let mut best = best.into_inner().unwrap_or_else(PoisonError::into_inner).kept;
-    best.sort_unstable_by(Candidate::order);
-    best.truncate(limit);
+    let best = best.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut best = best.kept.into_sorted_vec();
     if !question.phrases.is_empty() {
         best = with_phrases(searcher, question, weights, best, pool)?;
     }
@@ -331,7 +344,8 @@ impl Scoring<'_> {
 /// The best candidates so far, of all segments.
 struct Best {
     limit: usize,
-    kept: Vec<Candidate>,
+    /// The worst of them is the greatest.
+    kept: BinaryHeap<Candidate>,
     /// A candidate with a lower score is not among them.
     least: f32,
 }
@@ -339,11 +353,9 @@ struct Best {
 impl Best {
     fn add(&mut self, candidate: Candidate) {
         self.kept.push(candidate);
-        // Dividing them costs as much as they are many: not at each one.
-        if self.limit > 0 && self.kept.len() >= 2 * self.limit {
-            let (_, last, _) = self.kept.select_nth_unstable_by(self.limit - 1, Candidate::order);
-            self.least = last.score;
-            self.kept.truncate(self.limit);
+        if self.kept.len() > self.limit {
+            self.kept.pop();
+            self.least = self.kept.peek().map_or(f32::INFINITY, |worst| worst.score);
         }
     }
 }

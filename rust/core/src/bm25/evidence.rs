@@ -15,7 +15,7 @@ use tantivy::{DocId, InvertedIndexReader, SegmentReader, Term};
 use crate::error::{Error, Result};
 
 use super::files::Files;
-use super::postings::{Bm25, Norms, Posting, Worth, documents_with, for_each_posting};
+use super::postings::{BLOCK, Bm25, Norms, Postings, Worth, documents_with, for_each_posting};
 use super::question::Question;
 use super::search::Searcher;
 use super::sums::{BESIDE, Sums};
@@ -298,24 +298,34 @@ impl<'a> Segment<'a> {
                         counts.push((run.file, run.count));
                     }
                 };
+                let (mut sums, mut of_docs) = ([0.0; BLOCK], [0; BLOCK]);
                 let (inverted, places) = (&self.inverted[at], &places[at]);
-                for_each_posting(inverted, places, alive, &worth(at, &CHUNK), |posting| {
-                    let Posting { doc, tf, score } = posting;
-                    let value = &mut values[doc as usize];
-                    *value += score;
-                    if is_body && let Some(had) = had.get_mut(doc as usize) {
-                        *had += 1;
+                for_each_posting(inverted, places, alive, &worth(at, &CHUNK), |postings| {
+                    let Postings { docs, tfs, scores } = postings;
+                    // Memory is slow: what is read of it for one document is not to wait for what
+                    // is read for the one before. So nothing is decided before all of it is read.
+                    for ((sum, doc), score) in sums.iter_mut().zip(docs).zip(scores) {
+                        let value = &mut values[*doc as usize];
+                        *value += score;
+                        *sum = *value;
                     }
-                    let file = files.of_doc(doc);
-                    match &mut run {
-                        Some(run) if run.file == file => {
-                            run.most = run.most.max(*value);
-                            run.count += tf;
+                    for (file, doc) in of_docs.iter_mut().zip(docs) {
+                        *file = files.of_doc(*doc);
+                    }
+                    for ((file, sum), tf) in of_docs.iter().zip(&sums).zip(tfs) {
+                        match &mut run {
+                            Some(run) if run.file == *file => {
+                                run.most = if *sum > run.most { *sum } else { run.most };
+                                run.count += tf;
+                            }
+                            _ => {
+                                let next = Run { file: *file, most: *sum, count: *tf };
+                                run.replace(next).into_iter().for_each(&mut end);
+                            }
                         }
-                        _ => {
-                            let next = Run { file, most: *value, count: tf };
-                            run.replace(next).into_iter().for_each(&mut end);
-                        }
+                    }
+                    if is_body && !had.is_empty() {
+                        docs.iter().for_each(|doc| had[*doc as usize] += 1);
                     }
                 })?;
                 run.into_iter().for_each(&mut end);
@@ -327,10 +337,12 @@ impl<'a> Segment<'a> {
                 let at = OF_CHUNKS.len() + of as usize;
                 let (inverted, places) = (&self.inverted[at], &places[at]);
                 // Paths are indexed with the first chunk of each file.
-                for_each_posting(inverted, places, alive, &worth(at, &PATH), |posting| {
-                    let file = files.of_doc(posting.doc) as usize;
-                    paths[of as usize][file] += posting.score;
-                    touched[file] |= BESIDE;
+                for_each_posting(inverted, places, alive, &worth(at, &PATH), |postings| {
+                    for (doc, score) in postings.docs.iter().zip(postings.scores) {
+                        let file = files.of_doc(*doc) as usize;
+                        paths[of as usize][file] += score;
+                        touched[file] |= BESIDE;
+                    }
                 })?;
             }
         }

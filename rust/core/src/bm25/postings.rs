@@ -11,7 +11,7 @@ use tantivy::{DocId, InvertedIndexReader, SegmentReader};
 use crate::error::{Error, Result};
 
 /// Postings of a block, at most.
-const BLOCK: usize = 128;
+pub(super) const BLOCK: usize = 128;
 
 /// How fast repeated terms saturate, and how much length counts.
 pub(super) struct Bm25 {
@@ -60,31 +60,43 @@ pub(super) struct Worth<'a> {
     pub weight: f32,
 }
 
-/// A posting of a living document.
-pub(super) struct Posting {
-    pub doc: DocId,
-    /// How often it has the term; 1 in a field that does not count.
-    pub tf: f32,
-    pub score: f32,
+/// Postings of living documents, some at a time, as columns of equal length.
+pub(super) struct Postings<'a> {
+    pub docs: &'a [DocId],
+    /// How often each has the term; 1 in a field that does not count.
+    pub tfs: &'a [f32],
+    pub scores: &'a [f32],
 }
 
-/// Calls `found` with every living document that has a term. Documents come in order for each of
+/// Calls `found` with all living documents that have a term. Documents come in order for each of
 /// its spellings.
 pub(super) fn for_each_posting(
     inverted: &InvertedIndexReader,
     places: &[TermInfo],
     alive: Option<&AliveBitSet>,
     worth: &Worth,
-    mut found: impl FnMut(Posting),
+    mut found: impl FnMut(Postings),
 ) -> Result<()> {
     let Worth { bm25, norms, weight } = worth;
-    for_each_block(inverted, places, |docs, freqs| {
+    let (mut tfs, mut of_docs, mut scores) = ([1.0; BLOCK], [1.0; BLOCK], [0.0; BLOCK]);
+    let mut living = [0; BLOCK];
+    for_each_block(inverted, places, |all, freqs| {
         // Each step for all of a block: so the divisions are done several at a time.
-        let (mut tfs, mut of_docs, mut scores) = ([1.0; BLOCK], [1.0; BLOCK], [0.0; BLOCK]);
+        tfs.fill(1.0);
         for (tf, freq) in tfs.iter_mut().zip(freqs) {
             #[allow(clippy::cast_precision_loss)] // it saturates long before
             let freq = *freq as f32;
             *tf = freq;
+        }
+        let mut docs = all;
+        if let Some(alive) = alive {
+            let mut count = 0;
+            for (at, doc) in all.iter().enumerate().filter(|(_, doc)| alive.is_alive(**doc)) {
+                living[count] = *doc;
+                tfs[count] = tfs[at];
+                count += 1;
+            }
+            docs = &living[..count];
         }
         for (norm, doc) in of_docs.iter_mut().zip(docs) {
             *norm = norms.of_doc(*doc);
@@ -92,11 +104,8 @@ pub(super) fn for_each_posting(
         for ((score, tf), norm) in scores.iter_mut().zip(&tfs).zip(&of_docs) {
             *score = weight * bm25.score(*tf, *norm);
         }
-        for ((doc, tf), score) in docs.iter().zip(tfs).zip(scores) {
-            if alive.is_none_or(|alive| alive.is_alive(*doc)) {
-                found(Posting { doc: *doc, tf, score });
-            }
-        }
+        let count = docs.len();
+        found(Postings { docs, tfs: &tfs[..count], scores: &scores[..count] });
     })
 }
 

@@ -19,7 +19,7 @@ pub(super) const CHUNK_FIELDS: usize = 4;
 pub(super) const BESIDE: u8 = 1 << CHUNK_FIELDS;
 
 /// One in so many files with something to wipe out: then wiping out everything takes no longer.
-const EVERYWHERE: usize = 4;
+const EVERYWHERE: usize = 16;
 
 /// So many questions at once find arrays that are kept; those of more are dropped.
 const MOST_KEPT: usize = 4;
@@ -74,13 +74,10 @@ impl Sums {
                 values[start as usize..end as usize].fill(0.0);
             }
         }
-        for (file, _) in touched.iter().enumerate().filter(|(_, it)| **it != 0) {
-            texts[file] = 0.0;
-            most[file] = [0.0; CHUNK_FIELDS + 1];
-            for values in &mut *paths {
-                values[file] = 0.0;
-            }
-        }
+        // A number or five a file: finding out where there is something would take as long.
+        texts.fill(0.0);
+        paths.iter_mut().for_each(|values| values.fill(0.0));
+        most.fill([0.0; CHUNK_FIELDS + 1]);
         touched.fill(0);
     }
 }
