@@ -11,6 +11,8 @@ mod merges;
 mod pages;
 mod postings;
 mod question;
+#[cfg(test)]
+mod same;
 mod schema;
 mod search;
 mod stored;
