@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 __all__ = [
     "Bm25Searcher",
     "Bm25Writer",
+    "Candidates",
     "CancelToken",
     "Changes",
     "Draft",

@@ -325,7 +325,9 @@ impl<'a> Segment<'a> {
                         }
                     }
                     if is_body && !had.is_empty() {
-                        docs.iter().for_each(|doc| had[*doc as usize] += 1);
+                        for doc in docs {
+                            had[*doc as usize] += 1;
+                        }
                     }
                 })?;
                 run.into_iter().for_each(&mut end);

@@ -76,7 +76,9 @@ impl Sums {
         }
         // A number or five a file: finding out where there is something would take as long.
         texts.fill(0.0);
-        paths.iter_mut().for_each(|values| values.fill(0.0));
+        for values in paths {
+            values.fill(0.0);
+        }
         most.fill([0.0; CHUNK_FIELDS + 1]);
         touched.fill(0);
     }
