@@ -298,13 +298,13 @@ impl<'a> Segment<'a> {
                         counts.push((run.file, run.count));
                     }
                 };
-                let (mut sums, mut of_docs) = ([0.0; BLOCK], [0; BLOCK]);
+                let (mut added, mut of_docs) = ([0.0; BLOCK], [0; BLOCK]);
                 let (inverted, places) = (&self.inverted[at], &places[at]);
                 for_each_posting(inverted, places, alive, &worth(at, &CHUNK), |postings| {
                     let Postings { docs, tfs, scores } = postings;
                     // Memory is slow: what is read of it for one document is not to wait for what
                     // is read for the one before. So nothing is decided before all of it is read.
-                    for ((sum, doc), score) in sums.iter_mut().zip(docs).zip(scores) {
+                    for ((sum, doc), score) in added.iter_mut().zip(docs).zip(scores) {
                         let value = &mut values[*doc as usize];
                         *value += score;
                         *sum = *value;
@@ -312,7 +312,7 @@ impl<'a> Segment<'a> {
                     for (file, doc) in of_docs.iter_mut().zip(docs) {
                         *file = files.of_doc(*doc);
                     }
-                    for ((file, sum), tf) in of_docs.iter().zip(&sums).zip(tfs) {
+                    for ((file, sum), tf) in of_docs.iter().zip(&added).zip(tfs) {
                         match &mut run {
                             Some(run) if run.file == *file => {
                                 run.most = if *sum > run.most { *sum } else { run.most };
