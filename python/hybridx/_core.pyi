@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 __all__ = [
     "Bm25Searcher",
     "Bm25Writer",
-    "Candidates",
     "CancelToken",
+    "Candidates",
     "Changes",
     "Draft",
     "Encoded",
