@@ -30,7 +30,6 @@ import numpy as np
 from hybridx.ranking import LEXICAL, ask, candidates_of
 from hybridx.ranking.signals import OF_CHUNK, OF_FILE
 from hybridx.ranking.weights import BASE, FACTORS, weights_for
-from hybridx.search import Scope, _nearest
 from quality import Corpus, Query, paired, read_queries, run_floor
 
 if TYPE_CHECKING:
@@ -86,13 +85,11 @@ def case_of(corpus: Corpus, query: Query, group: str) -> Case:
     weights = weights_for(question.kind)
     vector = engine._embedded(query.text)
     store = engine._vectors
-    near = {} if vector is None or store is None else _nearest(store, vector, POOL // 2, Scope())
-    found = engine.generation.searcher.find(
-        question,
-        weights={name: getattr(weights, name) for name in LEXICAL},
-        pool=POOL,
-        also=list(near),
+    near = {} if vector is None or store is None else dict(store.search(vector, POOL // 2, None))
+    by_words = engine.generation.searcher.candidates(
+        question, weights={name: getattr(weights, name) for name in LEXICAL}, pool=POOL
     )
+    found = by_words.found(list(near))
     candidates = candidates_of(found, near)
     files = {id(each.file): each.file for each in candidates}
     numbers = {key: number for number, key in enumerate(files)}

@@ -391,8 +391,8 @@ def test_one_that_answers_wrongly_is_not_committed(
 ) -> None:
     right = nearest.search
 
-    def wrong(*args: Any) -> Any:
-        batches, scale = right(*args)
+    async def wrong(*args: Any) -> Any:
+        batches, scale = await right(*args)
         return batches, scale if scale == 1.0 else 1.0
 
     monkeypatch.setattr(nearest, "search", wrong)
@@ -410,7 +410,7 @@ def test_work_that_ends_just_when_the_wait_does_is_done(monkeypatch: pytest.Monk
         await asyncio.sleep(0.001)
         return 7
 
-    assert {nearest._run(work(), token) for _ in range(500)} == {7}
+    assert {nearest.wait(nearest.start(work()), token) for _ in range(500)} == {7}
 
 
 def test_cancelled_while_it_is_built_all_stays_committed(

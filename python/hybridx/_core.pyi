@@ -15,6 +15,7 @@ __all__ = [
     "Bm25Searcher",
     "Bm25Writer",
     "CancelToken",
+    "Candidates",
     "Changes",
     "Draft",
     "Encoded",
@@ -678,6 +679,17 @@ class FoundChunk:
         """The share of the question's phrases that it holds."""
 
 @final
+class Candidates:
+    """The candidates for a question, and the evidence of all other chunks."""
+
+    def found(self, also: Sequence[int] = ...) -> tuple[list[FoundFile], list[FoundChunk]]:
+        """The candidates, and after them those of `also` that are not among them.
+
+        `also` are ids; what the question's filters do not let through is left out. They are given
+        once: raises `UsageError` from then on.
+        """
+
+@final
 class Bm25Searcher:
     """A view of one commit of a lexical index."""
 
@@ -687,22 +699,21 @@ class Bm25Searcher:
 
     @property
     def payload(self) -> str | None: ...
-    def find(
+    def candidates(
         self,
         question: _Question,
         *,
         weights: Mapping[str, float],
         pool: int,
-        also: Sequence[int] = ...,
         languages: Sequence[str] = ...,
         kinds: Sequence[str] = ...,
         paths: Sequence[str] = ...,
         only: Collection[str] | None = None,
-    ) -> tuple[list[FoundFile], list[FoundChunk]]:
+    ) -> Candidates:
         """The candidates for a question, with the evidence that words give.
 
-        They are the `pool` best, further chunks of a file being set back, and after them those of
-        `also` that are not among them. Empty filters do not filter; `only` are paths as they are.
+        They are the `pool` best, further chunks of a file being set back. Empty filters do not
+        filter; `only` are paths as they are.
         `weights` are `body`, `symbol`, `signature`, `doc`, `name`, `phrase`, `file`, `coherence`,
         `folders`, `stem` and `spread`. Evidence is BM25 in units of what the 16 most telling terms
         of the question could be worth together; of more than 48 terms the rest is left out.

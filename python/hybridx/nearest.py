@@ -16,11 +16,13 @@ import asyncio
 import concurrent.futures
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hybridx.errors import Cancelled, StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -58,6 +60,8 @@ MOST_BESIDE = 16_384
 dimensions. LanceDB would read them with each search, and compare what the index finds once more."""
 
 _POLL = 0.1
+
+_T = TypeVar("_T")
 
 
 def is_due(rows: int, covered: int, uncovered: int, added: int) -> bool:
@@ -113,7 +117,7 @@ def build(table: Any, cancel: _core.CancelToken | None) -> None:
         sample_rate=_SAMPLES,
     )
     work = _asynchronous(table).create_index("vector", config=config, replace=True, name=NAME)
-    _run(work, cancel)
+    wait(start(work), cancel)
 
 
 def _asynchronous(table: Any) -> Any:
@@ -124,11 +128,15 @@ def _asynchronous(table: Any) -> Any:
     return table._table  # noqa: SLF001
 
 
-def _run(work: Any, cancel: _core.CancelToken | None) -> Any:
-    """Runs a coroutine of LanceDB's where LanceDB runs them."""
+def start(work: Coroutine[Any, Any, _T]) -> concurrent.futures.Future[_T]:
+    """Starts a coroutine of LanceDB's where LanceDB runs them, beside what the caller does."""
     from lancedb.background_loop import LOOP
 
-    running = asyncio.run_coroutine_threadsafe(work, LOOP.loop)
+    return asyncio.run_coroutine_threadsafe(work, LOOP.loop)
+
+
+def wait(running: concurrent.futures.Future[_T], cancel: _core.CancelToken | None = None) -> _T:
+    """What becomes of work that was started, which ends if the wait for it does."""
     try:
         if cancel is not None:
             while not concurrent.futures.wait([running], _POLL).done:
@@ -140,7 +148,7 @@ def _run(work: Any, cancel: _core.CancelToken | None) -> Any:
         raise
 
 
-def search(
+async def search(
     table: Any,
     vector: NDArray[np.float32],
     limit: int,
@@ -184,11 +192,7 @@ def search(
     else:
         query = query.select(["id", "_distance"])
     query = query.limit(limit)
-    return _run(_collected(query), None), scale
-
-
-async def _collected(query: Any) -> list[pa.RecordBatch]:
-    return [batch async for batch in await query.to_batches()]
+    return [batch async for batch in await query.to_batches()], scale
 
 
 _CHECKED = 32
@@ -211,10 +215,10 @@ def check(table: Any, dimension: int) -> None:
     for vector in flat.reshape(-1, dimension)[:: _CHECKED // 4]:
         if not vector.any():
             continue
-        by_index = _similarities(*search(table, vector, _CHECKED, None, found))
+        by_index = _similarities(*wait(start(search(table, vector, _CHECKED, None, found))))
         # As if rows were missing from it: what it finds is compared by the vectors then.
         refined = Coverage(found.covered, max(1, found.uncovered))
-        by_vectors = _similarities(*search(table, vector, _CHECKED, None, refined))
+        by_vectors = _similarities(*wait(start(search(table, vector, _CHECKED, None, refined))))
         off = [abs(by_index[each] - by_vectors[each]) for each in by_index.keys() & by_vectors]
         itself = max(by_index.values(), default=0.0)
         if itself < 1 - _CLOSE or np.median(off) > _CLOSE:

@@ -49,6 +49,7 @@ class OpenIndex:
             root, index_dir=settings.index_dir, index_parent=settings.index_parent
         )
         self._engine: SearchEngine | None = None
+        self._commit: object = None
         self._models = Models(self._layout, settings)
         self._lock = threading.Lock()
         self._watcher: weakref.ref[Watcher] | None = None
@@ -84,8 +85,13 @@ class OpenIndex:
         # Before the lock: a fork may have copied it while another thread held it.
         self._check_process()
         with self._lock:
-            generation = self._generation()
+            # Before it is opened: a commit in between is seen the next time.
+            commit = self._layout.commit()
             kept = self._engine
+            if kept and commit and commit == self._commit and kept.generation.lease:
+                return kept
+            generation = self._generation()
+            self._commit = commit
             if kept is None or kept.generation.manifest != generation.manifest:
                 load_model = partial(self._models.of, generation.manifest)
                 engine = SearchEngine(generation, self.settings, load_model)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from hybridx.found import Mode
     from hybridx.observer import Observer
     from hybridx.ranking import Question, Ranked
-    from hybridx.store import VectorStore
+    from hybridx.store import Searching, VectorStore
 
 MAX_QUERY_CHARS = 100_000
 """A longer query is cut: what it asks for stands before that."""
@@ -201,24 +201,25 @@ class SearchEngine:
         )
 
     def _ranked(self, task: _Task, clock: _Clock) -> list[Ranked]:
-        similarities: dict[int, float] = {}
+        searching = None
         if task.mode != "lexical":
             vector = self._embedded(task.question.text)
             clock.lap("embed")
             if vector is not None and self._vectors is not None:
-                similarities = _nearest(self._vectors, vector, task.pool, task.scope)
+                searching = _started(self._vectors, vector, task.pool, task.scope)
+        try:
+            by_words = self._by_words(task)
+            clock.lap("words")
+        except BaseException:
+            if searching is not None:
+                searching.cancel()
+            raise
+        similarities: dict[int, float] = {}
+        if searching is not None:
+            similarities = dict(searching.result())
+        if task.mode != "lexical":
             clock.lap("vectors")
-        found = self.generation.searcher.find(
-            task.question if task.mode != "semantic" else NOTHING,
-            weights={name: getattr(task.weights, name) for name in LEXICAL},
-            pool=task.pool,
-            also=list(similarities),
-            languages=task.scope.languages,
-            kinds=task.scope.kinds,
-            paths=task.scope.paths,
-            only=task.scope.only,
-        )
-        clock.lap("words")
+        found = by_words.found(list(similarities))
         candidates = candidates_of(found, similarities)
         known = {candidate.id for candidate in candidates}
         if not known.issuperset(similarities) and not task.question.only_phrases:
@@ -229,6 +230,17 @@ class SearchEngine:
         ranked = rank(task.question, candidates, task.weights)
         clock.lap("rank")
         return ranked
+
+    def _by_words(self, task: _Task) -> _core.Candidates:
+        return self.generation.searcher.candidates(
+            task.question if task.mode != "semantic" else NOTHING,
+            weights={name: getattr(task.weights, name) for name in LEXICAL},
+            pool=task.pool,
+            languages=task.scope.languages,
+            kinds=task.scope.kinds,
+            paths=task.scope.paths,
+            only=task.scope.only,
+        )
 
     def _reranked(
         self,
@@ -277,12 +289,12 @@ class SearchEngine:
         return vector if vector.any() else None
 
 
-def _nearest(
+def _started(
     vectors: VectorStore, vector: NDArray[np.float32], limit: int, scope: Scope
-) -> dict[int, float]:
-    """Cosine similarities of the nearest chunks by their ids."""
+) -> Searching:
+    """Starts looking for the nearest chunks."""
     from hybridx.store import where
 
     patterns = _core.path_patterns(scope.paths)
     condition = where(scope.languages, scope.kinds, patterns, scope.only)
-    return dict(vectors.search(vector, limit, condition))
+    return vectors.start(vector, limit, condition)

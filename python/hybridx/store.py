@@ -19,7 +19,8 @@ from hybridx.errors import Cancelled, CorruptIndexError, StoreError
 from hybridx.lance import load_lancedb
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    import concurrent.futures
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     import numpy as np
     import pyarrow as pa
@@ -53,6 +54,16 @@ _MACHINE = {
     for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "EMFILE", "ENFILE")
 }
 """Errors of the machine: they say nothing about the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Searching:
+    """A search of a store that goes on beside whatever else is done."""
+
+    result: Callable[[], list[tuple[int, float]]]
+    """Waits for it: what `VectorStore.search` returns."""
+    cancel: Callable[[], object]
+    """Ends it, if nobody is to wait for it."""
 
 
 @dataclass(eq=False)
@@ -237,10 +248,48 @@ class VectorStore:
         An `exact` search compares every row; any other may use the index of the vectors, and then
         misses some rows, and is off by some thousandths.
         """
+        return self.start(vector, limit, where, exact=exact).result()
+
+    def start(
+        self,
+        vector: NDArray[np.float32],
+        limit: int,
+        where: str | None,
+        *,
+        exact: bool = False,
+    ) -> Searching:
+        """Starts what `search` does, which goes on beside whatever the caller does meanwhile."""
+        rest = None if exact or where else self._rest
+        with _translated(self.folder, "searched", StoreError):
+            covered = None if exact else self.coverage
+            running = nearest.start(
+                nearest.search(
+                    self._table,
+                    vector,
+                    limit,
+                    where,
+                    covered,
+                    by_row=self._knows_rows(covered),
+                    alone=rest is not None,
+                )
+            )
+
+        def result() -> list[tuple[int, float]]:
+            batches, scale = self._waited(running, vector, limit, where, covered)
+            return self._ordered(batches, scale, vector, limit, rest)
+
+        return Searching(result, running.cancel)
+
+    def _ordered(
+        self,
+        batches: Sequence[pa.RecordBatch],
+        scale: float,
+        vector: NDArray[np.float32],
+        limit: int,
+        rest: tuple[list[int], NDArray[np.float32]] | None,
+    ) -> list[tuple[int, float]]:
         ids: list[int] = []
         similarities: list[float] = []
-        rest = None if exact or where else self._rest
-        batches, scale = self._nearest(vector, limit, where, exact=exact, alone=rest is not None)
         for batch in batches:
             ids += self._ids_of(batch)
             distances = batch.column("_distance").to_numpy().astype("float64")
@@ -273,32 +322,23 @@ class VectorStore:
         matrix = self._matrix(rows.column("vector").combine_chunks())
         return rows.column("id").to_pylist(), matrix
 
-    def _nearest(
+    def _waited(
         self,
+        running: concurrent.futures.Future[tuple[list[pa.RecordBatch], float]],
         vector: NDArray[np.float32],
         limit: int,
         where: str | None,
-        *,
-        exact: bool,
-        alone: bool,
+        covered: nearest.Coverage | None,
     ) -> tuple[list[pa.RecordBatch], float]:
         with _translated(self.folder, "searched", StoreError):
-            covered = None if exact else self.coverage
             try:
-                return nearest.search(
-                    self._table,
-                    vector,
-                    limit,
-                    where,
-                    covered,
-                    by_row=self._knows_rows(covered),
-                    alone=alone,
-                )
+                return nearest.wait(running)
             except Exception as error:
                 if covered is None or _machine_error(error) is not None:
                     raise
                 # The rows are there, whatever became of the index.
-                found = nearest.search(self._table, vector, limit, where, None)
+                by_rows = nearest.search(self._table, vector, limit, where, None)
+                found = nearest.wait(nearest.start(by_rows))
                 self.__dict__["coverage"] = self.__dict__["_rest"] = None
                 return found
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hybridx_core::bm25::{self, Filter, Question, Searcher, Weights, Writer};
 use hybridx_core::error::Error;
@@ -68,7 +68,7 @@ impl Bm25Writer {
 
 /// A view of one commit of a lexical index.
 #[pyclass(frozen, module = "hybridx._core")]
-pub struct Bm25Searcher(Searcher);
+pub struct Bm25Searcher(Arc<Searcher>);
 
 /// What is stored of a chunk.
 #[pyclass(frozen, get_all, module = "hybridx._core")]
@@ -183,6 +183,26 @@ impl From<bm25::FoundFile> for FoundFile {
     }
 }
 
+/// What words say of a question, until it is known what else is to be ranked.
+#[pyclass(frozen, module = "hybridx._core")]
+pub struct Candidates {
+    searcher: Arc<Searcher>,
+    found: Mutex<Option<bm25::Candidates>>,
+}
+
+#[pymethods]
+impl Candidates {
+    /// The candidates and what speaks for each; but once.
+    #[pyo3(signature = (also = Vec::new()))]
+    fn found(&self, py: Python<'_>, also: Vec<u64>) -> Result<(Vec<FoundFile>, Vec<FoundChunk>)> {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let found = found.ok_or_else(|| Error::Invalid("candidates are given once".to_owned()))?;
+        let found = py.detach(|| self.searcher.found(found, &also))?;
+        let files = found.files.into_iter().map(FoundFile::from).collect();
+        Ok((files, found.chunks.into_iter().map(FoundChunk::from).collect()))
+    }
+}
+
 /// A candidate of a search.
 #[pyclass(frozen, get_all, module = "hybridx._core")]
 pub struct FoundChunk {
@@ -207,7 +227,7 @@ impl From<bm25::FoundChunk> for FoundChunk {
 impl Bm25Searcher {
     #[staticmethod]
     fn open(py: Python<'_>, folder: PathBuf) -> Result<Option<Self>> {
-        Ok(py.detach(|| Searcher::open(&folder))?.map(Self))
+        Ok(py.detach(|| Searcher::open(&folder))?.map(|searcher| Self(Arc::new(searcher))))
     }
 
     #[getter]
@@ -215,26 +235,24 @@ impl Bm25Searcher {
         self.0.payload()
     }
 
-    /// The candidates for a question, and what speaks for each.
-    #[pyo3(signature = (question, *, weights, pool, also = Vec::new(), languages = Vec::new(), kinds = Vec::new(), paths = Vec::new(), only = None))]
+    /// What words say of a question.
+    #[pyo3(signature = (question, *, weights, pool, languages = Vec::new(), kinds = Vec::new(), paths = Vec::new(), only = None))]
     #[allow(clippy::too_many_arguments)] // keywords, each by its name
-    fn find(
+    fn candidates(
         &self,
         py: Python<'_>,
         question: QuestionArgument,
         weights: WeightsArgument,
         pool: usize,
-        also: Vec<u64>,
         languages: Vec<String>,
         kinds: Vec<String>,
         paths: Vec<String>,
         only: Option<HashSet<String>>,
-    ) -> Result<(Vec<FoundFile>, Vec<FoundChunk>)> {
+    ) -> Result<Candidates> {
         let filter = Filter { languages, kinds, paths, only };
         let (question, weights) = (question.into(), weights.into());
-        let found = py.detach(|| self.0.find(&question, &weights, pool, &filter, &also))?;
-        let files = found.files.into_iter().map(FoundFile::from).collect();
-        Ok((files, found.chunks.into_iter().map(FoundChunk::from).collect()))
+        let found = py.detach(|| self.0.candidates(&question, &weights, pool, &filter))?;
+        Ok(Candidates { searcher: Arc::clone(&self.0), found: Mutex::new(Some(found)) })
     }
 
     fn fetch(&self, py: Python<'_>, ids: Vec<u64>) -> Result<Vec<StoredChunk>> {

@@ -14,6 +14,7 @@ use super::evidence::{Evidence, Of, OfPath, collect};
 use super::filter::Filter;
 use super::question::{Found, FoundChunk, FoundFile, Question, Weights};
 use super::search::Searcher;
+use super::sums::Sums;
 
 /// How many candidates are read at most to find those that hold the phrases.
 const MAX_READ: usize = 20_000;
@@ -31,13 +32,27 @@ struct Candidate {
     phrase: f32,
 }
 
-impl Candidate {
+impl Ord for Candidate {
     /// The better first. Segments and documents are numbered by chance: equal scores are not to
     /// depend on it.
-    fn order(&self, other: &Self) -> Ordering {
+    fn cmp(&self, other: &Self) -> Ordering {
         other.score.total_cmp(&self.score).then_with(|| self.id.cmp(&other.id))
     }
 }
+
+impl PartialOrd for Candidate {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Candidate {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Candidate {}
 
 /// A file or a chunk of it: the greatest has the best score, or stands first.
 struct Scored {
@@ -65,15 +80,24 @@ impl PartialEq for Scored {
 
 impl Eq for Scored {}
 
-/// See [`Searcher::find`].
-pub(super) fn find(
+/// What words say of a question: the best chunks, and the evidence of all others.
+pub struct Candidates {
+    weights: Weights,
+    only_phrases: bool,
+    /// Of each segment: the evidence, and which documents the filter lets through.
+    sums: Vec<Sums>,
+    allowed: Vec<Option<Vec<bool>>>,
+    best: Vec<Candidate>,
+}
+
+/// See [`Searcher::candidates`].
+pub(super) fn candidates(
     searcher: &Searcher,
     question: &Question,
     weights: &Weights,
     pool: usize,
     filter: &Filter,
-    also: &[u64],
-) -> Result<Found> {
+) -> Result<Candidates> {
     let (evidence, terms) = collect(searcher, question)?;
     let scoring = Scoring { weights, evidence: &evidence };
     let limit = match (question.phrases.is_empty(), question.only_phrases) {
@@ -84,21 +108,33 @@ pub(super) fn find(
     // A text that holds the phrases has all of their terms.
     let least = if question.only_phrases { terms } else { 0 };
     let mut segments: Vec<(usize, &Evidence)> = evidence.iter().enumerate().collect();
-    let best = Mutex::new(Best { limit, kept: Vec::new(), least: f32::NEG_INFINITY });
+    let best = Mutex::new(Best { limit, kept: BinaryHeap::new(), least: f32::NEG_INFINITY });
     let allowed = searcher.side_by_side(&mut segments, |(at, each)| {
         let allowed = filter.allowed(each.segment, each.files, &searcher.fields)?;
         scoring.add_best(*at, least, allowed.as_deref(), &best)?;
         Ok(allowed)
     })?;
-    let mut candidates = best.into_inner().unwrap_or_else(PoisonError::into_inner).kept;
-    candidates.sort_unstable_by(Candidate::order);
-    candidates.truncate(limit);
+    let best = best.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut best = best.kept.into_sorted_vec();
     if !question.phrases.is_empty() {
-        candidates = with_phrases(searcher, question, weights, candidates, pool)?;
+        best = with_phrases(searcher, question, weights, best, pool)?;
     }
+    Ok(Candidates {
+        weights: *weights,
+        only_phrases: question.only_phrases,
+        sums: evidence.into_iter().map(|each| each.sums).collect(),
+        allowed,
+        best,
+    })
+}
+
+/// See [`Searcher::found`].
+pub(super) fn found(searcher: &Searcher, candidates: Candidates, also: &[u64]) -> Result<Found> {
+    let Candidates { weights, only_phrases, sums, allowed, best: mut candidates } = candidates;
+    let evidence = Evidence::of(searcher, sums)?;
     let mut seen: FxHashSet<(usize, DocId)> =
         candidates.iter().map(|candidate| (candidate.segment, candidate.doc)).collect();
-    if !question.only_phrases {
+    if !only_phrases {
         for &id in also {
             let Some(DocAddress { segment_ord, doc_id: doc }) = searcher.locate(id)? else {
                 continue;
@@ -110,7 +146,9 @@ pub(super) fn find(
             }
         }
     }
-    scoring.found(&candidates)
+    let found = Scoring { weights: &weights, evidence: &evidence }.found(&candidates)?;
+    searcher.spare.put_back(evidence.into_iter().map(|each| each.sums).collect());
+    Ok(found)
 }
 
 /// Reads the best candidates and finds out which hold the phrases.
@@ -306,7 +344,8 @@ impl Scoring<'_> {
 /// The best candidates so far, of all segments.
 struct Best {
     limit: usize,
-    kept: Vec<Candidate>,
+    /// The worst of them is the greatest.
+    kept: BinaryHeap<Candidate>,
     /// A candidate with a lower score is not among them.
     least: f32,
 }
@@ -314,11 +353,9 @@ struct Best {
 impl Best {
     fn add(&mut self, candidate: Candidate) {
         self.kept.push(candidate);
-        // Dividing them costs as much as they are many: not at each one.
-        if self.limit > 0 && self.kept.len() >= 2 * self.limit {
-            let (_, last, _) = self.kept.select_nth_unstable_by(self.limit - 1, Candidate::order);
-            self.least = last.score;
-            self.kept.truncate(self.limit);
+        if self.kept.len() > self.limit {
+            self.kept.pop();
+            self.least = self.kept.peek().map_or(f32::INFINITY, |worst| worst.score);
         }
     }
 }

@@ -4,24 +4,21 @@
 //! also into one number a file, as if the file were one document: a question about a file's whole
 //! subject is answered by no single chunk. The chunks of a file lie side by side in one segment
 //! ([`super::Writer::add`]), so a file is a run of documents.
-//!
-//! Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond, 2009.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
-use tantivy::fastfield::AliveBitSet;
-use tantivy::fieldnorm::FieldNormReader;
 use tantivy::postings::TermInfo;
-use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::schema::Field;
 use tantivy::{DocId, InvertedIndexReader, SegmentReader, Term};
 
 use crate::error::{Error, Result};
 
 use super::files::Files;
+use super::postings::{BLOCK, Bm25, Norms, Postings, Worth, documents_with, for_each_posting};
 use super::question::Question;
 use super::search::Searcher;
+use super::sums::{BESIDE, Sums};
 
 /// Of a long question only this many terms are looked up, those that tell most: an issue text of
 /// 70 KB names hundreds of things, and the common ones among them decide nothing.
@@ -37,28 +34,11 @@ const LEAST_UNIT: f32 = 3.0;
 /// Terms that one prefix stands for at most, the most frequent ones.
 const MAX_EXPANSIONS: usize = 64;
 
-/// How fast repeated terms saturate, and how much length counts.
-struct Bm25 {
-    k1: f32,
-    b: f32,
-}
-
 const CHUNK: Bm25 = Bm25 { k1: 1.2, b: 0.75 };
 /// Files differ in length a thousandfold, and long ones are long because they have much to say.
 const FILE: Bm25 = Bm25 { k1: 2.0, b: 0.4 };
 /// A path names a thing once.
 const PATH: Bm25 = Bm25 { k1: 0.5, b: 0.3 };
-
-impl Bm25 {
-    /// What length contributes to the denominator.
-    fn norm(&self, length: f32, average: f32) -> f32 {
-        self.k1 * (1.0 - self.b + self.b * length / average.max(1.0))
-    }
-
-    fn score(&self, tf: f32, norm: f32) -> f32 {
-        tf * (self.k1 + 1.0) / (tf + norm)
-    }
-}
 
 /// Fields of chunks.
 #[derive(Clone, Copy)]
@@ -91,21 +71,7 @@ fn fields_of(searcher: &Searcher) -> [Field; 6] {
 pub(super) struct Evidence<'a> {
     pub segment: &'a SegmentReader,
     pub files: &'a Files,
-    /// BM25 of each field of every document, in the order of [`Of`].
-    chunks: [Vec<f32>; 4],
-    /// How few chunks define the name that a document defines, of those that define one.
-    names: FxHashMap<DocId, f32>,
-    /// How many of the terms each document has; empty where nobody asks.
-    had: Vec<u16>,
-    /// BM25 of the text of every file.
-    texts: Vec<f32>,
-    /// BM25 of each field of every path.
-    paths: [Vec<f32>; 2],
-    /// The most that any chunk of each file has of each field, and of a name. Kept up to date as
-    /// evidence is added, which takes nothing away: most files need not be looked into then.
-    most: Vec<[f32; 5]>,
-    /// Whether there is any evidence of a file or its chunks.
-    touched: Vec<bool>,
+    pub sums: Sums,
 }
 
 /// A term as it was looked up: several spellings where it is a prefix.
@@ -120,6 +86,15 @@ struct Looked {
 
 /// Where one segment has the postings of a term, of each field and of each of its spellings there.
 type Places = [Vec<TermInfo>; 6];
+
+/// Documents of one file that have a term, one after the other.
+struct Run {
+    file: u32,
+    /// The most that any of them has of the field so far.
+    most: f32,
+    /// How often the term is in all of them.
+    count: f32,
+}
 
 /// One segment while evidence is collected.
 struct Segment<'a> {
@@ -151,13 +126,14 @@ pub(super) fn collect<'a>(
 ) -> Result<(Vec<Evidence<'a>>, usize)> {
     let fields = fields_of(searcher);
     let mut all = Vec::new();
-    for (segment, files) in searcher.inner.segment_readers().iter().zip(searcher.files()?) {
-        all.push(Segment::new(segment, files, fields, question.only_phrases)?);
+    for evidence in Evidence::of(searcher, searcher.spare.take(searcher.files()?.len()))? {
+        all.push(Segment::new(evidence, fields)?);
     }
     let looked = look_up(searcher, &mut all, question)?;
     let unit = unit(&looked);
     let corpus = Corpus::of(searcher, &all);
     searcher.side_by_side(&mut all, |each| {
+        each.evidence.sums.clear(each.evidence.files, question.only_phrases);
         each.find_terms(&looked, fields)?;
         each.find_names(&question.names, searcher.fields.name)
     })?;
@@ -249,17 +225,11 @@ fn unit(looked: &[Looked]) -> f32 {
 }
 
 impl<'a> Segment<'a> {
-    fn new(
-        segment: &'a SegmentReader,
-        files: &'a Files,
-        fields: [Field; 6],
-        had: bool,
-    ) -> Result<Self> {
+    fn new(evidence: Evidence<'a>, fields: [Field; 6]) -> Result<Self> {
         let mut inverted = Vec::with_capacity(fields.len());
         for field in fields {
-            inverted.push(segment.inverted_index(field)?);
+            inverted.push(evidence.segment.inverted_index(field)?);
         }
-        let evidence = Evidence::new(segment, files, had);
         let Ok(inverted) = inverted.try_into() else { unreachable!("one of each field") };
         Ok(Self {
             evidence,
@@ -310,48 +280,71 @@ impl<'a> Segment<'a> {
             norms.push(Norms::of(self.evidence.segment, field, &PATH, PATH_LENGTH)?);
         }
         let alive = self.evidence.segment.alive_bitset();
-        let Evidence { files, chunks, had, paths, most, touched, .. } = &mut self.evidence;
+        let Evidence { files, sums, .. } = &mut self.evidence;
+        let Sums { chunks, had, paths, most, touched, .. } = sums;
         for (places, worths) in self.places.iter().zip(worths) {
+            let worth = |at: usize, bm25| Worth { bm25, norms: &norms[at], weight: worths[at] };
             for (at, of) in OF_CHUNKS.into_iter().enumerate() {
-                let (norms, worth) = (&norms[at], worths[at]);
+                let is_body = matches!(of, Of::Body);
                 let values = &mut chunks[at];
-                let mut add = |doc: DocId, tf| {
-                    let value = &mut values[doc as usize];
-                    *value += worth * CHUNK.score(tf, norms.of_doc(doc));
-                    let file = files.of_doc(doc);
-                    touched[file as usize] = true;
-                    let most = &mut most[file as usize][at];
-                    *most = most.max(*value);
-                    file
-                };
-                let (inverted, places) = (&self.inverted[at], &places[at]);
-                if !matches!(of, Of::Body) {
-                    for_each_posting(inverted, places, alive, |doc, tf| {
-                        add(doc, tf);
-                    })?;
-                    continue;
-                }
                 let mut counts: Vec<(u32, f32)> = Vec::new();
-                for_each_posting(inverted, places, alive, |doc, tf| {
-                    let file = add(doc, tf);
-                    if let Some(had) = had.get_mut(doc as usize) {
-                        *had += 1;
+                // Of the file whose documents are being read, which come one after the other.
+                let mut run: Option<Run> = None;
+                let mut end = |run: Run| {
+                    touched[run.file as usize] |= 1 << at;
+                    let most = &mut most[run.file as usize][at];
+                    *most = most.max(run.most);
+                    if is_body {
+                        counts.push((run.file, run.count));
                     }
-                    match counts.last_mut() {
-                        Some((last, count)) if *last == file => *count += tf,
-                        _ => counts.push((file, tf)),
+                };
+                let (mut added, mut of_docs) = ([0.0; BLOCK], [0; BLOCK]);
+                let (inverted, places) = (&self.inverted[at], &places[at]);
+                for_each_posting(inverted, places, alive, &worth(at, &CHUNK), |postings| {
+                    let Postings { docs, tfs, scores } = postings;
+                    // Memory is slow: what is read of it for one document is not to wait for what
+                    // is read for the one before. So nothing is decided before all of it is read.
+                    for ((sum, doc), score) in added.iter_mut().zip(docs).zip(scores) {
+                        let value = &mut values[*doc as usize];
+                        *value += score;
+                        *sum = *value;
+                    }
+                    for (file, doc) in of_docs.iter_mut().zip(docs) {
+                        *file = files.of_doc(*doc);
+                    }
+                    for ((file, sum), tf) in of_docs.iter().zip(&added).zip(tfs) {
+                        match &mut run {
+                            Some(run) if run.file == *file => {
+                                run.most = if *sum > run.most { *sum } else { run.most };
+                                run.count += tf;
+                            }
+                            _ => {
+                                let next = Run { file: *file, most: *sum, count: *tf };
+                                run.replace(next).into_iter().for_each(&mut end);
+                            }
+                        }
+                    }
+                    if is_body && !had.is_empty() {
+                        for doc in docs {
+                            had[*doc as usize] += 1;
+                        }
                     }
                 })?;
-                self.counts.push(if places.len() > 1 { merged(counts) } else { counts });
+                run.into_iter().for_each(&mut end);
+                if is_body {
+                    self.counts.push(if places.len() > 1 { merged(counts) } else { counts });
+                }
             }
             for of in OF_PATHS {
                 let at = OF_CHUNKS.len() + of as usize;
-                let (norms, worth) = (&norms[at], worths[at]);
+                let (inverted, places) = (&self.inverted[at], &places[at]);
                 // Paths are indexed with the first chunk of each file.
-                for_each_posting(&self.inverted[at], &places[at], alive, |doc, tf| {
-                    let file = files.of_doc(doc) as usize;
-                    paths[of as usize][file] += worth * PATH.score(tf, norms.of_doc(doc));
-                    touched[file] = true;
+                for_each_posting(inverted, places, alive, &worth(at, &PATH), |postings| {
+                    for (doc, score) in postings.docs.iter().zip(postings.scores) {
+                        let file = files.of_doc(*doc) as usize;
+                        paths[of as usize][file] += score;
+                        touched[file] |= BESIDE;
+                    }
                 })?;
             }
         }
@@ -360,7 +353,7 @@ impl<'a> Segment<'a> {
 
     /// Adds BM25 of every term in the text of every file, as if it were one document.
     fn add_texts(&mut self, worths: &[f32], corpus: &Corpus) {
-        let Evidence { files, texts, .. } = &mut self.evidence;
+        let Evidence { files, sums: Sums { texts, .. }, .. } = &mut self.evidence;
         for (counts, worth) in self.counts.iter().zip(worths) {
             for (file, tf) in counts {
                 let norm = FILE.norm(files.length(*file), corpus.of_files);
@@ -379,22 +372,21 @@ impl<'a> Segment<'a> {
             let place = inverted.get_term_info(&Term::from_field_text(field, name));
             let place: Vec<TermInfo> =
                 place.map_err(Error::io("lexical index"))?.into_iter().collect();
-            let mut defined = Vec::new();
-            for_each_posting(&inverted, &place, alive, |doc, _| defined.push(doc))?;
-            self.defined.push(defined);
+            self.defined.push(documents_with(&inverted, &place, alive)?);
         }
         Ok(())
     }
 
     /// Chunks that define a name are evidence, the more the fewer there are.
     fn add_names(&mut self, worths: &[f32]) {
-        let Evidence { files, names, most, touched, .. } = &mut self.evidence;
+        let Evidence { files, sums, .. } = &mut self.evidence;
+        let Sums { names, most, touched, .. } = sums;
         for (defined, worth) in self.defined.iter().zip(worths) {
             for doc in defined {
                 let value = names.entry(*doc).or_default();
                 *value = value.max(*worth);
                 let file = files.of_doc(*doc) as usize;
-                touched[file] = true;
+                touched[file] |= BESIDE;
                 let [.., of_name] = &mut most[file];
                 *of_name = of_name.max(*worth);
             }
@@ -403,54 +395,50 @@ impl<'a> Segment<'a> {
 }
 
 impl<'a> Evidence<'a> {
-    fn new(segment: &'a SegmentReader, files: &'a Files, had: bool) -> Self {
-        let documents = segment.max_doc() as usize;
-        Self {
-            segment,
-            files,
-            chunks: std::array::from_fn(|_| vec![0.0; documents]),
-            names: FxHashMap::default(),
-            had: vec![0; if had { documents } else { 0 }],
-            texts: vec![0.0; files.len()],
-            paths: std::array::from_fn(|_| vec![0.0; files.len()]),
-            most: vec![[0.0; 5]; files.len()],
-            touched: vec![false; files.len()],
-        }
+    /// What `sums`, one of each segment, say of the segments of `searcher`.
+    pub fn of(searcher: &'a Searcher, sums: Vec<Sums>) -> Result<Vec<Self>> {
+        let segments = searcher.inner.segment_readers().iter().zip(searcher.files()?);
+        let all = segments.zip(sums).map(|((segment, files), sums)| Self { segment, files, sums });
+        Ok(all.collect())
     }
 
     /// BM25 of one field of a document.
     pub fn of_chunk(&self, of: Of, doc: DocId) -> f32 {
-        self.chunks[of as usize][doc as usize]
+        self.sums.chunks[of as usize][doc as usize]
     }
 
     /// The most that any chunk of a file has of each field, in the order of [`Of`], and of a name.
     pub fn most_of(&self, file: u32) -> &[f32; 5] {
-        &self.most[file as usize]
+        &self.sums.most[file as usize]
     }
 
     /// 1 if the document alone defines a name of the question, `1 / sqrt(n)` if `n` do.
     pub fn of_name(&self, doc: DocId) -> f32 {
-        if self.names.is_empty() { 0.0 } else { self.names.get(&doc).copied().unwrap_or(0.0) }
+        if self.sums.names.is_empty() {
+            0.0
+        } else {
+            self.sums.names.get(&doc).copied().unwrap_or(0.0)
+        }
     }
 
     /// How many of the question's terms are in the document's text; told of phrases only.
     pub fn had(&self, doc: DocId) -> usize {
-        self.had.get(doc as usize).copied().unwrap_or(0).into()
+        self.sums.had.get(doc as usize).copied().unwrap_or(0).into()
     }
 
     /// Whether there is any evidence of a file or its chunks.
     pub fn touches(&self, file: u32) -> bool {
-        self.touched[file as usize]
+        self.sums.touched[file as usize] != 0
     }
 
     /// BM25 of a file's text.
     pub fn of_text(&self, file: u32) -> f32 {
-        self.texts[file as usize]
+        self.sums.texts[file as usize]
     }
 
     /// BM25 of one field of a file's path.
     pub fn of_path(&self, of: OfPath, file: u32) -> f32 {
-        self.paths[of as usize][file as usize]
+        self.sums.paths[of as usize][file as usize]
     }
 
     /// The documents of file `ord`.
@@ -461,54 +449,6 @@ impl<'a> Evidence<'a> {
     /// Whether a document was not deleted.
     pub fn alive(&self, doc: DocId) -> bool {
         self.segment.alive_bitset().is_none_or(|alive| alive.is_alive(doc))
-    }
-}
-
-/// Calls `found` with every living document that has a term, and how often it has it. Documents
-/// come in order for each of its spellings.
-fn for_each_posting(
-    inverted: &InvertedIndexReader,
-    places: &[TermInfo],
-    alive: Option<&AliveBitSet>,
-    mut found: impl FnMut(DocId, f32),
-) -> Result<()> {
-    for place in places {
-        let postings =
-            inverted.read_block_postings_from_terminfo(place, IndexRecordOption::WithFreqs);
-        let mut postings = postings.map_err(Error::io("lexical index"))?;
-        while !postings.docs().is_empty() {
-            for (at, doc) in postings.docs().iter().enumerate() {
-                if alive.is_none_or(|alive| alive.is_alive(*doc)) {
-                    // 1 in a field that does not count.
-                    #[allow(clippy::cast_precision_loss)] // it saturates long before
-                    found(*doc, postings.freq(at) as f32);
-                }
-            }
-            postings.advance();
-        }
-    }
-    Ok(())
-}
-
-/// The length part of BM25 of every document: its 256 possible values.
-struct Norms {
-    reader: FieldNormReader,
-    values: [f32; 256],
-}
-
-impl Norms {
-    fn of(segment: &SegmentReader, field: Field, bm25: &Bm25, average: f32) -> Result<Self> {
-        let reader = segment.get_fieldnorms_reader(field)?;
-        let values = std::array::from_fn(|id| {
-            let length = FieldNormReader::id_to_fieldnorm(u8::try_from(id).unwrap_or(u8::MAX));
-            #[allow(clippy::cast_precision_loss)] // a length
-            bm25.norm(length as f32, average)
-        });
-        Ok(Self { reader, values })
-    }
-
-    fn of_doc(&self, doc: DocId) -> f32 {
-        self.values[usize::from(self.reader.fieldnorm_id(doc))]
     }
 }
 

@@ -32,7 +32,9 @@ impl Files {
         let mut lengths = vec![0_u32; count];
         if let Some(paths) = &paths {
             for doc in segment.doc_ids_alive() {
-                let Some(ord) = paths.ords().first(doc) else { continue };
+                let Some(ord) = paths.ords().first(doc) else {
+                    return Err(Error::Invalid("a chunk has no path".to_owned()));
+                };
                 let at = usize::try_from(ord).unwrap_or(usize::MAX);
                 if at >= count {
                     return Err(Error::Invalid("a path is not in its dictionary".to_owned()));
@@ -49,6 +51,11 @@ impl Files {
         let alive = runs.iter().filter(|run| !run.is_empty()).count();
         let tokens = lengths.iter().map(|length| u64::from(*length)).sum();
         Ok(Self { of_doc, runs, lengths, alive, tokens, paths })
+    }
+
+    /// Documents, deleted ones among them.
+    pub fn documents(&self) -> usize {
+        self.of_doc.len()
     }
 
     /// Ordinals of paths, those of deleted files among them.

@@ -9,12 +9,17 @@ mod filter;
 mod ids;
 mod merges;
 mod pages;
+mod postings;
 mod question;
+#[cfg(test)]
+mod same;
 mod schema;
 mod search;
 mod stored;
+mod sums;
 mod writer;
 
+pub use candidates::Candidates;
 pub use filter::Filter;
 pub use question::{Found, FoundChunk, FoundFile, Question, Weights};
 pub use schema::BM25_VERSION;

@@ -10,7 +10,7 @@ use tantivy::{Index, ReloadPolicy, SegmentReader};
 use crate::error::{Error, Result};
 use crate::threads;
 
-use super::candidates;
+use super::candidates::{self, Candidates};
 use super::directory::ReadDirectory;
 use super::files::Files;
 use super::filter::Filter;
@@ -18,6 +18,7 @@ use super::ids::Ids;
 use super::question::{Found, Question, Weights};
 use super::schema::{Fields, register, schema};
 use super::stored::guarded;
+use super::sums::Spare;
 
 /// A view of one commit of a lexical index.
 pub struct Searcher {
@@ -28,6 +29,8 @@ pub struct Searcher {
     /// Of each segment; read when a search first needs them.
     files: OnceLock<Vec<Files>>,
     places: OnceLock<Vec<Ids>>,
+    /// What questions were answered with, for the next ones.
+    pub(super) spare: Spare,
 }
 
 impl Searcher {
@@ -65,6 +68,7 @@ impl Searcher {
                     payload: metas.payload,
                     files: OnceLock::new(),
                     places: OnceLock::new(),
+                    spare: Spare::default(),
                 });
             }
             reader.reload()?;
@@ -97,7 +101,24 @@ impl Searcher {
         filter: &Filter,
         also: &[u64],
     ) -> Result<Found> {
-        self.guarded(|| candidates::find(self, question, weights, pool, filter, also))
+        self.found(self.candidates(question, weights, pool, filter)?, also)
+    }
+
+    /// What [`Searcher::find`] does before it needs to know of `also`: all but a small part.
+    pub fn candidates(
+        &self,
+        question: &Question,
+        weights: &Weights,
+        pool: usize,
+        filter: &Filter,
+    ) -> Result<Candidates> {
+        self.guarded(|| candidates::candidates(self, question, weights, pool, filter))
+    }
+
+    /// The candidates that this searcher has made, and those of `also` that their filter lets
+    /// through.
+    pub fn found(&self, candidates: Candidates, also: &[u64]) -> Result<Found> {
+        self.guarded(|| candidates::found(self, candidates, also))
     }
 
     /// The files of each segment.
