@@ -208,10 +208,11 @@ def test_interrupted_while_it_verifies_or_removes(tree: Tree, command: str) -> N
     whole = duration(tree.root, command)
     chance = random.Random(5)
     took = []
-    for _ in range(6):
+    # On a busy machine most signals come late.
+    for _ in range(6 if command == "clean" else 24):
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(kept, place)
-        delay = chance.uniform(0, 0.8) * whole if command == "verify" else 0
+        delay = chance.uniform(0, 0.6) * whole if command == "verify" else 0
         end = signalled(delay, signal.SIGINT, tree.root, command)
         if end is not None and not was_over(end, signal.SIGINT):
             took.append(end.seconds)
