@@ -45,7 +45,8 @@ class Run:
     peak_mib: float
     """Peak resident memory of the largest process, as the kernel counts it."""
     tree_peak_mib: float
-    """Peak of the processes together, pages they share counted once; looked at now and then."""
+    """The same of one alone; of several together, pages they share counted once, looked at now and
+    then."""
     others: float
     """The share of the machine's cores that other processes used meanwhile."""
 
@@ -87,14 +88,17 @@ def run(
             seconds=seconds,
             cpu_seconds=cpu_seconds,
             peak_mib=usage.ru_maxrss / 1024,
-            tree_peak_mib=peaks[0],
+            tree_peak_mib=max(peaks[0], usage.ru_maxrss / 1024),
             others=max(0.0, busy - cpu_seconds) / available,
         )
 
 
 def _watch(pid: int, done: threading.Event, peaks: list[float]) -> None:
     while not done.wait(PAUSE):
-        peaks[0] = max(peaks[0], sum(_proportional_mib(each) for each in _tree(pid)))
+        processes = [*_tree(pid)]
+        # Of one alone the system knows the peak, and asking for what it has now stops it meanwhile.
+        if len(processes) > 1:
+            peaks[0] = max(peaks[0], sum(map(_proportional_mib, processes)))
 
 
 def _tree(pid: int) -> Iterator[int]:

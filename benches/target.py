@@ -45,7 +45,7 @@ class Row:
     """The target in words."""
     targets: tuple[Target, ...]
     bound: str
-    """What no change of hybridx could get below, and where that comes from."""
+    """What it cannot or need not get below, and where that comes from."""
     ratio: Literal["figure / reference", "reference / figure"] = "figure / reference"
 
 

@@ -3,8 +3,8 @@
 The one atomic point is the commit of the lexical store: its payload is the manifest, which names
 the version of the vector store and the snapshot that belong to it. Both are durable before it.
 
-    1. write the vectors, arriving at version n; make the new files durable; read the rows back
-    2. write the snapshot of generation g, durably
+    1. write the vectors, arriving at version n; make the new files durable
+    2. read the rows back, and write the snapshot of generation g, durably
     3. commit the lexical store with the manifest {g, n, snapshot, ...}: the switch
 
 A reader opens the lexical store, reads the manifest of the very commit it holds and opens the
@@ -373,7 +373,7 @@ class Writer:
         return manifest
 
     def _prepared(self, snapshot: _core.Snapshot, *, last: bool) -> Manifest:
-        """Makes the vectors and the snapshot durable; the manifest of what is to be committed."""
+        """Makes the vectors durable; the manifest of what is to be committed."""
         self._flush()
         manifest = dataclasses.replace(
             self.template,

@@ -60,7 +60,8 @@ class SearchResult(Value):
     """What the query was taken for: `name`, `path`, `error`, `text`, `code` or `words`; `place` for
     what is related to a place."""
     stages_ms: Mapping[str, float] = field(default_factory=dict)
-    """Milliseconds by stage: `question`, `embed`, `vectors`, `words`, `rank`, `rerank`, `fetch`."""
+    """Milliseconds by stage: `question`, `embed`, `words`, `vectors`, `rank`, `rerank`, `fetch`.
+    Vectors are looked for while words are: theirs is the time that was waited for them after."""
 
     def __iter__(self) -> Any:
         return iter(self.hits)

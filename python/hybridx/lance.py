@@ -58,10 +58,8 @@ def load_lancedb() -> ModuleType:
     And to sort the rows of an index in portions of 16 MiB, which for 1.4 million vectors takes 100
     MiB less than its own portions, and no longer; and to read 2,048 rows at once, 2 MiB of 256
     dimensions: of its own 8 MiB the allocator maps each anew, and an index takes a third longer.
-    And to compute on all cores: it leaves two of them to reading and writing, be there two in all.
     """
     os.environ.setdefault("LANCEDB_LOG", "off")
-    os.environ.setdefault("LANCE_CPU_THREADS", str(os.cpu_count() or 1))
     os.environ.setdefault("LANCE_DEFAULT_BATCH_SIZE", "2048")
     os.environ.setdefault("LANCE_SHUFFLE_BATCH_BYTES", str(16 << 20))
     with _lock:

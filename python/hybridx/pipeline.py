@@ -94,10 +94,11 @@ async def side_by_side(stream: _core.IngestStream, embed: EmbedStep, store: Stor
     ):
         try:
             async with asyncio.TaskGroup() as group:
+                # What takes longest until it is ready begins first.
+                group.create_task(write(writing))
                 group.create_task(read(reading))
                 group.create_task(prepare(encoding))
                 group.create_task(compute(embedding))
-                group.create_task(write(writing))
         except BaseException as torn:
             # Or the threads that wait for the core's next batch, and for the model, would be
             # waited for.

@@ -114,9 +114,10 @@ class Watcher:
         with self._guard:
             if self._thread is not None:
                 raise UsageError("this watcher was started before: make another")
-            self._thread = threading.Thread(target=self._run, name="hybridx-watch", daemon=True)
+            thread = threading.Thread(target=self._run, name="hybridx-watch", daemon=True)
             # Before another can see it: one that was not started cannot be waited for.
-            self._thread.start()
+            thread.start()
+            self._thread = thread
 
     def stop(self, timeout: float | None = None) -> bool:
         """Ends the watch and an update under way, whose commits stay; whether it has ended.

@@ -111,7 +111,7 @@ pub(super) fn candidates(
     let best = Mutex::new(Best { limit, kept: BinaryHeap::new(), least: f32::NEG_INFINITY });
     let allowed = searcher.side_by_side(&mut segments, |(at, each)| {
         let allowed = filter.allowed(each.segment, each.files, &searcher.fields)?;
-        scoring.add_best(*at, least, allowed.as_deref(), &best)?;
+        scoring.add_best(*at, least, allowed.as_deref(), &best);
         Ok(allowed)
     })?;
     let best = best.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -209,22 +209,16 @@ struct Scoring<'a> {
 impl Scoring<'_> {
     /// Adds the best chunks of a segment: of those that are allowed, and that have at least `least`
     /// of the terms.
-    fn add_best(
-        &self,
-        segment: usize,
-        least: usize,
-        allowed: Option<&[bool]>,
-        best: &Mutex<Best>,
-    ) -> Result<()> {
+    fn add_best(&self, segment: usize, least: usize, allowed: Option<&[bool]>, best: &Mutex<Best>) {
         let evidence = &self.evidence[segment];
-        let ids = evidence.segment.fast_fields().u64("id")?;
         let falls = self.falls();
         // The files whose best chunks could be the best of all come first. As further chunks of a
         // file are set back, most files need not be looked into.
         let mut files = BinaryHeap::from(self.most_of_files(evidence));
         while let Some(Scored { score: most, number: file }) = files.pop() {
-            let mut best = best.lock().unwrap_or_else(PoisonError::into_inner);
-            if falls && most < best.least {
+            // It only rises: what is found with an older one is looked at again as it is added.
+            let bound = best.lock().unwrap_or_else(PoisonError::into_inner).least;
+            if falls && most < bound {
                 break;
             }
             let of_text = self.file_score(evidence, file);
@@ -236,10 +230,11 @@ impl Scoring<'_> {
                 chunks.map(|doc| Scored { score: self.chunk_score(evidence, doc), number: doc });
             let mut chunks: BinaryHeap<Scored> = chunks
                 .filter(|chunk| {
-                    let far = !falls || chunk.score + of_file >= best.least;
+                    let far = !falls || chunk.score + of_file >= bound;
                     far && (chunk.score > 0.0 || of_text > 0.0)
                 })
                 .collect();
+            let mut best = best.lock().unwrap_or_else(PoisonError::into_inner);
             let mut set_back = 0.0;
             while let Some(Scored { score, number: doc }) = chunks.pop() {
                 let score = score + (of_file - set_back);
@@ -248,12 +243,11 @@ impl Scoring<'_> {
                     break;
                 }
                 if evidence.had(doc) >= least {
-                    let Some(id) = ids.first(doc) else { continue };
+                    let Some(id) = evidence.files.ids.first(doc) else { continue };
                     best.add(Candidate { segment, doc, id, score, phrase: 0.0 });
                 }
             }
         }
-        Ok(())
     }
 
     /// What no chunk of each file that has any evidence can score more than.
@@ -307,9 +301,9 @@ impl Scoring<'_> {
                 of_segment.map(|candidate| each.files.of_doc(candidate.doc)).collect();
             ords.sort_unstable();
             ords.dedup();
-            let origins = each.segment.fast_fields().u64("origin")?;
             for (ord, path) in ords.iter().zip(each.files.paths(&ords)?) {
-                let origin = origins.first(each.run(*ord).start).and_then(Origin::from_code);
+                let origin =
+                    each.files.origins.first(each.run(*ord).start).and_then(Origin::from_code);
                 places.insert((at, *ord), found.files.len());
                 found.files.push(FoundFile {
                     path,

@@ -49,7 +49,7 @@ pub(super) enum Of {
     Doc,
 }
 
-/// Fields of files, in the order of [`Evidence::paths`].
+/// Fields of files, in the order of [`Sums::paths`].
 #[derive(Clone, Copy)]
 pub(super) enum OfPath {
     Folders,

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use tantivy::columnar::StrColumn;
+use tantivy::columnar::{Column, StrColumn};
 use tantivy::schema::Field;
 use tantivy::{DocId, SegmentReader};
 
@@ -19,6 +19,9 @@ pub(super) struct Files {
     alive: usize,
     tokens: u64,
     paths: Option<StrColumn>,
+    /// The id of every document, and the code of its file's origin.
+    pub ids: Column<u64>,
+    pub origins: Column<u64>,
 }
 
 impl Files {
@@ -50,7 +53,9 @@ impl Files {
         }
         let alive = runs.iter().filter(|run| !run.is_empty()).count();
         let tokens = lengths.iter().map(|length| u64::from(*length)).sum();
-        Ok(Self { of_doc, runs, lengths, alive, tokens, paths })
+        let ids = segment.fast_fields().u64("id")?;
+        let origins = segment.fast_fields().u64("origin")?;
+        Ok(Self { of_doc, runs, lengths, alive, tokens, paths, ids, origins })
     }
 
     /// Documents, deleted ones among them.

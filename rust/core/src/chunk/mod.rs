@@ -25,6 +25,7 @@ mod elide;
 mod embedded;
 mod emit;
 mod grammar;
+mod lexical;
 mod lines;
 mod names;
 mod notebook;

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tree_sitter::{InputEdit, ParseOptions, ParseState, Parser, Point, Range, Tree};
 
-use super::elide::Part;
 use super::grammar::Grammar;
+use super::lexical::Part;
 use super::lines::{Lines, nesting};
 use crate::cancel::Cancel;
 

@@ -112,7 +112,7 @@ impl Syntax {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lexis {
     /// Functions and control structures have a bracket or a word before their block, records a
-    /// name.
+    /// name. Statements and parameters are shortened as well.
     C,
     /// The same, but what is in a block need not be statements.
     Java,

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::elide::{Part, after_literal, is_inner};
+use super::lexical::{Part, after_literal, is_inner};
 
 /// What is shorter is parsed as fast as it is replaced.
 const MIN_BYTES: usize = 8;
@@ -21,8 +21,12 @@ const MAX_BYTES: usize = 256;
 const NUMBER: &str = "0";
 const TYPE: &str = "int";
 
-/// Words that begin what consists of several statements, or of none.
-const NO_STATEMENT: &[&[u8]] = &[b"for", b"do", b"case", b"default"];
+/// Words that stand for several statements or a part of one, wherever they are.
+const STRUCTURE: &[&[u8]] =
+    &[b"if", b"else", b"for", b"do", b"while", b"switch", b"case", b"default"];
+
+/// Words before brackets or names that are no types.
+const NO_TYPES: &[&[u8]] = &[b"return", b"goto", b"else", b"do", b"case", b"sizeof", b"typeof"];
 
 /// Words of a type that stand beside its name, or in its place, and what may stand before them.
 const BUILT_IN: &[&[u8]] =
@@ -37,20 +41,38 @@ pub(super) fn statement(text: &[u8], range: Range<usize>, ended: bool, found: &m
     let mut at = after_blanks(text, range);
     loop {
         let word = word_at(&text[at..end]);
+        let behind = after_blanks(text, at + word.len()..end);
         match word {
-            b"else" => at = after_blanks(text, at + word.len()..end),
+            b"else" if behind > at + word.len() => at = behind,
             b"if" | b"while" | b"switch" => {
-                let open = after_blanks(text, at + word.len()..end);
-                let Some(close) = closing(text, open..end) else { return };
-                add(open + 1..close, NUMBER, found);
+                let Some(close) = closing(text, behind..end) else { return };
+                add(behind + 1..close, NUMBER, found);
                 at = after_blanks(text, close + 1..end);
+            }
+            // A label.
+            [_, ..] if text[behind..end].starts_with(b":") => {
+                at = after_blanks(text, behind + 1..end);
             }
             _ => break,
         }
     }
-    if ended && !NO_STATEMENT.contains(&word_at(&text[at..end])) && is_balanced(text, at..end) {
+    let mut words = text[at..end].split(|byte| !is_inner(*byte));
+    if ended && words.all(|word| !STRUCTURE.contains(&word)) && is_balanced(text, at..end) {
         add(at..end, NUMBER, found);
     }
+}
+
+/// Whether `head` is that of a structure, union or enumeration, and of no function that returns one.
+pub(super) fn is_record(head: &[u8]) -> bool {
+    let before = head.split(|byte| *byte == b'(').next().unwrap_or_default();
+    let words = before.split(|byte| !is_inner(*byte)).filter(|word| !word.is_empty());
+    let mut words = words.skip_while(|word| BESIDE.contains(word) || *word == b"typedef");
+    if !words.next().is_some_and(|word| TAGS.contains(&word)) || before.contains(&b'*') {
+        return false;
+    }
+    // An attribute may have brackets as a function has, and stand where its name would.
+    let last = words.skip(1).last();
+    last.is_none_or(|word| word.starts_with(b"__") || !word.iter().any(u8::is_ascii_lowercase))
 }
 
 /// Adds to `found` the parameters of the function that is declared in `range`, if it is sure to be
@@ -85,7 +107,7 @@ fn is_type(text: &[u8]) -> bool {
     let words: Vec<&[u8]> = words.filter(|word| !BESIDE.contains(word)).collect();
     match words.as_slice() {
         [tag, _] if TAGS.contains(tag) => true,
-        [_] => true,
+        [word] => !NO_TYPES.contains(word),
         words => !words.is_empty() && words.iter().all(|word| BUILT_IN.contains(word)),
     }
 }
@@ -195,6 +217,24 @@ mod tests {
     }
 
     #[test]
+    fn a_record_is_no_function_that_returns_one() {
+        for head in [
+            "struct s ",
+            "typedef struct __attribute__((packed)) ",
+            "union ALIGNED(8) ",
+            "static const struct s __aligned(8) ",
+            "enum ",
+        ] {
+            assert!(is_record(head.as_bytes()), "{head}");
+        }
+        for head in
+            ["struct s f(int a) ", "static struct s *__f(int a) ", "if (struct_a) ", "int f() "]
+        {
+            assert!(!is_record(head.as_bytes()), "{head}");
+        }
+    }
+
+    #[test]
     fn parameters_are_one_type() {
         assert_eq!(
             of_declaration("static struct s *f(struct a *b,\n\tint c)\n"),
@@ -217,6 +257,7 @@ mod tests {
             "int f(struct a *b) __attribute__((x))",
             "typedef int f_t[sizeof(struct a) * 2]",
             "int x = f(struct_a, second)",
+            "return f(struct_a, second)",
         ] {
             assert_eq!(of_declaration(text), text);
         }

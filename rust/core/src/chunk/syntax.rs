@@ -11,10 +11,11 @@ use tree_sitter::{Node, Tree};
 use super::budget::{MAX_CHUNK, MIN_OWN};
 use super::catalogue::{Candidate, Catalogue};
 use super::definitions::{Found, Scope, extent};
-use super::elide::{self, Part};
+use super::elide;
 use super::embedded::{self, Inner};
 use super::emit::Emitter;
 use super::grammar::{Grammar, Role};
+use super::lexical::Part;
 use super::lines::Lines;
 use super::pack::{Sort, Unit};
 use super::parse::{parse, parse_part};
@@ -186,7 +187,9 @@ impl Walk<'_> {
     /// Whether the parser did not see the inside of `node`.
     fn is_elided(&self, node: Node) -> bool {
         let inside = node.start_byte() + 1;
-        self.elided.binary_search_by_key(&inside, |part| part.bytes.start).is_ok()
+        let found = self.elided.binary_search_by_key(&inside, |part| part.bytes.start);
+        // Of what was shortened, nothing is inside that anybody asks for.
+        found.is_ok_and(|at| self.elided[at].stand_in.trim().is_empty())
     }
 
     /// The innermost node that is all of the text but comments and says nothing itself: the
