@@ -144,7 +144,7 @@ class Served:
         if generation is None:
             generation = self.index.generation
         state = self._state()
-        if not self._begun.is_set():
+        if self.watches and not self._begun.is_set():
             missing = Freshness("building", None, None, note="about to be built")
             checking = Freshness("checking", generation, None, note="about to be watched")
             return missing if generation is None else checking
