@@ -43,7 +43,7 @@ store.delete(["b"])
 assert store.ids() == [1, 3], store.ids()
 assert store.search(np.eye(3, 4, dtype=np.float32)[2], 1, "path = 'c'") == [(3, 1.0)]
 assert len(store) == 2
-store.read_back(2)
+store.read_back(store.version, 2)
 found = store.vectors_of(["c", "a"])
 expected = {hashlib.sha256(p.encode()).digest()[:16]: row for p, row in [("a", 0), ("c", 2)]}
 assert found.keys() == expected.keys()

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 import hybridx
-from hybridx import nearest
+from hybridx import commit, nearest
 from hybridx.errors import Cancelled, StoreError
 from hybridx.store import VectorStore
 from support import (
@@ -309,13 +309,13 @@ def test_when_it_is_due() -> None:
 KILLED = """
 import os, signal, sys
 import hybridx
-from hybridx import nearest
+from hybridx import commit, nearest
 from hybridx.commit import Writer
 from hybridx.config import Settings
 from hybridx.store import VectorStore
 
 nearest.LEAST_ROWS, nearest.PARTITION_ROWS = 64, 32
-root, where = sys.argv[1:]
+root, where, commit.SETTLED_ROWS = *sys.argv[1:3], int(sys.argv[3])
 
 def dying(function, after):
     def run(*args, **more):
@@ -345,7 +345,7 @@ hybridx.Index.open(root, settings=Settings()).update()
 
 @pytest.mark.parametrize("where", ["before", "built", "checked", "saved", "committed"])
 def test_killed_while_it_is_built_everything_is_there(large: Tree, where: str) -> None:
-    ended = script(KILLED, str(large.root), where)
+    ended = script(KILLED, str(large.root), where, str(commit.SETTLED_ROWS))
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     index = open_index(large)
     seen = check_whole(index)
@@ -364,9 +364,93 @@ def test_killed_while_it_is_built_everything_is_there(large: Tree, where: str) -
     assert index.verify().ok
 
 
-def test_an_index_that_cannot_be_built_is_a_line(
-    large: Tree, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("where", ["before", "built", "checked", "saved", "committed"])
+def test_killed_while_it_is_built_beside_the_commit_nothing_is_torn(
+    large: Tree, where: str
 ) -> None:
+    ended = script(KILLED, str(large.root), where, "1")
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    index = open_index(large)
+    if where in ("saved", "committed"):
+        # It has ended by then, and so has the commit of the files.
+        seen = check_whole(index)
+        assert seen.manifest.generation == (2 if where == "committed" else 1)
+        assert index.verify().ok
+        del seen
+    index.close()
+    large.write("src/new.py", code(500))
+    updated(index)
+    check_whole(index)
+    assert coverage(index) is not None
+    index.close()
+    large.write("src/new.py", code(501))
+    updated(index)
+    assert len(indexes(index)) == 1, "what was torn is still there"
+    assert index.verify().ok
+
+
+def test_built_beside_the_commit_it_is_the_next_generation(
+    large: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "SETTLED_ROWS", 1)
+    committed = threading.Event()
+    build, publish = nearest.build, commit.Writer._published
+
+    def waiting(table: Any, cancel: Any) -> None:
+        assert committed.wait(30), "the files wait for the index"
+        build(table, cancel)
+
+    def publishing(writer: commit.Writer, *args: Any, **more: Any) -> Any:
+        done = publish(writer, *args, **more)
+        committed.set()
+        return done
+
+    monkeypatch.setattr(nearest, "build", waiting)
+    monkeypatch.setattr(commit.Writer, "_published", publishing)
+    index = open_index(large)
+    assert updated(index).generation == 2
+    assert check_whole(index).manifest.beyond > 0
+    assert coverage(index) == {"covered": FEW * 3, "uncovered": 0}
+    assert index.verify().ok
+
+
+def test_a_commit_that_fails_ends_the_building_of_the_index(
+    large: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "SETTLED_ROWS", 1)
+    build, ended = nearest.build, threading.Event()
+
+    def slow(table: Any, cancel: Any) -> None:
+        while not cancel.cancelled:
+            threading.Event().wait(0.01)
+        ended.set()
+        build(table, cancel)
+
+    def failing(*_args: Any, **_more: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    index = open_index(large)
+    with monkeypatch.context() as patch:
+        patch.setattr(nearest, "build", slow)
+        patch.setattr(commit.Writer, "_published", failing)
+        with pytest.raises(OSError, match="No space left"):
+            index.update()
+        assert ended.is_set(), "it goes on"
+    assert updated(index).generation == 2
+    assert coverage(index) == {"covered": FEW * 3, "uncovered": 0}
+    assert len(indexes(index)) == 1
+    assert index.verify().ok
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_an_index_that_cannot_be_built_is_a_line(
+    large: Tree,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    beside: bool,
+) -> None:
+    if beside:
+        monkeypatch.setattr(commit, "SETTLED_ROWS", 1)
     whole = nearest.build
 
     def failing(table: Any, cancel: Any) -> None:
@@ -413,9 +497,12 @@ def test_work_that_ends_just_when_the_wait_does_is_done(monkeypatch: pytest.Monk
     assert {nearest.wait(nearest.start(work()), token) for _ in range(500)} == {7}
 
 
+@pytest.mark.parametrize("beside", [False, True])
 def test_cancelled_while_it_is_built_all_stays_committed(
-    large: Tree, monkeypatch: pytest.MonkeyPatch
+    large: Tree, monkeypatch: pytest.MonkeyPatch, beside: bool
 ) -> None:
+    if beside:
+        monkeypatch.setattr(commit, "SETTLED_ROWS", 1)
     token = hybridx.CancelToken()
     whole = nearest.build
 

@@ -14,6 +14,7 @@ goes back to n first.
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import hashlib
@@ -262,6 +263,8 @@ class Writer:
     heap_bytes: int
     flush_rows: int
     """Vector rows that wait in memory to be written as one version."""
+    indexes_vectors: bool = True
+    """Whether the vectors are to have an index, once there are enough."""
     known_files: _core.Inventory | None = None
     """Those of the vector store that this process wrote, or looked at, before."""
     observer: Observer | None = None
@@ -278,6 +281,7 @@ class Writer:
     _unindexed: int = field(default=0, init=False)
     """Rows that this run added."""
     _stale: list[str] = field(default_factory=list, init=False, repr=False)
+    _indexing: _Indexing | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Opens the lexical store; the vector store waits until it is needed."""
@@ -341,12 +345,16 @@ class Writer:
         is_much = self.threads > 1 and self._added + self._waiting >= SETTLED_ROWS
         with self._meanwhile(self._flush_lexical if is_much else None):
             manifest = self._prepared(snapshot, last=last)
+            if is_much and last and self._needs_index(manifest, self._written + self._added):
+                # Its files come after all that the manifest names, and are named by the next one.
+                _core.release_memory()
+                self._indexing = _Indexing(self._vectors)
         check = partial(self._read_back, manifest) if self._vectors_open else None
         return self._published(manifest, snapshot, check=check)
 
     def _read_back(self, manifest: Manifest) -> None:
         with operation(self.observer, "lance", "read back"):
-            self._vectors.read_back(manifest.chunks)
+            self._vectors.read_back(manifest.vectors_version, manifest.chunks)
 
     def _published(
         self, manifest: Manifest, snapshot: _core.Snapshot, *, check: Callable[[], None] | None
@@ -368,7 +376,7 @@ class Writer:
         held = self._held_tables()
         if self._vectors_open:
             self._vectors.drop_others(held)
-            if self._is_alone():
+            if self._is_alone() and self._indexing is None:
                 self._vectors.drop_stray_indexes()
         return manifest
 
@@ -423,8 +431,12 @@ class Writer:
     @property
     def is_index_due(self) -> bool:
         """Whether the vectors are to have an index, or a new one, after this run."""
-        now = self.template
-        return nearest.is_due(now.chunks, now.covered, now.uncovered, self._written)
+        return self._needs_index(self.template, self._written)
+
+    def _needs_index(self, manifest: Manifest, written: int) -> bool:
+        return self.indexes_vectors and nearest.is_due(
+            manifest.chunks, manifest.covered, manifest.uncovered, written
+        )
 
     def build_index(
         self, snapshot: _core.Snapshot, cancel: _core.CancelToken | None = None
@@ -438,24 +450,30 @@ class Writer:
             Cancelled: the token was set meanwhile.
         """
         store = self.open_vectors()
-        # The rows of fragments that it covers are not to move any more.
-        manifest = self._settled(self.template)
         try:
             with operation(self.observer, "lance", "index"):
-                store.build_index(cancel)
+                if self._indexing is not None:
+                    self._indexing.wait(cancel)
+                else:
+                    _core.release_memory()
+                    store.build_index(cancel)
             self._sync()
+            # The rows of fragments that it covers are not to move any more.
+            manifest = self._settled(self.template)
+            manifest = dataclasses.replace(manifest, vectors_version=store.version)
             self._read_back(manifest)
         except BaseException:
+            self._end_indexing()
             with contextlib.suppress(StoreError, CorruptIndexError, OSError):
                 store.restore(self.template.vectors_version)
                 if self._is_alone():
                     store.drop_stray_indexes()
                 self._sync()
             raise
+        self._indexing = None
         manifest = dataclasses.replace(
             manifest,
             generation=manifest.generation + 1,
-            vectors_version=store.version,
             covered=manifest.chunks,
             uncovered=0,
             beyond=manifest.settled,
@@ -468,8 +486,14 @@ class Writer:
             self._bm25.close()
 
     def abandon(self) -> None:
-        """Lets go of the lexical store, so that this process may open it again."""
+        """Lets go of both stores, so that this process may open them again."""
+        self._end_indexing()
         self._bm25.abandon()
+
+    def _end_indexing(self) -> None:
+        if self._indexing is not None:
+            self._indexing.end()
+            self._indexing = None
 
     def _sync(self) -> None:
         """Makes the new files of the vector store durable, and records them."""
@@ -542,6 +566,28 @@ class Writer:
             if path.name != self.template.snapshot and not _core.Lease.remove_unless_held(path):
                 held.add(int(path.name.split(".")[1]))
         return held - {self.template.vectors_table}
+
+
+class _Indexing:
+    """The building of the vectors' index, beside what else is left of a commit.
+
+    Until it has ended nobody else is to use the open table of `store`.
+    """
+
+    def __init__(self, store: VectorStore) -> None:
+        self._stop = _core.CancelToken()
+        executor = ThreadPoolExecutor(1, "hybridx-index")
+        self._running = executor.submit(store.build_index, self._stop)
+        executor.shutdown(wait=False)
+
+    def wait(self, cancel: _core.CancelToken | None) -> None:
+        """Waits for its end, and raises what it raised; or `Cancelled`, and then it goes on."""
+        nearest.wait(self._running, cancel)
+
+    def end(self) -> None:
+        """Ends it early, unless it has ended."""
+        self._stop.cancel()
+        concurrent.futures.wait([self._running])
 
 
 def _check(files: _core.Inventory, folder: Path, known: _core.Inventory | None = None) -> None:

@@ -342,6 +342,7 @@ class Update:
             threads=min(jobs, 4),
             heap_bytes=budget.heap_bytes,
             flush_rows=budget.flush_rows,
+            indexes_vectors=self.settings.vector_index == "auto",
             observer=self.observer,
             known_files=self.kept.files,
         )
@@ -443,9 +444,8 @@ class Update:
             work.base.lease.release()
         if embed.cache is not None:
             embed.cache.finish()
-        manifest, snapshot = store.commit(last=True)
-        if self.settings.vector_index == "auto":
-            manifest = store.build_index()
+        _, snapshot = store.commit(last=True)
+        manifest = store.build_index()
         self.kept.keep(manifest, snapshot, store.writer.vector_files)
         with store.tally.timed("commit"):
             store.writer.close()

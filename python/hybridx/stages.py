@@ -370,7 +370,6 @@ class StoreStep:
         line and no error; raises `Cancelled` if the token is set meanwhile.
         """
         if self.writer.is_index_due:
-            _core.release_memory()
             with self.tally.timed("vector_index") as span:
                 try:
                     manifest = self.writer.build_index(self.last, self.cancel)

@@ -451,8 +451,8 @@ class VectorStore:
     def __len__(self) -> int:
         return int(self._table.count_rows())
 
-    def read_back(self, rows: int) -> None:
-        """Reads what was written as another process would; there must be so many rows.
+    def read_back(self, version: int, rows: int) -> None:
+        """Reads `version` as another process would; there must be so many rows.
 
         LanceDB does not hear of an error in the last bytes of a file, and goes on with one that
         was cut short. Every file of rows is opened: some milliseconds for a million of them.
@@ -463,7 +463,7 @@ class VectorStore:
         """
         fresh = VectorStore(self.folder, self.dimension, self.number)
         try:
-            fresh.open(self.version)
+            fresh.open(version)
             with _translated(self.folder, "read", CorruptIndexError):
                 # A filter, or LanceDB would answer from its manifest alone.
                 found = fresh._table.count_rows("id >= 0")
@@ -501,10 +501,10 @@ class VectorStore:
     def next_fragment(self, first: int) -> int:
         """The number that follows the last fragment's; no later one is below `first`."""
         with _translated(self.folder, "read", StoreError):
-            query = self._table.search().with_row_id(True).select(["id"])
-            rows = query.where(f"_rowid >= {first << _FRAGMENT_SHIFT}").limit(None).to_arrow()
-        numbers = rows.column("_rowid").to_numpy()
-        return int(numbers.max() >> _FRAGMENT_SHIFT) + 1 if len(numbers) else first
+            # Rows come in the order of their fragments, and LanceDB skips those before an offset.
+            last = self._table.search().with_row_id(True).select(["id"])
+            rows = last.offset(max(len(self) - 1, 0)).limit(1).to_arrow().column("_rowid")
+        return max(first, (int(rows[0].as_py()) >> _FRAGMENT_SHIFT) + 1) if len(rows) else first
 
     def rewritten(self) -> VectorStore:
         """A new table with the rows of this one, and with nothing that was deleted.
