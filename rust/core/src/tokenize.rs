@@ -193,13 +193,27 @@ impl Vocabulary {
 }
 
 /// The bytes of a term as one number, if they fit into one and are different from those of any
-/// other term then: a term that begins with a zero byte is not told from a shorter one.
+/// other term then: a term that ends with a zero byte is not told from a shorter one.
 fn short_key(term: &str) -> Option<u128> {
     let bytes = term.as_bytes();
-    if bytes.len() > size_of::<u128>() || bytes.first() == Some(&0) {
+    if bytes.len() > size_of::<u128>() || bytes.last() == Some(&0) {
         return None;
     }
-    Some(bytes.iter().fold(0, |key, byte| (key << 8) | u128::from(*byte)))
+    // Two words that may overlap have all bytes, and take no turn for each of them.
+    Some(match (bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(first), Some(last)) => {
+            let behind = 8 * (bytes.len() - 8);
+            u128::from(u64::from_le_bytes(*first)) | u128::from(u64::from_le_bytes(*last)) << behind
+        }
+        _ => match (bytes.first_chunk(), bytes.last_chunk()) {
+            (Some(first), Some(last)) => {
+                let behind = 8 * (bytes.len() - 4);
+                u128::from(u32::from_le_bytes(*first))
+                    | u128::from(u32::from_le_bytes(*last)) << behind
+            }
+            _ => bytes.iter().rfold(0, |key, byte| (key << 8) | u128::from(*byte)),
+        },
+    })
 }
 
 impl TermEncoder {
@@ -321,6 +335,15 @@ mod tests {
         let path = folder.path().join("terms.txt");
         std::fs::write(&path, terms).expect("written");
         Encoder::terms(&path, max_length, 0).expect("read")
+    }
+
+    proptest! {
+        #[test]
+        fn short_terms_are_their_bytes(term in "[a-z_\\PC\\x00]{0,20}") {
+            let plain = term.bytes().rev().fold(0, |key: u128, byte| key << 8 | u128::from(byte));
+            let fits = term.len() <= 16 && !term.ends_with('\0');
+            prop_assert_eq!(short_key(&term), fits.then_some(plain));
+        }
     }
 
     #[test]

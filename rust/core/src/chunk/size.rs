@@ -14,17 +14,47 @@ const UNDERSCORE: u8 = 6;
 const SEVERAL: u8 = 5;
 const STATES: usize = 12;
 
-/// By state and byte: the next state, and above it how many terms begin.
-static STEPS: [[u8; 256]; STATES] = {
-    let mut steps = [[0; 256]; STATES];
+/// Classes of bytes, each by one that is of it.
+const OF_CLASS: [u8; 5] = [b' ', b'A', b'a', b'0', b'_'];
+/// Bits that a class takes.
+const CLASS_BITS: u32 = 3;
+
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0_usize;
+    while byte < 256 {
+        #[expect(clippy::cast_possible_truncation, reason = "it is counted to the limit")]
+        let class = match byte as u8 {
+            b'A'..=b'Z' => 1,
+            b'a'..=b'z' | 128..=255 => 2,
+            b'0'..=b'9' => 3,
+            b'_' => 4,
+            _ => 0,
+        };
+        classes[byte] = class;
+        byte += 1;
+    }
+    classes
+};
+
+/// By state and the classes of two bytes: the state behind them, and above it how many terms
+/// begin. The count waits for one step before it takes the next, so two bytes a step are half the
+/// time.
+static STEPS: [[u8; 1 << (2 * CLASS_BITS)]; STATES] = {
+    let mut steps = [[0; 1 << (2 * CLASS_BITS)]; STATES];
     let mut state = 0;
     while state < STATES {
-        let mut byte = 0_usize;
-        while byte < 256 {
-            #[expect(clippy::cast_possible_truncation, reason = "both are counted to the limit")]
-            let step = step(state as u8, byte as u8);
-            steps[state][byte] = step;
-            byte += 1;
+        let mut first = 0;
+        while first < OF_CLASS.len() {
+            let mut second = 0;
+            while second < OF_CLASS.len() {
+                #[expect(clippy::cast_possible_truncation, reason = "there are twelve")]
+                let one = step(state as u8, OF_CLASS[first]);
+                let two = step(one & 15, OF_CLASS[second]);
+                steps[state][first << CLASS_BITS | second] = two + (one >> 4 << 4);
+                second += 1;
+            }
+            first += 1;
         }
         state += 1;
     }
@@ -72,10 +102,19 @@ const fn step(state: u8, byte: u8) -> u8 {
 /// dashes, blobs). 0 only if it is blank.
 pub(super) fn size(line: &[u8]) -> usize {
     let (mut state, mut terms) = (OUTSIDE, 0);
-    for byte in line {
-        let step = STEPS[usize::from(state)][usize::from(*byte)];
+    let mut count = |first: u8, second: u8| {
+        let classes = CLASSES[usize::from(first)] << CLASS_BITS | CLASSES[usize::from(second)];
+        let step = STEPS[usize::from(state)][usize::from(classes)];
         state = step & 15;
         terms += usize::from(step >> 4);
+    };
+    let (pairs, rest) = line.as_chunks();
+    for [first, second] in pairs {
+        count(*first, *second);
+    }
+    for last in rest {
+        // Behind the last byte there is no word.
+        count(*last, b' ');
     }
     if terms > line.len() / 16 {
         return terms;

@@ -13,8 +13,8 @@
 //! - shapes (`shapes.rs`, `keys.rs`, `kubernetes.rs`): private keys, passwords in URLs, values given
 //!   to names such as `api_key`, all values of a Kubernetes `Secret`.
 //!
-//! One pass of an automaton over the text finds the words by which rules and shapes are announced;
-//! only then, and only around such a word, an expression runs. Expressions are compiled when first
+//! One pass over the text (`words.rs`) finds the words by which rules and shapes are announced; only
+//! then, and only around such a word, an expression runs. Expressions are compiled when first
 //! needed. All take linear time, and what they may read in all is bounded by the text's length.
 
 mod keys;
@@ -23,6 +23,7 @@ mod names;
 mod rules;
 mod shapes;
 mod values;
+mod words;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -166,16 +167,16 @@ fn find(path: &str, text: &[u8], work: &mut Work) -> Vec<Secret> {
     let mut windows: Vec<(u16, Range<usize>)> = Vec::new();
     let mut token = Token::default();
     let rules = &RULES.all;
-    for hit in KEYWORDS.automaton.find_overlapping_iter(text) {
-        for &number in &KEYWORDS.waiting[hit.pattern().as_usize()] {
+    for hit in KEYWORDS.words.find(text) {
+        for &number in &KEYWORDS.waiting[hit.word] {
             match rules.get(usize::from(number)) {
                 Some(rule) if rule.applies_to(path) => {
-                    windows.push((number, rule.window(text, hit.range(), &mut token)));
+                    windows.push((number, rule.window(text, hit.place.clone(), &mut token)));
                 }
                 Some(_) => {}
                 None => {
                     let shape = &SHAPES[usize::from(number) - rules.len()];
-                    if let Some(place) = (shape.find)(path, text, hit.range()) {
+                    if let Some(place) = (shape.find)(path, text, hit.place.clone()) {
                         found.push(Secret { place, rule: shape.name });
                     }
                 }

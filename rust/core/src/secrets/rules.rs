@@ -3,13 +3,13 @@
 use std::ops::Range;
 use std::sync::{LazyLock, OnceLock};
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
 use regex_automata::meta::{Config, Regex};
 use regex_automata::util::captures::Captures;
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::Hir;
 
 use super::values;
+use super::words::Words;
 
 /// The collections in the order in which a finding is named after them.
 const COLLECTIONS: [&str; 2] =
@@ -73,7 +73,7 @@ struct Compiled {
     needs: Vec<Regex>,
 }
 
-/// All rules, and the automaton of their keywords.
+/// All rules.
 pub(super) struct Rules {
     pub all: Vec<Rule>,
     /// No finding of any rule, whatever it says.
@@ -211,12 +211,12 @@ impl Rule {
 /// The keywords of all rules and of `more`, each with the numbers of those who wait for it: the
 /// rules', and behind them the places in `more`.
 pub(super) struct Keywords {
-    pub automaton: AhoCorasick,
+    pub words: Words,
     pub waiting: Vec<Vec<u16>>,
 }
 
 impl Keywords {
-    /// Builds the automaton.
+    /// Brings the keywords of all together.
     pub fn of(rules: &[Rule], more: &[&[&str]]) -> Self {
         let mut words: Vec<&str> = Vec::new();
         let mut waiting: Vec<Vec<u16>> = Vec::new();
@@ -234,13 +234,7 @@ impl Keywords {
                 }
             }
         }
-        let automaton = AhoCorasickBuilder::new()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::Standard)
-            .kind(Some(aho_corasick::AhoCorasickKind::DFA))
-            .build(&words)
-            .expect("a few hundred short words");
-        Self { automaton, waiting }
+        Self { words: Words::of(&words), waiting }
     }
 }
 
