@@ -825,7 +825,8 @@ def redact(path: str, text: str) -> tuple[str, list[tuple[int, str]]]:
 def map_large_blocks() -> None:
     """Has large blocks go back to the operating system as soon as they are freed.
 
-    It is a setting of the whole process, made for good.
+    Of smaller ones every pool keeps some megabytes for the next ones. It is a setting of the
+    whole process, made for good.
     """
 
 def release_memory() -> None:

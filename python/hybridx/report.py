@@ -117,7 +117,7 @@ class StageSeconds(Value):
     store: float = 0.0
     commit: float = 0.0
     vector_index: float = 0.0
-    """After the last commit: everything can be searched meanwhile."""
+    """Beyond the last commit, beside whose end it begins: everything can be searched meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
