@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hybridx import _core
 from hybridx.ranking import LEXICAL, Candidate, File, Weights, ask, effects, rank, weights_for
 from hybridx.ranking.candidates import candidates_of
-from hybridx.ranking.paths import ASKED_BY, mentions_in, traits_of
+from hybridx.ranking.paths import ASKED_BY, TRAITS, mentions_in, traits_of
 from hybridx.ranking.question import MAX_NAMES, STOP_WORDS, kind_of
 from hybridx.ranking.signals import OF_CHUNK, OF_FILE
 from hybridx.ranking.weights import BASE, FACTORS
@@ -186,6 +186,17 @@ def test_what_kind_of_file_a_path_is(path: str, traits: set[str]) -> None:
 def test_where_a_file_comes_from_is_a_trait() -> None:
     assert traits_of("a.js", "minified") == traits_of("a.js", "generated") == {"generated"}
     assert traits_of("a.js", "vendored") == {"vendored"}
+
+
+_PARTS = """
+a test Tests test_a a_test.c conftest.py ATest.java demo demo-x.c old _compat compat_a a.d.ts
+package-info package-info.java b.spec.x
+"""
+
+
+@given(st.lists(st.sampled_from(_PARTS.split()), min_size=1, max_size=4).map("/".join))
+def test_what_a_path_says_is_what_its_folder_and_its_name_say(path: str) -> None:
+    assert traits_of(path) == {name for name, (it, _) in TRAITS.items() if it.search(path)}
 
 
 # What is added up

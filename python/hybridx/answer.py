@@ -59,6 +59,12 @@ class Piece:
         )
         return cls(hit, chunk.place, chunk.place)
 
+    def at(self, rank: int) -> Piece:
+        """The same, its hit numbered `rank`."""
+        if rank == self.hit.rank:
+            return self
+        return Piece(dataclasses.replace(self.hit, rank=rank), self.first, self.last)
+
 
 def joined(pieces: Iterable[Piece]) -> list[Piece]:
     """The pieces, those of one definition that follow each other made one, in the best one's place.
@@ -81,10 +87,7 @@ def joined(pieces: Iterable[Piece]) -> list[Piece]:
         kept[number] = piece
         begins[_key(piece, piece.first)] = ends[_key(piece, piece.last)] = number
     ordered = sorted(kept.values(), key=lambda piece: piece.hit.rank)
-    return [
-        dataclasses.replace(piece, hit=dataclasses.replace(piece.hit, rank=rank))
-        for rank, piece in enumerate(ordered, start=1)
-    ]
+    return [piece.at(rank) for rank, piece in enumerate(ordered, start=1)]
 
 
 _Key = tuple[str, str, str, int]

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from operator import attrgetter, mul
+from operator import attrgetter, itemgetter, mul
 from typing import TYPE_CHECKING
 
-from hybridx.ranking.signals import OF_CHUNK, OF_FILE, is_trait
+from hybridx.ranking.signals import IN_FILE, OF_CHUNK, OF_FILE, OF_PATH, can_speak, is_trait
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from hybridx.ranking.candidates import Candidate
     from hybridx.ranking.question import Question
     from hybridx.ranking.weights import Weights
 
 _values = attrgetter(*OF_CHUNK.values())
+_in_file = attrgetter(*IN_FILE.values())
+_score_and_id = itemgetter(0, 1)
 
 
 @dataclass(slots=True)
@@ -38,37 +40,48 @@ def rank(question: Question, candidates: Sequence[Candidate], weights: Weights) 
 
     Equal scores are ordered by id, so that the result depends on nothing but the arguments.
     """
-    of_chunk = tuple(getattr(weights, name) for name in OF_CHUNK)
-    counted = [(getattr(weights, name), name, signal) for name, signal in OF_FILE.items()]
-    # Most files are of no kind that is set back, and all those signals are nothing then.
-    with_traits = [(weight, signal) for weight, _, signal in counted if weight]
-    without = [
-        (weight, signal) for weight, name, signal in counted if weight and not is_trait(name)
+    of_chunk = [getattr(weights, name) for name in OF_CHUNK]
+    in_file = [getattr(weights, name) for name in IN_FILE]
+    of_path = [
+        (weight, name, signal)
+        for name, signal in OF_PATH.items()
+        if (weight := getattr(weights, name)) and can_speak(name, question)
     ]
+    # Most files are of no kind that is set back, and all those signals are nothing then.
+    with_traits = [(weight, signal) for weight, _, signal in of_path]
+    without = [(weight, signal) for weight, name, signal in of_path if not is_trait(name)]
     of_file: dict[int, float] = {}
-    ranked = []
+    scored = []
     for candidate in candidates:
         file = candidate.file
         shared = of_file.get(id(file))
         if shared is None:
-            signals = with_traits if file.traits else without
-            shared = sum([weight * signal(question, file) for weight, signal in signals])
+            shared = sum(map(mul, _in_file(file), in_file))
+            for weight, signal in with_traits if file.traits else without:
+                shared += weight * signal(question, file)
             of_file[id(file)] = shared
-        ranked.append(Ranked(candidate, shared + sum(map(mul, _values(candidate), of_chunk))))
-    ranked.sort(key=_order)
-    return spread(ranked, weights.spread)
+        score = shared + sum(map(mul, _values(candidate), of_chunk))
+        scored.append((-score, candidate.id, candidate))
+    scored.sort(key=_score_and_id)
+    return _spread(scored, weights.spread)
 
 
-def spread(ranked: Sequence[Ranked], weight: float) -> list[Ranked]:
-    """Sets each further chunk of a file back by `weight` more than the one before it."""
+def _spread(scored: Iterable[tuple[float, int, Candidate]], weight: float) -> list[Ranked]:
+    """Sets each further chunk of a file back by `weight` more than the one before it.
+
+    `scored` are the candidates, best first, each after the negative of its score and its id.
+    """
     seen: dict[int, int] = {}
-    for each in ranked:
-        file = id(each.candidate.file)
+    ranked = []
+    for negative, number, candidate in scored:
+        file = id(candidate.file)
         before = seen.get(file, 0)
         seen[file] = before + 1
-        each.set_back = before * weight
-        each.score -= each.set_back
-    return sorted(ranked, key=_order)
+        set_back = before * weight
+        score = -negative - set_back
+        ranked.append((-score, number, Ranked(candidate, score, set_back)))
+    ranked.sort(key=_score_and_id)
+    return [each for _, _, each in ranked]
 
 
 def rerank(ranked: Sequence[Ranked], log_odds: Sequence[float]) -> list[Ranked]:
@@ -102,10 +115,6 @@ def _probability(log_odds: float) -> float:
         return 1 / (1 + math.exp(-log_odds))
     odds = math.exp(log_odds)
     return odds / (1 + odds)
-
-
-def _order(ranked: Ranked) -> tuple[float, int]:
-    return -ranked.score, ranked.candidate.id
 
 
 def _of_file(question: Question, candidate: Candidate, weights: Weights) -> dict[str, float]:

@@ -6,6 +6,10 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+KNOWN_PATHS = 1 << 15
+"""Of so many paths is kept what they say, at some 600 bytes each: a search of a large tree comes
+upon hundreds of files, and on others than the one before."""
+
 _MAX_MENTIONS = 200
 _MAX_PARTS = 8
 
@@ -126,10 +130,24 @@ ASKED_BY: dict[str, frozenset[str]] = {
 """Words of a query that ask for files of a kind."""
 
 
-@lru_cache(maxsize=10_000)
+@lru_cache(KNOWN_PATHS)
 def traits_of(path: str, origin: str = "written") -> frozenset[str]:
     """What kind of file the one at `path` is."""
-    traits = {name for name, (pattern, _) in TRAITS.items() if pattern.search(path)}
-    if origin in ORIGINS:
-        traits.add(ORIGINS[origin])
-    return frozenset(traits)
+    # What speaks of a path is one of its folders or its name: so folders are looked at but once.
+    folder, slash, name = path.rpartition("/")
+    traits = _traits_of_folder(folder + slash)
+    if _OF_ANY.search(name):
+        traits |= _traits_in(name)
+    return traits | {ORIGINS[origin]} if origin in ORIGINS else traits
+
+
+_OF_ANY = re.compile("|".join(f"(?:{pattern.pattern})" for pattern, _ in TRAITS.values()))
+
+
+@lru_cache(KNOWN_PATHS)
+def _traits_of_folder(folder: str) -> frozenset[str]:
+    return _traits_in(folder)
+
+
+def _traits_in(part: str) -> frozenset[str]:
+    return frozenset(name for name, (pattern, _) in TRAITS.items() if pattern.search(part))

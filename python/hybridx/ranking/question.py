@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from hybridx import _core
-from hybridx.ranking.paths import Mentions, mentions_in
+from hybridx.ranking.paths import KNOWN_PATHS, Mentions, mentions_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -147,7 +147,7 @@ def singular(term: str) -> str:
     return term[:-1] if len(term) > _SHORT and term.endswith("s") else term
 
 
-@lru_cache(maxsize=10_000)
+@lru_cache(KNOWN_PATHS)
 def stem_terms(path: str) -> tuple[str, ...]:
     """The terms of the name of a file, without an `s` at their ends.
 
