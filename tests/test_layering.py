@@ -14,7 +14,7 @@ RUST = ROOT / "rust" / "core" / "src"
 PYTHON_ROOMS = [
     {"_core"},
     {"value"},
-    {"errors", "found", "report", "lance", "selection", "units"},
+    {"compact", "errors", "found", "report", "lance", "selection", "units"},
     {"types"},
     {"setting", "presets"},
     {"sources"},

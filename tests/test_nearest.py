@@ -31,9 +31,12 @@ from support import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from hybridx.compact import CompactRows
 
 FEW = 64
 """Rows from which on there is an index, in these tests."""
@@ -49,6 +52,7 @@ WORDS = _WORDS.split()
 def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nearest, "LEAST_ROWS", FEW)
     monkeypatch.setattr(nearest, "PARTITION_ROWS", 32)
+    monkeypatch.setattr(nearest, "_PARTITION_ROWS_BYTES", 32)
 
 
 def code(number: int, more: str = "") -> str:
@@ -124,6 +128,7 @@ def test_it_finds_nearly_all_that_an_exact_search_finds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dimension: int
 ) -> None:
     monkeypatch.setattr(nearest, "PARTITION_ROWS", 256)
+    monkeypatch.setattr(nearest, "_PARTITION_ROWS_BYTES", 256)
     matrix = clustered(12_000, dimension)
     queries = clustered(12_050, dimension)[12_000:]
     # A text without a known term: it is near nothing.
@@ -131,7 +136,8 @@ def test_it_finds_nearly_all_that_an_exact_search_finds(
     store = made(tmp_path / "vectors", matrix)
     exact = [store.search(query, 50, None) for query in queries]
     store.build_index()
-    assert store.coverage == nearest.Coverage(12_000, 0)
+    # Of few numbers a bit each says too little.
+    assert store.coverage == nearest.Coverage(12_000, 0, by_bits=dimension == 256)
     shares = []
     for query, best in zip(queries, exact, strict=True):
         rows = store.search(query, 50, None)
@@ -174,10 +180,15 @@ def test_hits_with_it_are_hits_without(large: Tree) -> None:
         assert inside == found(plain, query, paths=["src/part3/**"])
 
 
-def test_ids_that_are_known_by_their_rows_are_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def reading(store: VectorStore) -> Future[CompactRows] | None:
+    return store._reading
+
+
+@pytest.mark.parametrize("dimension", [64, 256])
+def test_rows_that_are_kept_in_memory_are_found_as_those_that_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dimension: int
 ) -> None:
-    matrix = clustered(4000, 64)
+    matrix = clustered(4000, dimension)
     store = made(tmp_path / "vectors", matrix)
     # Rows of several fragments, some of which are gone.
     store.delete([f"{number}.py" for number in range(0, 50, 7)])
@@ -186,15 +197,71 @@ def test_ids_that_are_known_by_their_rows_are_the_same(
     ids = pa.chunked_array([pa.array(range(9000, 9500), pa.uint64())])
     store._table.add(rows.set_column(0, "id", ids))
     store.build_index()
-    queries = clustered(4020, 64)[4000:]
-    monkeypatch.setattr("hybridx.store._ROWS_A_SEARCH", 1 << 40)
-    by_row = [store.search(query, 50, None) for query in queries]
-    assert "_rows" in store.__dict__, "it was not tried"
-    fresh = VectorStore(store.folder, 64)
-    fresh.open()
+    queries = clustered(4020, dimension)[4000:]
     monkeypatch.setattr("hybridx.store._ROWS_A_SEARCH", 1)
-    assert [fresh.search(query, 50, None) for query in queries] == by_row
-    assert "_rows" not in fresh.__dict__
+    read = [store.search(query, 200, None) for query in queries]
+    assert reading(store) is None
+    monkeypatch.setattr("hybridx.store._ROWS_A_SEARCH", 1 << 40)
+    store.search(queries[0], 200, None)
+    begun = reading(store)
+    assert begun is not None, "it was not tried"
+    begun.result()
+    for query, right in zip(queries, read, strict=True):
+        kept = store.search(query, 200, None)
+        by_hand = dict(right)
+        shared = [row for row, _ in kept if row in by_hand]
+        # The index of bits is asked for as many, and names the same.
+        assert len(shared) >= 195
+        assert max(abs(dict(kept)[row] - by_hand[row]) for row in shared) < 0.005
+        best = [row for row, _ in kept[:10]]
+        assert len(set(best) & {row for row, _ in right[:12]}) >= 9
+
+
+def test_without_them_in_memory_a_search_goes_on_as_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrix = clustered(2000, 256)
+    store = made(tmp_path / "vectors", matrix)
+    store.build_index()
+    query = clustered(2001, 256)[2000]
+    monkeypatch.setattr("hybridx.store._ROWS_A_SEARCH", 1)
+    right = [row for row, _ in store.search(query, 50, None)]
+
+    async def failing(*_: Any) -> Any:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("hybridx.store._ROWS_A_SEARCH", 1 << 40)
+    monkeypatch.setattr("hybridx.compact.read", failing)
+    for _ in range(4):
+        assert [row for row, _ in store.search(query, 50, None)] == right
+    begun = reading(store)
+    assert begun is not None
+    assert begun.exception() is not None
+    monkeypatch.setattr("hybridx.store._MOST_COMPACT", 2000 * 256 - 1)
+    fresh = VectorStore(store.folder, 256)
+    fresh.open()
+    for _ in range(4):
+        assert [row for row, _ in fresh.search(query, 50, None)] == right
+    assert reading(fresh) is None, "they are more than may be kept"
+
+
+def test_an_index_of_an_earlier_version_is_searched_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nearest, "_LEAST_PROBED", 1)
+    monkeypatch.setattr(nearest, "PARTITION_ROWS", 1024)
+    matrix = clustered(4000, 256)
+    store = made(tmp_path / "vectors", matrix)
+    with monkeypatch.context() as patch:
+        patch.setattr(nearest, "_LEAST_DIMENSION_BITS", 512)
+        store.build_index()
+    before = store.coverage
+    assert before == nearest.Coverage(4000, 0, by_bits=False)
+    assert before.probes == 75, "of 125 partitions"
+    store.build_index()
+    after = store.coverage
+    assert after == nearest.Coverage(4000, 0)
+    assert after.probes == 2, "of 3"
 
 
 def test_few_chunks_have_none(tmp_path: Path) -> None:
@@ -453,8 +520,8 @@ def test_an_index_that_cannot_be_built_is_a_line(
         monkeypatch.setattr(commit, "SETTLED_ROWS", 1)
     whole = nearest.build
 
-    def failing(table: Any, cancel: Any) -> None:
-        whole(table, cancel)
+    def failing(table: Any, dimension: int, cancel: Any) -> None:
+        whole(table, dimension, cancel)
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
@@ -475,9 +542,9 @@ def test_one_that_answers_wrongly_is_not_committed(
 ) -> None:
     right = nearest.search
 
-    async def wrong(*args: Any) -> Any:
-        batches, scale = await right(*args)
-        return batches, scale if scale == 1.0 else 1.0
+    async def wrong(*args: Any, guessed: bool = False, **more: Any) -> Any:
+        assert isinstance(guessed, bool)
+        return await right(*args, **more)
 
     monkeypatch.setattr(nearest, "search", wrong)
     index = open_index(large)
@@ -506,10 +573,10 @@ def test_cancelled_while_it_is_built_all_stays_committed(
     token = hybridx.CancelToken()
     whole = nearest.build
 
-    def cancelled(table: Any, cancel: Any) -> None:
+    def cancelled(table: Any, dimension: int, cancel: Any) -> None:
         token.cancel()
         monkeypatch.setattr(nearest, "_POLL", 0.0)
-        whole(table, cancel)
+        whole(table, dimension, cancel)
 
     monkeypatch.setattr(nearest, "build", cancelled)
     index = open_index(large)

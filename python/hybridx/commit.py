@@ -553,7 +553,7 @@ class Writer:
     def _is_due(self, chunks: int) -> bool:
         """Whether so much of the table is superseded that writing it anew is worth it."""
         needed = chunks * row_bytes(self.template.dimension)
-        needed += self.template.covered * (self.template.dimension + nearest.ROW_OVERHEAD)
+        needed += self.template.covered * nearest.row_bytes(self.template.dimension)
         garbage = self.vector_files.bytes - needed
         # Each older table that is still read stays as long as it is: one more must be worth more.
         bound = (needed * _GARBAGE + _SLACK) * 4 ** len(self._held_tables())

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hybridx import _core
+    from hybridx.compact import CompactRows
 
 _FRAGMENT_SHIFT = 32
 """A row's id in LanceDB is the number of its fragment, shifted by this, plus its place in it."""
@@ -41,13 +42,15 @@ _VERSIONS = "_versions"
 _INDEXES = "_indices"
 _LAST_VERSION = (1 << 64) - 1
 
-_ROWS_A_SEARCH = 8192
-"""The ids of so many rows are read in the time that knowing them spares a search."""
+_ROWS_A_SEARCH = 4096
+"""So many rows are read in the time that having them in memory spares a search."""
+_MOST_COMPACT = 1 << 30
+"""Bytes of vectors that are kept in memory for searches, at most."""
 
 _UNIT = 1e-3
 """How far the length of a vector may be from one; a float32 sum of squares is closer by far."""
 _ROUNDED = 0.05
-"""The same of a similarity that was computed from an index, with one byte a number."""
+"""The same of a similarity that was computed with one byte a number."""
 
 _MACHINE = {
     getattr(errno, name)
@@ -79,6 +82,10 @@ class VectorStore:
     """What LanceDB writes again and again; all its other files are written once."""
     _table: Any = field(default=None, init=False, repr=False)
     _searches: int = field(default=0, init=False, repr=False)
+    """Which the index of the vectors answered."""
+    _reading: concurrent.futures.Future[CompactRows] | None = field(
+        default=None, init=False, repr=False
+    )
 
     @cached_property
     def _database(self) -> Any:
@@ -262,6 +269,10 @@ class VectorStore:
         rest = None if exact or where else self._rest
         with _translated(self.folder, "searched", StoreError):
             covered = None if exact else self.coverage
+            alone = rest is not None
+            compact = None
+            if covered is not None and not where and (alone or not covered.uncovered):
+                compact = self._compact(covered)
             running = nearest.start(
                 nearest.search(
                     self._table,
@@ -269,41 +280,49 @@ class VectorStore:
                     limit,
                     where,
                     covered,
-                    by_row=self._knows_rows(covered),
-                    alone=rest is not None,
+                    alone=alone,
+                    guessed=compact is not None,
                 )
             )
 
         def result() -> list[tuple[int, float]]:
-            batches, scale = self._waited(running, vector, limit, where, covered)
-            return self._ordered(batches, scale, vector, limit, rest)
+            batches, by_index = self._waited(running, vector, limit, where, covered)
+            if not by_index:
+                return self._ordered(*_compared(batches), limit, _UNIT)
+            if compact is None:
+                ids, similarities = _compared(batches)
+            else:
+                ids, similarities = self._recalled(compact, batches, vector)
+            if rest is not None:
+                ids = ids + rest[0]
+                similarities = similarities + (rest[1] @ vector).tolist()
+            return self._ordered(ids, similarities, limit, _UNIT if compact is None else _ROUNDED)
 
         return Searching(result, running.cancel)
 
     def _ordered(
-        self,
-        batches: Sequence[pa.RecordBatch],
-        scale: float,
-        vector: NDArray[np.float32],
-        limit: int,
-        rest: tuple[list[int], NDArray[np.float32]] | None,
+        self, ids: list[int], similarities: list[float], limit: int, slack: float
     ) -> list[tuple[int, float]]:
-        ids: list[int] = []
-        similarities: list[float] = []
-        for batch in batches:
-            ids += self._ids_of(batch)
-            distances = batch.column("_distance").to_numpy().astype("float64")
-            similarities += (1.0 - scale * distances).tolist()
-        if rest is not None and scale != 1.0:
-            ids += rest[0]
-            similarities += (rest[1] @ vector).tolist()
-        # From the index they are rounded. Written so that NaN fails.
-        slack = _UNIT if scale == 1.0 else _ROUNDED
+        # Written so that NaN fails.
         if not all(abs(similarity) <= 1.0 + slack for similarity in similarities):
             raise CorruptIndexError(f"{self.folder}: a vector is not what was stored")
         pairs = list(zip(ids, similarities, strict=True))
         # LanceDB orders equal distances by chance.
         return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:limit]
+
+    def _recalled(
+        self, compact: CompactRows, batches: Sequence[pa.RecordBatch], vector: NDArray[np.float32]
+    ) -> tuple[list[int], list[float]]:
+        """Ids and similarities of rows that the index named."""
+        import numpy as np
+
+        named = [batch.column("_rowid").to_numpy() for batch in batches]
+        try:
+            return compact.compared(np.concatenate([np.empty(0, np.uint64), *named]), vector)
+        except KeyError:
+            raise CorruptIndexError(
+                f"{self.folder}: the index names rows that are not there"
+            ) from None
 
     @cached_property
     def _rest(self) -> tuple[list[int], NDArray[np.float32]] | None:
@@ -324,15 +343,16 @@ class VectorStore:
 
     def _waited(
         self,
-        running: concurrent.futures.Future[tuple[list[pa.RecordBatch], float]],
+        running: concurrent.futures.Future[list[pa.RecordBatch]],
         vector: NDArray[np.float32],
         limit: int,
         where: str | None,
         covered: nearest.Coverage | None,
-    ) -> tuple[list[pa.RecordBatch], float]:
+    ) -> tuple[list[pa.RecordBatch], bool]:
+        """What was found, and whether it is what was asked for, and not by comparing every row."""
         with _translated(self.folder, "searched", StoreError):
             try:
-                return nearest.wait(running)
+                return nearest.wait(running), covered is not None
             except Exception as error:
                 if covered is None or _machine_error(error) is not None:
                     raise
@@ -340,41 +360,23 @@ class VectorStore:
                 by_rows = nearest.search(self._table, vector, limit, where, None)
                 found = nearest.wait(nearest.start(by_rows))
                 self.__dict__["coverage"] = self.__dict__["_rest"] = None
-                return found
+                return found, False
 
-    def _knows_rows(self, covered: nearest.Coverage | None) -> bool:
-        """Whether ids are known by their rows, so that a search need not read them.
+    def _compact(self, covered: nearest.Coverage) -> CompactRows | None:
+        """The rows in memory; `None` if they are not there, or not yet.
 
-        That spares a search a third of its time, once all of them have been read: which is done
-        when as much time has been spent on not having done it.
+        They spare a search half of its time, once all of them have been read: which is begun when
+        as much time has been spent on not having done it, and goes on beside searches.
         """
-        if covered is None:
-            return False
         self._searches += 1
-        return self._searches > covered.covered // _ROWS_A_SEARCH
-
-    @cached_property
-    def _rows(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-        """LanceDB's row ids, ascending, and the chunks' ids in the same order."""
-        import numpy as np
-
-        found = self._table.search().select(["id"]).with_row_id(True).limit(None).to_arrow()
-        rows = found.column("_rowid").to_numpy()
-        order = np.argsort(rows)
-        return rows[order], found.column("id").to_numpy()[order]
-
-    def _ids_of(self, batch: pa.RecordBatch) -> list[int]:
-        if "id" in batch.schema.names:
-            known: list[int] = batch.column("id").to_pylist()
-            return known
-        wanted = batch.column("_rowid").to_numpy()
-        with _translated(self.folder, "searched", StoreError):
-            rows, ids = self._rows
-            at = rows.searchsorted(wanted)
-            if (rows.take(at, mode="clip") != wanted).any():
-                raise CorruptIndexError(f"{self.folder}: the index names rows that are not there")
-        found: list[int] = ids[at].tolist()
-        return found
+        if self._reading is None:
+            enough = self._searches > covered.covered // _ROWS_A_SEARCH
+            if enough and covered.covered * self.dimension <= _MOST_COMPACT:
+                self._reading = nearest.start_reading(self._table, self.dimension)
+            return None
+        if not self._reading.done() or self._reading.exception() is not None:
+            return None
+        return self._reading.result()
 
     @cached_property
     def coverage(self) -> nearest.Coverage | None:
@@ -390,14 +392,17 @@ class VectorStore:
             Cancelled: the token was set meanwhile.
         """
         with _translated(self.folder, "indexed", StoreError):
-            nearest.build(self._table, cancel)
+            nearest.build(self._table, self.dimension, cancel)
         self._forget()
         self.check_index()
 
     def _forget(self) -> None:
         """What is known of another version is not of this one."""
-        for name in ("coverage", "_rows", "_rest"):
+        for name in ("coverage", "_rest"):
             self.__dict__.pop(name, None)
+        if self._reading is not None:
+            self._reading.cancel()
+        self._reading, self._searches = None, 0
 
     def check_index(self) -> None:
         """Asks the index of the vectors for some of them.
@@ -581,6 +586,16 @@ def _quote(text: str) -> str:
 def _portions(paths: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(paths), _PATHS_PER_FILTER):
         yield paths[start : start + _PATHS_PER_FILTER]
+
+
+def _compared(batches: Sequence[pa.RecordBatch]) -> tuple[list[int], list[float]]:
+    """Ids and similarities of rows that LanceDB compared."""
+    ids: list[int] = []
+    similarities: list[float] = []
+    for batch in batches:
+        ids += batch.column("id").to_pylist()
+        similarities += (1.0 - batch.column("_distance").to_numpy().astype("float64")).tolist()
+    return ids, similarities
 
 
 @contextlib.contextmanager
