@@ -463,9 +463,9 @@ def test_built_beside_the_commit_it_is_the_next_generation(
     committed = threading.Event()
     build, publish = nearest.build, commit.Writer._published
 
-    def waiting(table: Any, cancel: Any) -> None:
+    def waiting(table: Any, dimension: int, cancel: Any) -> None:
         assert committed.wait(30), "the files wait for the index"
-        build(table, cancel)
+        build(table, dimension, cancel)
 
     def publishing(writer: commit.Writer, *args: Any, **more: Any) -> Any:
         done = publish(writer, *args, **more)
@@ -487,11 +487,11 @@ def test_a_commit_that_fails_ends_the_building_of_the_index(
     monkeypatch.setattr(commit, "SETTLED_ROWS", 1)
     build, ended = nearest.build, threading.Event()
 
-    def slow(table: Any, cancel: Any) -> None:
+    def slow(table: Any, dimension: int, cancel: Any) -> None:
         while not cancel.cancelled:
             threading.Event().wait(0.01)
         ended.set()
-        build(table, cancel)
+        build(table, dimension, cancel)
 
     def failing(*_args: Any, **_more: Any) -> None:
         raise OSError(28, "No space left on device")

@@ -199,9 +199,13 @@ class VectorStore:
 
     def rows(self, batch: pa.RecordBatch, vectors: NDArray[np.float32]) -> pa.RecordBatch:
         """The rows of a batch of chunks with their vectors, shape `(n, dimension)`."""
+        import numpy as np
         import pyarrow as pa
 
-        flat = pa.array(vectors.reshape(-1))
+        # Not `pa.array`, for which pyarrow loads a part of NumPy that takes longer than all this.
+        flat = pa.Array.from_buffers(
+            pa.float32(), vectors.size, [None, pa.py_buffer(np.ascontiguousarray(vectors))]
+        )
         column = pa.FixedSizeListArray.from_arrays(flat, self.dimension)
         # Copies: a column holds all the memory of the batch that it came with, texts and all, and
         # these wait until there are enough of them.

@@ -9,8 +9,11 @@
 //! the text apart anew, with nothing left out. Where the parser would have lost its way inside a
 //! block, behind a macro that looks like no C, it no longer does.
 //!
-//! Of what is left of C, statements and heads of functions are shortened ([`super::shorten`]).
+//! Of what is left of C, statements, heads of functions and rows of numbers are shortened
+//! ([`super::shorten`]).
 //! Nobody would notice that something else was taken for one: only what is sure to be one is.
+
+use std::ops::Range;
 
 use super::budget::{MAX_CHUNK, MAX_DOCUMENTED};
 use super::lexical::{
@@ -35,6 +38,7 @@ pub(super) fn parts(lines: &Lines, lexis: Lexis) -> Vec<Part> {
     let mut at = 0;
     while let Some(next) = text.get(at..).and_then(next_stop) {
         let stop = at + next;
+        scanner.values(at..stop);
         at = match text[stop] {
             b'{' => scanner.open(stop),
             b'}' => scanner.close(stop),
@@ -81,6 +85,8 @@ struct Open {
     statements: bool,
     /// Whether it is a value, which its statement goes on behind.
     value: bool,
+    /// Whether it holds values and no statements.
+    table: bool,
 }
 
 struct Scanner<'a> {
@@ -138,10 +144,13 @@ impl<'a> Scanner<'a> {
         if code && !self.in_code() {
             self.code = at;
         }
-        let value = matches!(text[..at].trim_ascii_end().last(), Some(b'=' | b',' | b'('));
+        let last = text[..at].trim_ascii_end().last();
+        let value = matches!(last, Some(b'=' | b',' | b'('));
+        let in_table = self.open.last().is_some_and(|around| around.table);
+        let table = last == Some(&b'=') || in_table && matches!(last, Some(b',' | b'{'));
         let statements = itself && self.begun.is_some();
         let before = self.found.len();
-        self.open.push(Open { at, line: self.line, before, code, statements, value });
+        self.open.push(Open { at, line: self.line, before, code, statements, value, table });
         let end = if code { at + 1 } else { self.end(at) };
         self.begin(end)
     }
@@ -181,11 +190,19 @@ impl<'a> Scanner<'a> {
         let text = self.lines.text.as_bytes();
         match self.open.last() {
             // Behind a directive it is not sure what is in a block, and what behind it.
+            Some(Open { table: true, .. }) => {}
             Some(around) if around.statements && self.directive <= self.code => {
                 shorten::statement(text, begun..at, ended, &mut self.found);
             }
             Some(around) if around.code => {}
             _ => shorten::declaration(text, begun..at, &mut self.found),
+        }
+    }
+
+    /// Shortens rows of numbers in `range`, which has no comment, literal or bracket.
+    fn values(&mut self, range: Range<usize>) {
+        if self.lexis == Lexis::C && self.open.last().is_some_and(|around| around.table) {
+            shorten::numbers(self.lines.text.as_bytes(), range, &mut self.found);
         }
     }
 
@@ -345,6 +362,7 @@ mod tests {
         "    int member;\n",
         "static const int t[] = {\n",
         "    { 1, 2 }, { 3, 4 },\n",
+        "    0x10, 0x11, -12, 13 + A, /* 4 */ 14, 1.5e-3, 16u, 17\n",
         "    call(\"a } b\", '{', a);\n",
         "    for (i = 0; i < 3; i++) { first(i); second(i); }\n",
         "#ifdef A\n",
@@ -427,7 +445,7 @@ again:
                 let body = BODY.repeat(lines);
                 let definition = match shape {
                     0 => format!("static int f{at}(struct s *one,\n\tint two)\n{{\n{body}    return one;\n}}\n"),
-                    1 => format!("static int t{at}[] = {{\n{}}};\n", "    0x1, 0x2,\n".repeat(lines)),
+                    1 => format!("static int t{at}[] = {{\n{}}};\n", "    0x1, 0x2, -3, 0x44, /* 1, 2, 3, 4 */\n".repeat(lines)),
                     2 => format!("struct s{at} {{\n{}}};\n", "    int member;\n".repeat(lines)),
                     3 => format!(
                         "typedef struct __attribute__((packed)) {{\n{}}} t{at}_t;\n",

@@ -52,7 +52,7 @@ use rules::Embedded;
 use syntax::Parsed;
 
 /// Changes whenever the chunks of any text change; part of the index fingerprint.
-pub const CHUNKER_VERSION: u32 = 7;
+pub const CHUNKER_VERSION: u32 = 8;
 
 /// What a chunk is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

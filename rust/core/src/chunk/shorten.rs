@@ -1,9 +1,10 @@
-//! Statements and heads of functions that are shortened before a text of C is parsed.
+//! Statements, heads of functions and rows of numbers, shortened before a text of C is parsed.
 //!
 //! A function that is too large for one chunk is cut between its statements, and of a function
 //! whose body is left out the parser need not see the parameters. Where these begin and end is all
 //! that is asked of the tree: it gets a number for each statement and each condition, and one type
-//! for all of a list of parameters.
+//! for all of a list of parameters. A table that is too large is cut between its lines, and gets one
+//! number for those of a line.
 
 use std::ops::Range;
 
@@ -95,6 +96,42 @@ pub(super) fn declaration(text: &[u8], range: Range<usize>, found: &mut Vec<Part
     if is_type(result) && name.iter().any(u8::is_ascii_lowercase) {
         add(inside, TYPE, found);
     }
+}
+
+/// Adds to `found` the rows of numbers in `range`, line by line: a table is cut between lines.
+///
+/// One number may stand for several with commas between them wherever these may stand.
+pub(super) fn numbers(text: &[u8], range: Range<usize>, found: &mut Vec<Part>) {
+    let mut at = range.start;
+    while let Some(next) = text[at..range.end].iter().position(u8::is_ascii_digit) {
+        let start = at + next;
+        let first = start + number_length(&text[start..range.end]);
+        let mut end = first;
+        while let Some(length) = more_length(&text[end..range.end]) {
+            end += length;
+        }
+        // Within a word there is no number.
+        if end > first && (start == 0 || !is_inner(text[start - 1])) {
+            add(start..end, NUMBER, found);
+        }
+        at = end;
+    }
+}
+
+/// The length of the number that `text` begins with.
+fn number_length(text: &[u8]) -> usize {
+    text.iter().take_while(|byte| is_inner(**byte) || **byte == b'.').count()
+}
+
+/// The length of a comma and a number in the same line that `text` begins with, blanks included.
+fn more_length(text: &[u8]) -> Option<usize> {
+    let blanks =
+        |from: usize| text[from..].iter().take_while(|it| matches!(it, b' ' | b'\t')).count();
+    let comma = blanks(0);
+    let sign = (text.get(comma) == Some(&b',')).then(|| comma + 1 + blanks(comma + 1))?;
+    let number = sign + usize::from(text.get(sign) == Some(&b'-'));
+    let is_number = text.get(number).is_some_and(u8::is_ascii_digit);
+    is_number.then(|| number + number_length(&text[number..]))
 }
 
 /// Whether `text` is one type and nothing else. With a macro among its words the parser has to
@@ -214,6 +251,22 @@ mod tests {
         assert_eq!(of_statement("for_each_first(a, second) ", false), "for_each_first(a, second) ");
         let long = format!("first({})", "a, ".repeat(MAX_BYTES));
         assert_eq!(of_statement(&long, true), long);
+    }
+
+    fn of_values(text: &str) -> String {
+        let mut found = Vec::new();
+        numbers(text.as_bytes(), 0..text.len(), &mut found);
+        shortened(text, &found)
+    }
+
+    #[test]
+    fn the_numbers_of_a_line_are_one() {
+        assert_eq!(of_values(" 0x00A0, 0x00a1,\t-12 , 1.5f,\n 1, 2, 3, 4"), " 0,\n 0");
+        assert_eq!(of_values("1000, 2000 + A, [3] = 4000, 5000"), "0 + A, [3] = 0");
+        for text in ["12345678", "A1000, B2000", "1, 2, 3", "1000 + 2000", "1000,\n2000", "1000, A"]
+        {
+            assert_eq!(of_values(text), text);
+        }
     }
 
     #[test]
