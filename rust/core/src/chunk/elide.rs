@@ -81,12 +81,16 @@ struct Open {
     before: usize,
     /// Whether it holds statements or values, and no definitions.
     code: bool,
-    /// Whether it is sure to hold statements itself, not only what is around it.
-    statements: bool,
+    /// What it is sure to hold itself.
+    holds: Option<Holds>,
     /// Whether it is a value, which its statement goes on behind.
     value: bool,
-    /// Whether it holds values and no statements.
-    table: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    Statements,
+    Values,
 }
 
 struct Scanner<'a> {
@@ -128,6 +132,10 @@ impl<'a> Scanner<'a> {
         self.open.last().is_some_and(|around| around.code)
     }
 
+    fn in_values(&self) -> bool {
+        self.open.last().is_some_and(|around| around.holds == Some(Holds::Values))
+    }
+
     /// Moves to the line of byte `at`, which is behind all before it.
     fn go_to(&mut self, at: usize) {
         self.line = self.lines.line_from(self.line, at.min(self.lines.text.len()));
@@ -146,11 +154,14 @@ impl<'a> Scanner<'a> {
         }
         let last = text[..at].trim_ascii_end().last();
         let value = matches!(last, Some(b'=' | b',' | b'('));
-        let in_table = self.open.last().is_some_and(|around| around.table);
-        let table = last == Some(&b'=') || in_table && matches!(last, Some(b',' | b'{'));
-        let statements = itself && self.begun.is_some();
+        let in_values = self.in_values() && matches!(last, Some(b',' | b'{'));
+        let holds = if last == Some(&b'=') || in_values {
+            Some(Holds::Values)
+        } else {
+            (itself && self.begun.is_some()).then_some(Holds::Statements)
+        };
         let before = self.found.len();
-        self.open.push(Open { at, line: self.line, before, code, statements, value, table });
+        self.open.push(Open { at, line: self.line, before, code, holds, value });
         let end = if code { at + 1 } else { self.end(at) };
         self.begin(end)
     }
@@ -160,7 +171,7 @@ impl<'a> Scanner<'a> {
         self.go_to(at);
         let mut ends = false;
         if let Some(block) = self.open.pop() {
-            ends = block.statements && !block.value;
+            ends = block.holds == Some(Holds::Statements) && !block.value;
             let inside = block.at + 1..at;
             if block.code
                 && self.directive <= block.at
@@ -190,18 +201,17 @@ impl<'a> Scanner<'a> {
         let text = self.lines.text.as_bytes();
         match self.open.last() {
             // Behind a directive it is not sure what is in a block, and what behind it.
-            Some(Open { table: true, .. }) => {}
-            Some(around) if around.statements && self.directive <= self.code => {
+            Some(Open { holds: Some(Holds::Statements), .. }) if self.directive <= self.code => {
                 shorten::statement(text, begun..at, ended, &mut self.found);
             }
-            Some(around) if around.code => {}
+            Some(around) if around.code || around.holds.is_some() => {}
             _ => shorten::declaration(text, begun..at, &mut self.found),
         }
     }
 
     /// Shortens rows of numbers in `range`, which has no comment, literal or bracket.
     fn values(&mut self, range: Range<usize>) {
-        if self.lexis == Lexis::C && self.open.last().is_some_and(|around| around.table) {
+        if self.lexis == Lexis::C && self.in_values() {
             shorten::numbers(self.lines.text.as_bytes(), range, &mut self.found);
         }
     }
