@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use tantivy::postings::TermInfo;
 use tantivy::schema::Field;
-use tantivy::{DocId, InvertedIndexReader, SegmentReader, Term};
+use tantivy::{DocId, InvertedIndexReader, SegmentReader};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 use super::files::Files;
+use super::lookups::Lookups;
 use super::postings::{BLOCK, Bm25, Norms, Postings, Worth, documents_with, for_each_posting};
 use super::question::Question;
 use super::search::Searcher;
@@ -99,6 +100,7 @@ struct Run {
 /// One segment while evidence is collected.
 struct Segment<'a> {
     evidence: Evidence<'a>,
+    lookups: &'a Lookups,
     inverted: [Arc<InvertedIndexReader>; 6],
     /// Of each term that is wanted, its places in texts.
     wanted: Vec<Vec<TermInfo>>,
@@ -126,8 +128,9 @@ pub(super) fn collect<'a>(
 ) -> Result<(Vec<Evidence<'a>>, usize)> {
     let fields = fields_of(searcher);
     let mut all = Vec::new();
-    for evidence in Evidence::of(searcher, searcher.spare.take(searcher.files()?.len()))? {
-        all.push(Segment::new(evidence, fields)?);
+    let evidence = Evidence::of(searcher, searcher.spare.take(searcher.files()?.len()))?;
+    for (evidence, lookups) in evidence.into_iter().zip(&searcher.lookups) {
+        all.push(Segment::new(evidence, lookups, fields)?);
     }
     let looked = look_up(searcher, &mut all, question)?;
     let unit = unit(&looked);
@@ -225,7 +228,7 @@ fn unit(looked: &[Looked]) -> f32 {
 }
 
 impl<'a> Segment<'a> {
-    fn new(evidence: Evidence<'a>, fields: [Field; 6]) -> Result<Self> {
+    fn new(evidence: Evidence<'a>, lookups: &'a Lookups, fields: [Field; 6]) -> Result<Self> {
         let mut inverted = Vec::with_capacity(fields.len());
         for field in fields {
             inverted.push(evidence.segment.inverted_index(field)?);
@@ -233,6 +236,7 @@ impl<'a> Segment<'a> {
         let Ok(inverted) = inverted.try_into() else { unreachable!("one of each field") };
         Ok(Self {
             evidence,
+            lookups,
             inverted,
             wanted: Vec::new(),
             places: Vec::new(),
@@ -245,9 +249,7 @@ impl<'a> Segment<'a> {
     fn places_of(&self, at: usize, field: Field, spellings: &[String]) -> Result<Vec<TermInfo>> {
         let mut places = Vec::new();
         for spelling in spellings {
-            let term = Term::from_field_text(field, spelling);
-            let place = self.inverted[at].get_term_info(&term);
-            places.extend(place.map_err(Error::io("lexical index"))?);
+            places.extend(self.lookups.find(&self.inverted[at], field, spelling)?);
         }
         Ok(places)
     }
@@ -369,10 +371,8 @@ impl<'a> Segment<'a> {
         let inverted = self.evidence.segment.inverted_index(field)?;
         let alive = self.evidence.segment.alive_bitset();
         for name in names {
-            let place = inverted.get_term_info(&Term::from_field_text(field, name));
-            let place: Vec<TermInfo> =
-                place.map_err(Error::io("lexical index"))?.into_iter().collect();
-            self.defined.push(documents_with(&inverted, &place, alive)?);
+            let place = self.lookups.find(&inverted, field, name)?;
+            self.defined.push(documents_with(&inverted, place.as_slice(), alive)?);
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ mod evidence;
 mod files;
 mod filter;
 mod ids;
+mod lookups;
 mod merges;
 mod pages;
 mod postings;

@@ -6,6 +6,7 @@ use tantivy::schema::IndexRecordOption;
 use tantivy::{DocSet, TERMINATED, Term};
 use tempfile::TempDir;
 
+use super::lookups::{Lookups, MOST_KEPT};
 use super::postings::{Bm25, Norms, Worth, for_each_posting};
 use super::{Filter, Found, Question, Searcher, Weights, Writer};
 use crate::analyzer::analyze;
@@ -168,4 +169,24 @@ fn postings_read_by_the_block_are_those_read_one_by_one() {
         }
     }
     assert!(longest > 128 && deleted > 0, "{longest} {deleted}");
+}
+
+#[test]
+fn a_term_is_where_the_dictionary_says_however_many_were_looked_up_before() {
+    let folder = index();
+    let searcher = open(&folder);
+    let field = searcher.fields.body;
+    for segment in searcher.inner.segment_readers() {
+        let inverted = segment.inverted_index(field).expect("read");
+        let lookups = Lookups::default();
+        let name = searcher.fields.name;
+        let names = segment.inverted_index(name).expect("read");
+        assert_eq!(lookups.find(&names, name, WORDS[0]).expect("read"), None);
+        for nth in 0..3 * MOST_KEPT {
+            let term = if nth % 5 == 0 { WORDS[nth % WORDS.len()] } else { &format!("none{nth}") };
+            let plain = inverted.get_term_info(&Term::from_field_text(field, term)).expect("read");
+            assert_eq!(lookups.find(&inverted, field, term).expect("read"), plain, "{term}");
+            assert!(lookups.count() <= MOST_KEPT);
+        }
+    }
 }

@@ -15,6 +15,7 @@ use super::directory::ReadDirectory;
 use super::files::Files;
 use super::filter::Filter;
 use super::ids::Ids;
+use super::lookups::Lookups;
 use super::question::{Found, Question, Weights};
 use super::schema::{Fields, register, schema};
 use super::stored::guarded;
@@ -31,6 +32,8 @@ pub struct Searcher {
     places: OnceLock<Vec<Ids>>,
     /// What questions were answered with, for the next ones.
     pub(super) spare: Spare,
+    /// What the dictionaries of each segment said of their terms.
+    pub(super) lookups: Vec<Lookups>,
 }
 
 impl Searcher {
@@ -61,7 +64,9 @@ impl Searcher {
                 metas.segments.iter().map(|meta| (meta.id(), meta.delete_opstamp())).collect();
             let inner = reader.searcher();
             if *inner.generation().segments() == listed {
+                let segments = 0..inner.segment_readers().len();
                 return Ok(Self {
+                    lookups: segments.map(|_| Lookups::default()).collect(),
                     inner,
                     fields,
                     folder: folder.to_owned(),
