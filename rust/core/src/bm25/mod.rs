@@ -12,6 +12,7 @@ mod merges;
 mod pages;
 mod postings;
 mod question;
+mod rest;
 #[cfg(test)]
 mod same;
 mod schema;

@@ -17,6 +17,7 @@ use super::filter::Filter;
 use super::ids::Ids;
 use super::lookups::Lookups;
 use super::question::{Found, Question, Weights};
+use super::rest::Frequent;
 use super::schema::{Fields, register, schema};
 use super::stored::guarded;
 use super::sums::Spare;
@@ -34,6 +35,7 @@ pub struct Searcher {
     pub(super) spare: Spare,
     /// What the dictionaries of each segment said of their terms.
     pub(super) lookups: Vec<Lookups>,
+    pub(super) frequent: Frequent,
 }
 
 impl Searcher {
@@ -74,6 +76,7 @@ impl Searcher {
                     files: OnceLock::new(),
                     places: OnceLock::new(),
                     spare: Spare::default(),
+                    frequent: Frequent::default(),
                 });
             }
             reader.reload()?;
