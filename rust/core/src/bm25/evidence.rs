@@ -10,15 +10,17 @@ use std::sync::Arc;
 
 use tantivy::postings::TermInfo;
 use tantivy::schema::Field;
-use tantivy::{DocId, InvertedIndexReader, SegmentReader, Term};
+use tantivy::{DocId, InvertedIndexReader, SegmentReader};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 use super::files::Files;
+use super::lookups::Lookups;
 use super::postings::{BLOCK, Bm25, Norms, Postings, Worth, documents_with, for_each_posting};
-use super::question::Question;
+use super::question::{Question, Weights};
+use super::rest::Rest;
 use super::search::Searcher;
-use super::sums::{BESIDE, Sums};
+use super::sums::{BESIDE, Sums, WHOLE};
 
 /// Of a long question only this many terms are looked up, those that tell most: an issue text of
 /// 70 KB names hundreds of things, and the common ones among them decide nothing.
@@ -34,9 +36,9 @@ const LEAST_UNIT: f32 = 3.0;
 /// Terms that one prefix stands for at most, the most frequent ones.
 const MAX_EXPANSIONS: usize = 64;
 
-const CHUNK: Bm25 = Bm25 { k1: 1.2, b: 0.75 };
+pub(super) const CHUNK: Bm25 = Bm25 { k1: 1.2, b: 0.75 };
 /// Files differ in length a thousandfold, and long ones are long because they have much to say.
-const FILE: Bm25 = Bm25 { k1: 2.0, b: 0.4 };
+pub(super) const FILE: Bm25 = Bm25 { k1: 2.0, b: 0.4 };
 /// A path names a thing once.
 const PATH: Bm25 = Bm25 { k1: 0.5, b: 0.3 };
 
@@ -56,7 +58,7 @@ pub(super) enum OfPath {
     Stem,
 }
 
-const OF_CHUNKS: [Of; 4] = [Of::Body, Of::Symbol, Of::Signature, Of::Doc];
+pub(super) const OF_CHUNKS: [Of; 4] = [Of::Body, Of::Symbol, Of::Signature, Of::Doc];
 const OF_PATHS: [OfPath; 2] = [OfPath::Folders, OfPath::Stem];
 
 /// The fields in which terms are looked up: first those of chunks, then those of paths.
@@ -75,8 +77,8 @@ pub(super) struct Evidence<'a> {
 }
 
 /// A term as it was looked up: several spellings where it is a prefix.
-struct Looked {
-    spellings: Vec<String>,
+pub(super) struct Looked {
+    pub spellings: Vec<String>,
     /// Its place among the terms that were wanted.
     at: usize,
     weight: f32,
@@ -85,7 +87,7 @@ struct Looked {
 }
 
 /// Where one segment has the postings of a term, of each field and of each of its spellings there.
-type Places = [Vec<TermInfo>; 6];
+pub(super) type Places = [Vec<TermInfo>; 6];
 
 /// Documents of one file that have a term, one after the other.
 struct Run {
@@ -97,14 +99,15 @@ struct Run {
 }
 
 /// One segment while evidence is collected.
-struct Segment<'a> {
+pub(super) struct Segment<'a> {
     evidence: Evidence<'a>,
+    lookups: &'a Lookups,
     inverted: [Arc<InvertedIndexReader>; 6],
     /// Of each term that is wanted, its places in texts.
     wanted: Vec<Vec<TermInfo>>,
     /// Of each of them that is looked up.
-    places: Vec<Places>,
-    /// Of each of these terms, how often it is in the text of each file that has it.
+    pub places: Vec<Places>,
+    /// Of the first of these terms, how often each is in the text of each file that has it.
     counts: Vec<Vec<(u32, f32)>>,
     /// Of each name of the question, the documents that define it.
     defined: Vec<Vec<DocId>>,
@@ -116,18 +119,30 @@ fn rarity(documents: u64, with_term: u64) -> f32 {
     (1.0 + ((documents - with_term) as f32 + 0.5) / (with_term as f32 + 0.5)).ln()
 }
 
-/// Collects the evidence for `question` in every segment. Also tells how many terms were looked up.
+/// What was collected.
+pub(super) struct Collected<'a> {
+    /// Of each segment, but for the rest.
+    pub evidence: Vec<Evidence<'a>>,
+    /// How many terms were looked up.
+    pub terms: usize,
+    pub rest: Rest,
+}
+
+/// Collects the evidence for `question` in every segment, but for that of frequent terms, which few
+/// files need.
 ///
 /// What a posting is worth depends on all segments, reading it on one alone: so the segments are
 /// gone through side by side, and in between their counts are added up.
 pub(super) fn collect<'a>(
     searcher: &'a Searcher,
     question: &Question,
-) -> Result<(Vec<Evidence<'a>>, usize)> {
+    weights: &Weights,
+) -> Result<Collected<'a>> {
     let fields = fields_of(searcher);
     let mut all = Vec::new();
-    for evidence in Evidence::of(searcher, searcher.spare.take(searcher.files()?.len()))? {
-        all.push(Segment::new(evidence, fields)?);
+    let evidence = Evidence::of(searcher, searcher.spare.take(searcher.files()?.len()))?;
+    for (evidence, lookups) in evidence.into_iter().zip(&searcher.lookups) {
+        all.push(Segment::new(evidence, lookups, fields)?);
     }
     let looked = look_up(searcher, &mut all, question)?;
     let unit = unit(&looked);
@@ -147,11 +162,26 @@ pub(super) fn collect<'a>(
             })
         })
         .collect();
-    searcher.side_by_side(&mut all, |each| each.add_terms(&worths, &corpus))?;
-    let of_files: Vec<f32> = (0..looked.len())
+    let of_files = |at: usize, with_term: u64| {
+        let term: &Looked = &looked[at];
+        term.weight / unit * rarity(corpus.files, with_term)
+    };
+    let rest = if question.only_phrases {
+        // Whether a text can hold a phrase is known of those whose terms were all counted.
+        Rest::none(looked.len())
+    } else {
+        let known = searcher.frequent.of(&looked).into_iter().enumerate();
+        let known: Vec<_> = known.map(|(at, files)| Some(of_files(at, files?))).collect();
+        Rest::of(&all, &looked, weights, &corpus, &worths, &known)
+    };
+    searcher.side_by_side(&mut all, |each| each.add_terms(&worths, &corpus, rest.first()))?;
+    let body = Of::Body as usize;
+    let of_files: Vec<f32> = (0..rest.first()[body])
         .map(|at| {
-            let with_term: usize = all.iter().map(|each| each.counts[at].len()).sum();
-            looked[at].weight / unit * rarity(corpus.files, with_term as u64)
+            let in_files: usize = all.iter().map(|each| each.counts[at].len()).sum();
+            let with_term = all.iter().map(|each| freq(&each.places[at][body])).sum();
+            searcher.frequent.note(corpus.documents, &looked[at], with_term, in_files as u64);
+            of_files(at, in_files as u64)
         })
         .collect();
     let of_names: Vec<f32> = (0..question.names.len())
@@ -167,7 +197,8 @@ pub(super) fn collect<'a>(
         each.add_names(&of_names);
         Ok(())
     })?;
-    Ok((all.into_iter().map(|each| each.evidence).collect(), looked.len()))
+    let evidence = all.into_iter().map(|each| each.evidence).collect();
+    Ok(Collected { evidence, terms: looked.len(), rest })
 }
 
 /// The terms of the question that tell most, each with all its spellings.
@@ -213,7 +244,7 @@ fn look_up(searcher: &Searcher, all: &mut [Segment], question: &Question) -> Res
 }
 
 /// How many documents have a term; one that has several spellings counts several times.
-fn freq(places: &[TermInfo]) -> u64 {
+pub(super) fn freq(places: &[TermInfo]) -> u64 {
     places.iter().map(|info| u64::from(info.doc_freq)).sum()
 }
 
@@ -225,7 +256,7 @@ fn unit(looked: &[Looked]) -> f32 {
 }
 
 impl<'a> Segment<'a> {
-    fn new(evidence: Evidence<'a>, fields: [Field; 6]) -> Result<Self> {
+    fn new(evidence: Evidence<'a>, lookups: &'a Lookups, fields: [Field; 6]) -> Result<Self> {
         let mut inverted = Vec::with_capacity(fields.len());
         for field in fields {
             inverted.push(evidence.segment.inverted_index(field)?);
@@ -233,6 +264,7 @@ impl<'a> Segment<'a> {
         let Ok(inverted) = inverted.try_into() else { unreachable!("one of each field") };
         Ok(Self {
             evidence,
+            lookups,
             inverted,
             wanted: Vec::new(),
             places: Vec::new(),
@@ -245,9 +277,7 @@ impl<'a> Segment<'a> {
     fn places_of(&self, at: usize, field: Field, spellings: &[String]) -> Result<Vec<TermInfo>> {
         let mut places = Vec::new();
         for spelling in spellings {
-            let term = Term::from_field_text(field, spelling);
-            let place = self.inverted[at].get_term_info(&term);
-            places.extend(place.map_err(Error::io("lexical index"))?);
+            places.extend(self.lookups.find(&self.inverted[at], field, spelling)?);
         }
         Ok(places)
     }
@@ -270,8 +300,9 @@ impl<'a> Segment<'a> {
         Ok(())
     }
 
-    /// Adds BM25 of every term in every field, but for the texts of files, which are counted.
-    fn add_terms(&mut self, worths: &[[f32; 6]], corpus: &Corpus) -> Result<()> {
+    /// Adds BM25 of every term in every field, but for the texts of files, which are counted. Of
+    /// each field of chunks only so many terms are read as `first` says.
+    fn add_terms(&mut self, worths: &[[f32; 6]], corpus: &Corpus, first: [usize; 4]) -> Result<()> {
         let mut norms = Vec::with_capacity(self.inverted.len());
         for (field, average) in corpus.averages {
             norms.push(Norms::of(self.evidence.segment, field, &CHUNK, average)?);
@@ -282,9 +313,9 @@ impl<'a> Segment<'a> {
         let alive = self.evidence.segment.alive_bitset();
         let Evidence { files, sums, .. } = &mut self.evidence;
         let Sums { chunks, had, paths, most, touched, .. } = sums;
-        for (places, worths) in self.places.iter().zip(worths) {
+        for (nth, (places, worths)) in self.places.iter().zip(worths).enumerate() {
             let worth = |at: usize, bm25| Worth { bm25, norms: &norms[at], weight: worths[at] };
-            for (at, of) in OF_CHUNKS.into_iter().enumerate() {
+            for (at, of) in OF_CHUNKS.into_iter().enumerate().filter(|(at, _)| nth < first[*at]) {
                 let is_body = matches!(of, Of::Body);
                 let values = &mut chunks[at];
                 let mut counts: Vec<(u32, f32)> = Vec::new();
@@ -369,10 +400,8 @@ impl<'a> Segment<'a> {
         let inverted = self.evidence.segment.inverted_index(field)?;
         let alive = self.evidence.segment.alive_bitset();
         for name in names {
-            let place = inverted.get_term_info(&Term::from_field_text(field, name));
-            let place: Vec<TermInfo> =
-                place.map_err(Error::io("lexical index"))?.into_iter().collect();
-            self.defined.push(documents_with(&inverted, &place, alive)?);
+            let place = self.lookups.find(&inverted, field, name)?;
+            self.defined.push(documents_with(&inverted, place.as_slice(), alive)?);
         }
         Ok(())
     }
@@ -428,7 +457,12 @@ impl<'a> Evidence<'a> {
 
     /// Whether there is any evidence of a file or its chunks.
     pub fn touches(&self, file: u32) -> bool {
-        self.sums.touched[file as usize] != 0
+        self.sums.touched[file as usize] & !WHOLE != 0
+    }
+
+    /// Whether evidence of it that was left out has been added.
+    pub fn is_whole(&self, file: u32) -> bool {
+        self.sums.touched[file as usize] & WHOLE != 0
     }
 
     /// BM25 of a file's text.
@@ -453,15 +487,15 @@ impl<'a> Evidence<'a> {
 }
 
 /// What BM25 needs to know of all chunks and of all files.
-struct Corpus {
-    documents: u64,
+pub(super) struct Corpus {
+    pub documents: u64,
     /// The fields of chunks, and how many terms a chunk has in each on average.
-    averages: [(Field, f32); 4],
+    pub averages: [(Field, f32); 4],
     /// The fields of paths.
     of_paths: [Field; 2],
     files: u64,
     /// How many terms a file has on average.
-    of_files: f32,
+    pub of_files: f32,
 }
 
 impl Corpus {

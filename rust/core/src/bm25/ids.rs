@@ -19,9 +19,17 @@ pub(super) struct Ids {
     column: Column<u64>,
     /// How far to the right an id is shifted to give its bucket.
     shift: u32,
-    /// Where in `docs` each bucket begins, and the last one ends.
+    /// Where in `places` each bucket begins, and the last one ends.
     starts: Vec<u32>,
-    docs: Vec<DocId>,
+    /// The end of each id and where it is: of the chunks of other ids the column need not be read,
+    /// and memory is slow where nobody was before.
+    places: Vec<(u32, DocId)>,
+}
+
+/// The last bits of an id.
+#[allow(clippy::cast_possible_truncation)] // that is what is wanted
+fn end_of(id: u64) -> u32 {
+    id as u32
 }
 
 impl Ids {
@@ -43,20 +51,21 @@ impl Ids {
         for at in 1..starts.len() {
             starts[at] += starts[at - 1];
         }
-        let mut docs = vec![0; segment.num_docs() as usize];
+        let mut places = vec![(0, 0); segment.num_docs() as usize];
         let mut next = starts.clone();
         for doc in segment.doc_ids_alive() {
             let place = &mut next[bucket(doc)];
-            docs[*place as usize] = doc;
+            places[*place as usize] = (end_of(ids[doc as usize]), doc);
             *place += 1;
         }
-        Ok(Self { column, shift, starts, docs })
+        Ok(Self { column, shift, starts, places })
     }
 
     /// The document with the id `id`.
     pub fn find(&self, id: u64) -> Option<DocId> {
         let bucket = usize::try_from(id >> self.shift).ok()?;
         let (start, end) = (self.starts[bucket] as usize, self.starts[bucket + 1] as usize);
-        self.docs[start..end].iter().copied().find(|doc| self.column.first(*doc) == Some(id))
+        let alike = self.places[start..end].iter().filter(|(its_end, _)| *its_end == end_of(id));
+        alike.map(|(_, doc)| *doc).find(|doc| self.column.first(*doc) == Some(id))
     }
 }

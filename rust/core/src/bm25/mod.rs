@@ -7,10 +7,12 @@ mod evidence;
 mod files;
 mod filter;
 mod ids;
+mod lookups;
 mod merges;
 mod pages;
 mod postings;
 mod question;
+mod rest;
 #[cfg(test)]
 mod same;
 mod schema;

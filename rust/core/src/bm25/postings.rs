@@ -2,6 +2,8 @@
 //!
 //! Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond, 2009.
 
+use std::ops::Range;
+
 use tantivy::fastfield::AliveBitSet;
 use tantivy::fieldnorm::FieldNormReader;
 use tantivy::postings::TermInfo;
@@ -60,6 +62,13 @@ pub(super) struct Worth<'a> {
     pub weight: f32,
 }
 
+impl Worth<'_> {
+    /// What one is worth in a document that has the term `tf` times.
+    pub fn of(&self, doc: DocId, tf: f32) -> f32 {
+        self.weight * self.bm25.score(tf, self.norms.of_doc(doc))
+    }
+}
+
 /// Postings of living documents, some at a time, as columns of equal length.
 pub(super) struct Postings<'a> {
     pub docs: &'a [DocId],
@@ -107,6 +116,36 @@ pub(super) fn for_each_posting(
         let count = docs.len();
         found(Postings { docs, tfs: &tfs[..count], scores: &scores[..count] });
     })
+}
+
+/// Calls `found` with the living documents of `runs` that have a term and how often each has it,
+/// and before that with the number of the run. Runs come in order, and between them is skipped.
+pub(super) fn for_each_posting_of(
+    inverted: &InvertedIndexReader,
+    place: &TermInfo,
+    runs: &[Range<DocId>],
+    alive: Option<&AliveBitSet>,
+    mut found: impl FnMut(usize, DocId, f32),
+) -> Result<()> {
+    let postings = inverted.read_block_postings_from_terminfo(place, IndexRecordOption::WithFreqs);
+    let mut postings = postings.map_err(Error::io("lexical index"))?;
+    for (nth, run) in runs.iter().enumerate() {
+        let mut from = postings.seek(run.start);
+        loop {
+            let block = postings.docs().iter().zip(postings.freqs()).skip(from);
+            let of_run = block.take_while(|(doc, _)| **doc < run.end);
+            for (doc, freq) in of_run.filter(|(doc, _)| alive.is_none_or(|it| it.is_alive(**doc))) {
+                #[allow(clippy::cast_precision_loss)] // it saturates long before
+                found(nth, *doc, *freq as f32);
+            }
+            if postings.docs().last().is_none_or(|last| *last >= run.end) {
+                break;
+            }
+            postings.advance();
+            from = 0;
+        }
+    }
+    Ok(())
 }
 
 /// The living documents that have a term, in order for each of its spellings.

@@ -44,6 +44,28 @@ pub struct Weights {
     pub spread: f32,
 }
 
+impl Weights {
+    /// Whether evidence speaks for a chunk and its place in the file against it, as they do by
+    /// every weight in use: only then does it say anything how much there is at most.
+    pub(super) fn rise(&self) -> bool {
+        let Self {
+            body,
+            symbol,
+            signature,
+            doc,
+            name,
+            phrase,
+            file,
+            coherence,
+            path,
+            stem,
+            spread,
+        } = self;
+        let all = [body, symbol, signature, doc, name, phrase, file, coherence, path, stem, spread];
+        all.iter().all(|it| **it >= 0.0)
+    }
+}
+
 impl Default for Weights {
     fn default() -> Self {
         Self {

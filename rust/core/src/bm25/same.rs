@@ -1,11 +1,13 @@
 //! What is quick gives the same as the plain way does.
 
+use std::collections::BTreeMap;
 use std::thread;
 
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocSet, TERMINATED, Term};
 use tempfile::TempDir;
 
+use super::lookups::{Lookups, MOST_KEPT};
 use super::postings::{Bm25, Norms, Worth, for_each_posting};
 use super::{Filter, Found, Question, Searcher, Weights, Writer};
 use crate::analyzer::analyze;
@@ -168,4 +170,142 @@ fn postings_read_by_the_block_are_those_read_one_by_one() {
         }
     }
     assert!(longest > 128 && deleted > 0, "{longest} {deleted}");
+}
+
+#[test]
+fn a_term_is_where_the_dictionary_says_however_many_were_looked_up_before() {
+    let folder = index();
+    let searcher = open(&folder);
+    let field = searcher.fields.body;
+    for segment in searcher.inner.segment_readers() {
+        let inverted = segment.inverted_index(field).expect("read");
+        let lookups = Lookups::default();
+        let name = searcher.fields.name;
+        let names = segment.inverted_index(name).expect("read");
+        assert_eq!(lookups.find(&names, name, WORDS[0]).expect("read"), None);
+        for nth in 0..3 * MOST_KEPT {
+            let term = if nth % 5 == 0 { WORDS[nth % WORDS.len()] } else { &format!("none{nth}") };
+            let plain = inverted.get_term_info(&Term::from_field_text(field, term)).expect("read");
+            assert_eq!(lookups.find(&inverted, field, term).expect("read"), plain, "{term}");
+            assert!(lookups.count() <= MOST_KEPT);
+        }
+    }
+}
+
+/// Numbers that look like chance, always the same.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).expect("31 bits") % bound
+    }
+
+    /// One of 40 words, of which the first are in most texts and the last in few.
+    fn word(&mut self) -> String {
+        let most = 1 + self.below(40);
+        format!("w{}", self.below(most))
+    }
+
+    fn words(&mut self, count: usize) -> String {
+        (0..count).map(|_| self.word()).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// An index of several segments, some of whose files were deleted.
+fn index_by(chance: &mut Chance) -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut writer = Writer::open(folder.path(), 1, 20_000_000).expect("opened");
+    let mut paths = Vec::new();
+    for commit in 0..=chance.below(4) {
+        let mut builder = BatchBuilder::default();
+        for file in 0..=chance.below(120) {
+            let path = format!("d{}/{}_{commit}_{file}.py", chance.below(5), chance.word());
+            for offset in 0..=chance.below(12) {
+                let length = 1 + chance.below(30);
+                let (text, symbol) = (chance.words(length), chance.word());
+                let (terms, declared, said) = (analyze(&text), chance.words(3), chance.words(2));
+                let row = ChunkRow {
+                    path: &path,
+                    language: if file % 3 == 0 { "python" } else { "c" },
+                    kind: "function",
+                    symbol: &symbol,
+                    symbols: &symbol,
+                    signature: &analyze(&declared),
+                    doc: &analyze(&said),
+                    text: &text,
+                    terms: &terms,
+                    offset,
+                    ..ChunkRow::default()
+                };
+                builder.push(&row).expect("a row");
+            }
+            paths.push(path);
+        }
+        writer.add(&builder.finish().expect("a batch")).expect("added");
+        writer.commit("").expect("committed");
+    }
+    writer.delete(paths.iter().skip(1).step_by(9).map(String::as_str));
+    writer.commit("").expect("committed");
+    writer.close().expect("closed");
+    folder
+}
+
+#[test]
+fn what_is_left_out_at_first_changes_no_answer() {
+    let mut chance = Chance(7);
+    let (mut left_out, mut skipped, mut all, mut filtered) = (0, 0, 0, 0);
+    for _ in 0..8 {
+        let folder = index_by(&mut chance);
+        let kept = open(&folder);
+        let ids = kept.ids().expect("read");
+        for round in 0..40 {
+            let count = 1 + chance.below(6);
+            let words: BTreeMap<String, f32> =
+                (0..count).map(|at| (chance.word(), [1.0, 1.7, 3.0][at % 3])).collect();
+            let mut question =
+                Question { terms: words.into_iter().collect(), ..Question::default() };
+            if chance.below(4) == 0 {
+                question.names.push(chance.word());
+                question.prefixes.push(("w3".to_owned(), 1.0));
+            }
+            if chance.below(6) == 0 {
+                question.phrases.push(chance.words(1));
+                question.only_phrases = chance.below(2) == 0;
+            }
+            let filter = match chance.below(4) {
+                0 => Filter { languages: vec!["python".to_owned()], ..Filter::default() },
+                1 => Filter { paths: vec!["d1/**".to_owned()], ..Filter::default() },
+                _ => Filter::default(),
+            };
+            let weights = Weights {
+                body: 3.0,
+                signature: 0.3,
+                doc: 0.5,
+                spread: [0.0, 1.5][chance.below(2)],
+                symbol: [2.5, 0.0, -1.0][chance.below(3)],
+                ..Weights::default()
+            };
+            let pool = [1, 5, 20, 1000][chance.below(4)];
+            let also: Vec<u64> = ids.iter().copied().skip(round).step_by(7).collect();
+            let plain = open(&folder).find(&question, &weights, pool, &filter, &also);
+            let plain = plain.expect("searched");
+            // The first time its frequent terms become known, the second time they are left out.
+            for _ in 0..2 {
+                let found = kept.candidates(&question, &weights, pool, &filter).expect("searched");
+                if found.left_out() {
+                    left_out += 1;
+                    all += usize::from(found.is_whole(&kept));
+                    skipped += usize::from(!found.is_whole(&kept));
+                    filtered += usize::from(!filter.paths.is_empty() && !plain.chunks.is_empty());
+                }
+                assert_eq!(kept.found(found, &also).expect("searched"), plain, "{question:?}");
+            }
+        }
+    }
+    assert!(
+        left_out > 100 && skipped > 50 && all > 5 && filtered > 10,
+        "{left_out} {skipped} {all} {filtered}"
+    );
 }

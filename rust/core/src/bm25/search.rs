@@ -15,7 +15,9 @@ use super::directory::ReadDirectory;
 use super::files::Files;
 use super::filter::Filter;
 use super::ids::Ids;
+use super::lookups::Lookups;
 use super::question::{Found, Question, Weights};
+use super::rest::Frequent;
 use super::schema::{Fields, register, schema};
 use super::stored::guarded;
 use super::sums::Spare;
@@ -31,6 +33,9 @@ pub struct Searcher {
     places: OnceLock<Vec<Ids>>,
     /// What questions were answered with, for the next ones.
     pub(super) spare: Spare,
+    /// What the dictionaries of each segment said of their terms.
+    pub(super) lookups: Vec<Lookups>,
+    pub(super) frequent: Frequent,
 }
 
 impl Searcher {
@@ -61,7 +66,9 @@ impl Searcher {
                 metas.segments.iter().map(|meta| (meta.id(), meta.delete_opstamp())).collect();
             let inner = reader.searcher();
             if *inner.generation().segments() == listed {
+                let segments = 0..inner.segment_readers().len();
                 return Ok(Self {
+                    lookups: segments.map(|_| Lookups::default()).collect(),
                     inner,
                     fields,
                     folder: folder.to_owned(),
@@ -69,6 +76,7 @@ impl Searcher {
                     files: OnceLock::new(),
                     places: OnceLock::new(),
                     spare: Spare::default(),
+                    frequent: Frequent::default(),
                 });
             }
             reader.reload()?;

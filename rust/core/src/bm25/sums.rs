@@ -18,6 +18,9 @@ pub(super) const CHUNK_FIELDS: usize = 4;
 /// The bit of [`Sums::touched`] for evidence that is in no field of chunks: of a path or a name.
 pub(super) const BESIDE: u8 = 1 << CHUNK_FIELDS;
 
+/// The bit of [`Sums::touched`] for files whose evidence is whole, where some was left out at first.
+pub(super) const WHOLE: u8 = BESIDE << 1;
+
 /// One in so many files with something to wipe out: then wiping out everything takes no longer.
 const EVERYWHERE: usize = 16;
 
@@ -40,7 +43,8 @@ pub(super) struct Sums {
     /// The most that any chunk of each file has of each field, and of a name. Kept up to date as
     /// evidence is added, which takes nothing away: most files need not be looked into then.
     pub most: Vec<[f32; CHUNK_FIELDS + 1]>,
-    /// Where there is any evidence of a file or its chunks: a bit for each field, and [`BESIDE`].
+    /// Where there is any evidence of a file or its chunks: a bit for each field, [`BESIDE`] and
+    /// [`WHOLE`].
     pub touched: Vec<u8>,
 }
 
