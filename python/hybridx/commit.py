@@ -335,6 +335,17 @@ class Writer:
             self._stale.extend(paths)
             self.changed = True
 
+    @contextmanager
+    def flushing(self) -> Iterator[None]:
+        """Brings the vector store to what a small commit is to hold, beside what the caller does.
+
+        A large one waits with it for the lexical store, which takes as long.
+        """
+        is_small = self._added + self._waiting < SETTLED_ROWS
+        waits = bool(self._rows or self._stale)
+        with self._meanwhile(self._flush if waits and is_small else None):
+            yield
+
     def commit(self, snapshot: _core.Snapshot, *, last: bool = False) -> Manifest:
         """Makes everything since the last commit one new generation, whose record is `snapshot`.
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hybridx import _core
+
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -63,6 +65,8 @@ async def read(table: Any, dimension: int) -> CompactRows:
         found.ids[some] = batch.column("id").to_numpy()
         found.codes[some], found.steps[some] = _in_steps(_matrix(batch.column("vector"), dimension))
         at = some.stop
+    # The allocator would keep what LanceDB has read ahead.
+    _core.release_memory()
     if at != count or (found.rows[1:] <= found.rows[:-1]).any():
         raise ValueError("the rows are not in the order of their ids")
     return found

@@ -347,7 +347,10 @@ class StoreStep:
             if self.cache is not None:
                 # It is written while the stores are, and is there when they are.
                 self.cache.flush()
-            with watched(self.tally.observer, "commit", "finish the snapshot"):
+            with (
+                self.writer.flushing(),
+                watched(self.tally.observer, "commit", "finish the snapshot"),
+            ):
                 snapshot = self.draft.finish()
             # A file that fails in every run must not make a generation of every run.
             if self.writer.template.generation == 0 or self.writer.changed or snapshot != self.last:

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::Path;
 
 use serde::de::{DeserializeOwned, Visitor};
@@ -24,19 +24,30 @@ pub struct Seal {
 const HEADER: usize = 12;
 /// Bytes after the body: its digest, header included.
 const TRAILER: usize = 32;
+/// Bytes that are written at once.
+const BUFFER: usize = 1 << 16;
 
 impl Seal {
     /// Writes `value` to `path` in one atomic step and returns the digest of the file. With
     /// `durable`, file and folder have reached the disk when this returns.
     pub fn write<T: Serialize>(self, path: &Path, value: &T, durable: bool) -> Result<Digest> {
-        let mut bytes = Vec::with_capacity(1 << 16);
-        bytes.extend_from_slice(&self.magic);
-        bytes.extend_from_slice(&self.format.to_le_bytes());
-        let mut bytes = postcard::to_extend(value, bytes)
-            .map_err(|error| Error::Invalid(format!("cannot write {}: {error}", path.display())))?;
-        let digest = Digest::of(&bytes);
-        bytes.extend_from_slice(digest.as_bytes());
-        replace(path, &bytes, durable).map_err(Error::io(path))?;
+        let mut digest = Digest::default();
+        replace_by(path, durable, |file| {
+            // Not in memory first: the pages of some megabytes take longer than their bytes.
+            let mut sealed = BufWriter::with_capacity(BUFFER, Sealing::new(file));
+            sealed.write_all(&self.magic)?;
+            sealed.write_all(&self.format.to_le_bytes())?;
+            if let Err(error) = postcard::to_io(value, &mut sealed) {
+                // postcard does not say what the disk said.
+                let failed = sealed.get_mut().failed.take();
+                return Err(failed.unwrap_or_else(|| io::Error::other(error)));
+            }
+            let Sealing { file, hasher, .. } =
+                sealed.into_inner().map_err(io::IntoInnerError::into_error)?;
+            digest = Digest::from_hash(hasher.finalize());
+            file.write_all(digest.as_bytes())
+        })
+        .map_err(Error::io(path))?;
         Ok(digest)
     }
 
@@ -66,6 +77,33 @@ impl Seal {
         let value =
             postcard::from_bytes(&sealed[HEADER..]).map_err(|error| corrupt(&error.to_string()))?;
         Ok(Some((value, digest)))
+    }
+}
+
+/// A file whose bytes are hashed on their way.
+struct Sealing<'a> {
+    file: &'a mut File,
+    hasher: blake3::Hasher,
+    failed: Option<io::Error>,
+}
+
+impl<'a> Sealing<'a> {
+    fn new(file: &'a mut File) -> Self {
+        Self { file, hasher: blake3::Hasher::new(), failed: None }
+    }
+}
+
+impl Write for Sealing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes).inspect_err(|error| {
+            self.failed = error.raw_os_error().map(io::Error::from_raw_os_error);
+        })?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 
@@ -167,10 +205,23 @@ impl Fixed for Digest {
 /// Puts a file with these bytes in the place of `path`, in one atomic step. With `durable`, file
 /// and folder have reached the disk when this returns.
 pub fn replace(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
+    replace_by(path, durable, |file| file.write_all(bytes))
+}
+
+/// The same with what `write` writes.
+fn replace_by(
+    path: &Path,
+    durable: bool,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
     // One writer at a time holds the index. What a killed one leaves of its temporary files the
     // next one removes, by this name.
     let temporary = path.with_extension(format!("tmp{}", std::process::id()));
-    let written = write_file(&temporary, bytes, durable)
+    let written = File::create(&temporary)
+        .and_then(|mut file| {
+            write(&mut file)?;
+            if durable { file.sync_all() } else { Ok(()) }
+        })
         .and_then(|()| fs::rename(&temporary, path))
         .and_then(|()| match path.parent() {
             Some(folder) if durable => sync_folder(folder),
@@ -181,12 +232,6 @@ pub fn replace(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
         let _ = fs::remove_file(&temporary);
     }
     written
-}
-
-fn write_file(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    if durable { file.sync_all() } else { Ok(()) }
 }
 
 /// Makes the names in a folder durable.

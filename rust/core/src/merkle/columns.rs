@@ -1,6 +1,8 @@
 //! How a tree is stored.
 
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{File, Folder, MerkleTree, Span, is_within};
 use crate::digest::Digest;
@@ -8,8 +10,8 @@ use crate::sealed::Packed;
 
 /// A tree as it is stored: its text, and what cannot be read off it.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Columns {
-    text: String,
+pub(super) struct Columns<'a> {
+    text: Cow<'a, str>,
     /// Of each folder the length of its path and the number of its files.
     folders: Packed<[u32; 2]>,
     folder_digests: Packed<Digest>,
@@ -18,8 +20,14 @@ pub(super) struct Columns {
     digests: Packed<Digest>,
 }
 
-impl From<MerkleTree> for Columns {
-    fn from(tree: MerkleTree) -> Self {
+impl Serialize for MerkleTree {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Columns::of(self).serialize(serializer)
+    }
+}
+
+impl<'a> Columns<'a> {
+    fn of(tree: &'a MerkleTree) -> Self {
         // No name or folder has four billion bytes or files.
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let length = |span: Span| number(span.end - span.start);
@@ -31,15 +39,15 @@ impl From<MerkleTree> for Columns {
             folder_digests: Packed(tree.folders.iter().map(|folder| folder.digest).collect()),
             names: Packed(tree.files.iter().map(|file| length(file.name)).collect()),
             digests: Packed(tree.files.iter().map(|file| file.digest).collect()),
-            text: tree.text,
+            text: Cow::Borrowed(&tree.text),
         }
     }
 }
 
-impl TryFrom<Columns> for MerkleTree {
+impl TryFrom<Columns<'_>> for MerkleTree {
     type Error = &'static str;
 
-    fn try_from(columns: Columns) -> Result<Self, Self::Error> {
+    fn try_from(columns: Columns<'_>) -> Result<Self, Self::Error> {
         const WRONG: &str = "its columns do not fit together";
         let Columns { text, folders, folder_digests, names, digests } = columns;
         if folders.0.len() != folder_digests.0.len()
@@ -49,7 +57,7 @@ impl TryFrom<Columns> for MerkleTree {
             return Err(WRONG);
         }
         let mut tree = Self {
-            text,
+            text: text.into_owned(),
             folders: Vec::with_capacity(folders.0.len()),
             files: Vec::with_capacity(names.0.len()),
         };

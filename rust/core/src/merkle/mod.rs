@@ -12,7 +12,7 @@ use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::digest::Digest;
 use columns::Columns;
@@ -38,8 +38,8 @@ pub struct Leaf {
 /// as its bytes are. Folders stand in the order in which a walk enters them, and what lies below
 /// one is a span of them; files stand folder by folder, in each by the bytes of their names. The
 /// number of a file in that order is its *place*.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(into = "Columns", try_from = "Columns")]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "Columns<'_>")]
 pub struct MerkleTree {
     /// The path of each folder, followed by the names of its files.
     text: String,
