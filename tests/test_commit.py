@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from hybridx import commit
 from hybridx.commit import Writer
 from hybridx.errors import StoreError
+from hybridx.store import VectorStore
 from support import (
     MODES,
     PROJECT,
@@ -258,3 +261,47 @@ def test_a_commit_that_fails_on_either_side_leaves_the_generation(
     assert chunks(index) == before
     assert updated(index).generation == 2
     check_same(index, clean_build(project))
+
+
+def add_rows(store: VectorStore, first: int, path: str) -> None:
+    """Adds a hundred rows of a file."""
+    batch = pa.record_batch(
+        {
+            "id": pa.array(range(first, first + 100), pa.uint64()),
+            "path": [path] * 100,
+            "language": ["c"] * 100,
+            "kind": ["function"] * 100,
+            "text_digest": pa.array([b"0" * 16] * 100, pa.binary(16)),
+        }
+    )
+    store.add([store.rows(batch, np.ones((100, 8), np.float32))])
+
+
+@pytest.mark.parametrize("adds", [1, None], ids=["what is new", "everything"])
+def test_a_file_that_was_cut_short_is_noticed_when_it_is_read_back(
+    tmp_path: Path, adds: int | None
+) -> None:
+    store = VectorStore(tmp_path, 8)
+    store.restore(0)
+    for number in range(4):
+        add_rows(store, number * 100, f"{number % 2}.c")
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    store.delete(["0.c"])
+    # Not all of the fragment that it is in: of that, nothing would be left to read.
+    store._table.delete("id = 150")
+    add_rows(store, 400, "0.c")
+    store.read_back(store.version, 299, adds=adds)
+    young = {path for path in tmp_path.rglob("*") if path.is_file()} - before
+    written = [path for path in young if path.parent.name in ("data", "_deletions")]
+    assert {path.parent.name for path in written} == {"data", "_deletions"}
+    for path in written:
+        content = path.read_bytes()
+        for length in (0, len(content) // 2, len(content) - 1):
+            path.write_bytes(content[:length])
+            with pytest.raises(StoreError, match="cannot be read back"):
+                store.read_back(store.version, 299, adds=adds)
+        path.unlink()
+        with pytest.raises(StoreError):
+            store.read_back(store.version, 299, adds=adds)
+        path.write_bytes(content)
+    store.read_back(store.version, 299, adds=adds)

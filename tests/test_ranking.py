@@ -301,15 +301,9 @@ def test_meaning_counts_more_where_there_is_no_name_of_code() -> None:
 
 
 def test_what_nobody_measured_is_no_nearer_than_the_farthest_that_was_found() -> None:
-    class Found:
-        def __init__(self, **fields: object) -> None:
-            self.__dict__.update(fields)
-
-    nothing = dict.fromkeys(("body", "symbol", "signature", "doc", "name", "phrase"), 0.0)
-    of_file = dict.fromkeys(("body", "folders", "stem", "coherence"), 0.0)
-    files = [Found(path=path, origin="written", **of_file) for path in ("a.py", "b.py")]
-    chunks = [Found(id=number, file=number // 3, **nothing) for number in (1, 2, 3)]
-    first, second, third = candidates_of((files, chunks), {1: 0.9, 2: 0.5})  # type: ignore[arg-type]
+    files = [(path, "written", 0.0, 0.0, 0.0, 0.0) for path in ("a.py", "b.py")]
+    chunks = [(number, number // 3, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0) for number in (1, 2, 3)]
+    first, second, third = candidates_of((files, chunks), {1: 0.9, 2: 0.5})
     assert (first.similarity, second.similarity, third.similarity) == (0.9, 0.5, 0.5)
     assert (first.by_meaning, third.by_meaning) == (True, False)
     assert first.file is second.file

@@ -21,8 +21,6 @@ __all__ = [
     "Encoded",
     "Encoder",
     "Explanation",
-    "FoundChunk",
-    "FoundFile",
     "IngestBatch",
     "IngestStream",
     "Inventory",
@@ -626,64 +624,22 @@ class _Question(Protocol):
     def only_phrases(self) -> bool:
         """Whether a chunk must hold every phrase."""
 
-@final
-class FoundFile:
-    """A file that has candidates."""
-
-    @property
-    def path(self) -> str: ...
-    @property
-    def origin(self) -> str:
-        """`written`, `generated`, `minified` or `vendored`."""
-
-    @property
-    def body(self) -> float:
-        """BM25 of its whole text."""
-
-    @property
-    def folders(self) -> float:
-        """BM25 of its path."""
-
-    @property
-    def stem(self) -> float:
-        """BM25 of its name."""
-
-    @property
-    def coherence(self) -> float:
-        """BM25 of its second best chunk at a half and of its third best at a quarter."""
-
-@final
-class FoundChunk:
-    """A candidate: BM25 of each of its fields."""
-
-    @property
-    def id(self) -> int: ...
-    @property
-    def file(self) -> int:
-        """The number of its file among those found."""
-
-    @property
-    def body(self) -> float: ...
-    @property
-    def symbol(self) -> float: ...
-    @property
-    def signature(self) -> float: ...
-    @property
-    def doc(self) -> float: ...
-    @property
-    def name(self) -> float:
-        """1 if it alone defines a name of the question, `1 / sqrt(n)` if `n` chunks do."""
-
-    @property
-    def phrase(self) -> float:
-        """The share of the question's phrases that it holds."""
+_FoundFile: TypeAlias = tuple[str, str, float, float, float, float]
+_FoundChunk: TypeAlias = tuple[int, int, float, float, float, float, float, float]
 
 @final
 class Candidates:
     """The candidates for a question, and the evidence of all other chunks."""
 
-    def found(self, also: Sequence[int] = ...) -> tuple[list[FoundFile], list[FoundChunk]]:
+    def found(self, also: Sequence[int] = ...) -> tuple[list[_FoundFile], list[_FoundChunk]]:
         """The candidates, and after them those of `also` that are not among them.
+
+        Files first, in tuples, as attributes of hundreds of objects take as long as the ranking:
+        path; origin (`written`, `generated`, `minified` or `vendored`); BM25 of the whole text, of
+        the folders and of the name; BM25 of the second best chunk at a half and of the third best
+        at a quarter. Then chunks: id; the number of its file among these; BM25 of text, symbol,
+        signature and doc; 1 if it alone defines a name of the question, `1 / sqrt(n)` if `n` chunks
+        do; the share of the question's phrases that it holds.
 
         `also` are ids; what the question's filters do not let through is left out. They are given
         once: raises `UsageError` from then on.

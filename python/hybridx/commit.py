@@ -276,6 +276,8 @@ class Writer:
     _rows: list[pa.RecordBatch] = field(default_factory=list, init=False, repr=False)
     _waiting: int = field(default=0, init=False)
     _added: int = field(default=0, init=False)
+    _adds: int = field(default=0, init=False)
+    """Fragments that they are in."""
     _written: int = field(default=0, init=False)
     """Rows of all commits of this run."""
     _unindexed: int = field(default=0, init=False)
@@ -364,8 +366,13 @@ class Writer:
         return self._published(manifest, snapshot, check=check)
 
     def _read_back(self, manifest: Manifest) -> None:
+        before = self.template
+        kept = before.vectors_version and manifest.vectors_table == before.vectors_table
+        # Nothing was made one, or written anew.
+        is_young = kept and manifest.settled == before.settled and manifest.small >= before.small
+        adds = self._adds if is_young else None
         with operation(self.observer, "lance", "read back"):
-            self._vectors.read_back(manifest.vectors_version, manifest.chunks)
+            self._vectors.read_back(manifest.vectors_version, manifest.chunks, adds=adds)
 
     def _published(
         self, manifest: Manifest, snapshot: _core.Snapshot, *, check: Callable[[], None] | None
@@ -383,7 +390,7 @@ class Writer:
         self.template = manifest
         self.changed = False
         self._written += self._added
-        self._added = 0
+        self._added = self._adds = 0
         held = self._held_tables()
         if self._vectors_open:
             self._vectors.drop_others(held)
@@ -521,6 +528,7 @@ class Writer:
         if self._rows:
             with operation(self.observer, "lance", "add", chunks=self._waiting):
                 store.add(self._rows)
+            self._adds += 1
             self._added += self._waiting
             self._unindexed += self._waiting
         self._stale.clear()

@@ -47,7 +47,7 @@ MAX_HITS = 10_000
 
 _POOL = 4
 """Candidates of each arm for every hit that is wanted."""
-_MIN_POOL = 200
+_MIN_POOL = 128
 
 _BY_WORDS = frozenset(LEXICAL) - {"spread"} | {"stem_share", "mention"}
 """Signals that words give; the others are those of meaning, and what kind of file it is."""

@@ -460,11 +460,13 @@ class VectorStore:
     def __len__(self) -> int:
         return int(self._table.count_rows())
 
-    def read_back(self, version: int, rows: int) -> None:
+    def read_back(self, version: int, rows: int, *, adds: int | None = None) -> None:
         """Reads `version` as another process would; there must be so many rows.
 
         LanceDB does not hear of an error in the last bytes of a file, and goes on with one that
-        was cut short. Every file of rows is opened: some milliseconds for a million of them.
+        was cut short. Every file of rows is opened, and all ids are read: ten milliseconds for a
+        million of them. Where it is known that all but the last `adds` was read back before, only
+        those rows are, and what is deleted.
 
         Raises:
             StoreError: it cannot be read.
@@ -474,14 +476,26 @@ class VectorStore:
         try:
             fresh.open(version)
             with _translated(self.folder, "read", CorruptIndexError):
-                # A filter, or LanceDB would answer from its manifest alone.
-                found = fresh._table.count_rows("id >= 0")
-        except CorruptIndexError as error:
+                if adds is None:
+                    # A filter, or LanceDB would answer from its manifest alone.
+                    found = fresh._table.count_rows("id >= 0")
+                else:
+                    found = fresh._read_young(adds)
+        except (CorruptIndexError, StoreError) as error:
             raise StoreError(
                 f"{self.folder}: what was written cannot be read back; is the disk full or failing?"
             ) from error
         if found != rows:
             raise CorruptIndexError(f"{self.folder} holds {found} rows, not {rows}")
+
+    def _read_young(self, adds: int) -> int:
+        """Reads which rows are deleted, and a row of the last `adds`; the number of all rows."""
+        firsts = [number << _FRAGMENT_SHIFT for number in range(self.next_fragment(0))]
+        # Whether a row is there LanceDB can only tell by the file of its fragment's deletions.
+        self._table.take_row_ids(firsts).select(["_rowid"]).with_row_id().to_arrow()
+        if adds:
+            self._table.take_row_ids(firsts[-adds:]).to_arrow()
+        return len(self)
 
     def fold(self, first: int) -> int:
         """Writes the rows of fragment `first` and all later ones as one fragment.

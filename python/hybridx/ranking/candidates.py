@@ -10,12 +10,14 @@ from hybridx.ranking.paths import traits_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from hybridx._core import FoundChunk, FoundFile
+    FoundFile = tuple[str, str, float, float, float, float]
+    FoundChunk = tuple[int, int, float, float, float, float, float, float]
+    """As `_core.Candidates.found` gives them."""
 
 
 @dataclass(slots=True)
 class File:
-    """A file that has candidates. Evidence is what `_core.FoundFile` says."""
+    """A file that has candidates. Evidence is what `_core.Candidates.found` says."""
 
     path: str
     body: float = 0.0
@@ -27,7 +29,7 @@ class File:
 
 @dataclass(slots=True)
 class Candidate:
-    """A chunk that may become a hit. Evidence is what `_core.FoundChunk` says."""
+    """A chunk that may become a hit. Evidence is what `_core.Candidates.found` says."""
 
     id: int
     file: File
@@ -51,32 +53,23 @@ def candidates_of(
     `similarities` are those of the nearest chunks; no other chunk is nearer than the last of them.
     """
     files = [
-        File(
-            each.path,
-            each.body,
-            each.folders,
-            each.stem,
-            each.coherence,
-            traits_of(each.path, each.origin),
-        )
-        for each in found[0]
+        File(path, body, folders, stem, coherence, traits_of(path, origin))
+        for path, origin, body, folders, stem, coherence in found[0]
     ]
     least = min(similarities.values(), default=0.0)
-    candidates = []
-    for each in found[1]:
-        similarity = similarities.get(each.id)
-        candidates.append(
-            Candidate(
-                each.id,
-                files[each.file],
-                each.body,
-                each.symbol,
-                each.signature,
-                each.doc,
-                each.name,
-                each.phrase,
-                least if similarity is None else similarity,
-                similarity is not None,
-            )
+    similar = similarities.get
+    return [
+        Candidate(
+            number,
+            files[file],
+            body,
+            symbol,
+            signature,
+            doc,
+            name,
+            phrase,
+            similar(number, least),
+            number in similarities,
         )
-    return candidates
+        for number, file, body, symbol, signature, doc, name, phrase in found[1]
+    ]

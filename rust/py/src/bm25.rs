@@ -165,23 +165,11 @@ impl From<WeightsArgument> for Weights {
     }
 }
 
-/// A file that has candidates.
-#[pyclass(frozen, get_all, module = "hybridx._core")]
-pub struct FoundFile {
-    path: String,
-    origin: &'static str,
-    body: f32,
-    folders: f32,
-    stem: f32,
-    coherence: f32,
-}
+/// A file: its path, origin, body, folders, stem and coherence.
+type FoundFile = (String, &'static str, f32, f32, f32, f32);
 
-impl From<bm25::FoundFile> for FoundFile {
-    fn from(file: bm25::FoundFile) -> Self {
-        let bm25::FoundFile { path, origin, body, folders, stem, coherence } = file;
-        Self { path, origin: origin.name(), body, folders, stem, coherence }
-    }
-}
+/// A candidate: its id, the number of its file, body, symbol, signature, doc, name and phrase.
+type FoundChunk = (u64, usize, f32, f32, f32, f32, f32, f32);
 
 /// What words say of a question, until it is known what else is to be ranked.
 #[pyclass(frozen, module = "hybridx._core")]
@@ -198,28 +186,15 @@ impl Candidates {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner).take();
         let found = found.ok_or_else(|| Error::Invalid("candidates are given once".to_owned()))?;
         let found = py.detach(|| self.searcher.found(found, &also))?;
-        let files = found.files.into_iter().map(FoundFile::from).collect();
-        Ok((files, found.chunks.into_iter().map(FoundChunk::from).collect()))
-    }
-}
-
-/// A candidate of a search.
-#[pyclass(frozen, get_all, module = "hybridx._core")]
-pub struct FoundChunk {
-    id: u64,
-    file: usize,
-    body: f32,
-    symbol: f32,
-    signature: f32,
-    doc: f32,
-    name: f32,
-    phrase: f32,
-}
-
-impl From<bm25::FoundChunk> for FoundChunk {
-    fn from(chunk: bm25::FoundChunk) -> Self {
-        let bm25::FoundChunk { id, file, body, symbol, signature, doc, name, phrase } = chunk;
-        Self { id, file, body, symbol, signature, doc, name, phrase }
+        let of_file = |file: bm25::FoundFile| {
+            (file.path, file.origin.name(), file.body, file.folders, file.stem, file.coherence)
+        };
+        let of_chunk = |chunk: bm25::FoundChunk| {
+            let bm25::FoundChunk { id, file, body, symbol, signature, doc, name, phrase } = chunk;
+            (id, file, body, symbol, signature, doc, name, phrase)
+        };
+        let files = found.files.into_iter().map(of_file).collect();
+        Ok((files, found.chunks.into_iter().map(of_chunk).collect()))
     }
 }
 

@@ -22,7 +22,7 @@ use pyo3::prelude::*;
 mod _core {
     #[pymodule_export]
     use super::bm25::{
-        Bm25Searcher, Bm25Writer, Candidates, FoundChunk, FoundFile, StoredChunk, path_patterns,
+        Bm25Searcher, Bm25Writer, Candidates, StoredChunk, path_patterns,
     };
     #[pymodule_export]
     use super::ingest::{IngestBatch, IngestStream, ingest};
