@@ -21,9 +21,7 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _core {
     #[pymodule_export]
-    use super::bm25::{
-        Bm25Searcher, Bm25Writer, Candidates, StoredChunk, path_patterns,
-    };
+    use super::bm25::{Bm25Searcher, Bm25Writer, Candidates, StoredChunk, path_patterns};
     #[pymodule_export]
     use super::ingest::{IngestBatch, IngestStream, ingest};
     #[pymodule_export]

@@ -22,6 +22,10 @@ use super::schema::{Fields, register, schema};
 use super::stored::guarded;
 use super::sums::Spare;
 
+/// With fewer chunks a question takes a millisecond or two in steps of some tenths, and waking other
+/// threads for each step takes longer than they save: above all beside the search of vectors.
+const MANY: u64 = 400_000;
+
 /// A view of one commit of a lexical index.
 pub struct Searcher {
     pub(super) inner: tantivy::Searcher,
@@ -148,8 +152,9 @@ impl Searcher {
         if let Some(kept) = kept.get() {
             return Ok(kept);
         }
-        let mut segments: Vec<_> = self.inner.segment_readers().iter().collect();
-        let all = self.side_by_side(&mut segments, |segment| read(segment))?;
+        let segments = self.inner.segment_readers();
+        let read = |segment| self.guarded(|| read(segment));
+        let all = threads::side_by_side(|| segments.par_iter().map(read).collect::<Result<_>>())?;
         Ok(kept.get_or_init(|| all))
     }
 
@@ -158,7 +163,7 @@ impl Searcher {
         self.inner.segment_readers().iter().map(|segment| u64::from(segment.max_doc())).sum()
     }
 
-    /// Does `work` with each of `items`, one of every segment, side by side.
+    /// Does `work` with each of `items`, one of every segment: side by side if that helps.
     pub(super) fn side_by_side<T: Send, R: Send>(
         &self,
         items: &mut [T],
@@ -166,9 +171,10 @@ impl Searcher {
     ) -> Result<Vec<R>> {
         // Each by itself: a thread of the pool knows of no guard but its own.
         let guarded = |item| self.guarded(|| work(item));
-        match items {
-            [only] => Ok(vec![guarded(only)?]),
-            items => threads::side_by_side(|| items.par_iter_mut().map(guarded).collect()),
+        if items.len() == 1 || self.documents() < MANY {
+            items.iter_mut().map(guarded).collect()
+        } else {
+            threads::side_by_side(|| items.par_iter_mut().map(guarded).collect())
         }
     }
 
