@@ -24,7 +24,7 @@ use super::sums::Spare;
 
 /// With fewer chunks a question takes a millisecond or two in steps of some tenths, and waking other
 /// threads for each step takes longer than they save: above all beside the search of vectors.
-const MANY: u64 = 400_000;
+const MANY: u64 = if cfg!(test) { 30 } else { 400_000 };
 
 /// A view of one commit of a lexical index.
 pub struct Searcher {
