@@ -87,9 +87,7 @@ impl Rest {
             most
         };
         let each = (0..looked.len()).flat_map(|at| (0..OF_CHUNKS.len()).map(move |it| (at, it)));
-        let left_out =
-            std::env::var("HX_SHARE").ok().and_then(|s| s.parse().ok()).unwrap_or(LEFT_OUT);
-        let limit = left_out * each.map(|(at, field)| most(at, field)).sum::<f32>();
+        let limit = LEFT_OUT * each.map(|(at, field)| most(at, field)).sum::<f32>();
         // From the end of every field, what has most postings for what it could add.
         loop {
             let last = (0..OF_CHUNKS.len()).filter_map(|field| {
