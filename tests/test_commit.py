@@ -305,3 +305,17 @@ def test_a_file_that_was_cut_short_is_noticed_when_it_is_read_back(
             store.read_back(store.version, 299, adds=adds)
         path.write_bytes(content)
     store.read_back(store.version, 299, adds=adds)
+
+
+def test_a_small_update_may_leave_nothing(tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "tree", {"a.py": "def a(): pass\n", "b.py": "def b(): pass\n"})
+    index = open_index(tree)
+    updated(index)
+    tree.delete("a.py")
+    tree.delete("b.py")
+    assert updated(index).files.removed == 2
+    assert check_whole(index).manifest.chunks == 0
+    assert index.verify().ok
+    tree.write("c.py", "def c(): pass\n")
+    updated(index)
+    assert check_whole(index).manifest.chunks == 1

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import shutil
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -123,7 +125,7 @@ def made(folder: Path, matrix: NDArray[np.float32]) -> VectorStore:
     return store
 
 
-@pytest.mark.parametrize("dimension", [64, 256])
+@pytest.mark.parametrize("dimension", [64, 132, 256])
 def test_it_finds_nearly_all_that_an_exact_search_finds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dimension: int
 ) -> None:
@@ -136,7 +138,7 @@ def test_it_finds_nearly_all_that_an_exact_search_finds(
     store = made(tmp_path / "vectors", matrix)
     exact = [store.search(query, 50, None) for query in queries]
     store.build_index()
-    # Of few numbers a bit each says too little.
+    # Of few numbers a bit each says too little, and LanceDB wants whole bytes of bits.
     assert store.coverage == nearest.Coverage(12_000, 0, by_bits=dimension == 256)
     shares = []
     for query, best in zip(queries, exact, strict=True):
@@ -148,6 +150,39 @@ def test_it_finds_nearly_all_that_an_exact_search_finds(
         shares.append(len({row for row, _ in rows[:10]} & {row for row, _ in best[:10]}) / 10)
         assert store.search(query, 50, None, exact=True) == best
     assert np.mean(shares) >= 0.95
+
+
+def test_of_many_it_finds_nearly_all_as_well(tmp_path: Path) -> None:
+    """Of as many as are asked for, many would not be among those that a bit a number names."""
+    matrix = clustered(12_000, 256)
+    store = made(tmp_path / "vectors", matrix)
+    store.build_index()
+    shares = []
+    for query in clustered(12_020, 256)[12_000:]:
+        rows = store.search(query, 500, None)
+        best = store.search(query, 500, None, exact=True)
+        assert len(rows) == 500
+        shares.append(len({row for row, _ in rows} & {row for row, _ in best}) / 500)
+    assert np.mean(shares) >= 0.85
+
+
+def test_rows_are_read_into_memory_once_however_many_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = made(tmp_path / "vectors", clustered(2000, 256))
+    store.build_index()
+    start, begun = nearest.start_reading, []
+
+    def slow(*args: Any) -> Any:
+        begun.append(threading.Event().wait(0.05))
+        return start(*args)
+
+    monkeypatch.setattr(nearest, "start_reading", slow)
+    query = clustered(2001, 256)[2000]
+    with ThreadPoolExecutor(6) as executor:
+        found = list(executor.map(lambda _: store.search(query, 20, None), range(30)))
+    assert len(begun) == 1
+    assert {row[0][0] for row in found} == {found[0][0][0]}
 
 
 def test_a_filter_gives_what_an_exact_search_gives(tmp_path: Path) -> None:
@@ -206,8 +241,16 @@ def test_rows_that_are_kept_in_memory_are_found_as_those_that_are_read(
     begun = reading(store)
     assert begun is not None, "it was not tried"
     begun.result()
+    search, guessed = nearest.search, []
+
+    def noted(*args: Any, **more: Any) -> Any:
+        guessed.append(more["guessed"])
+        return search(*args, **more)
+
+    monkeypatch.setattr(nearest, "search", noted)
     for query, right in zip(queries, read, strict=True):
         kept = store.search(query, 200, None)
+        assert guessed.pop(), "they were not used"
         by_hand = dict(right)
         shared = [row for row, _ in kept if row in by_hand]
         # The index of bits is asked for as many, and names the same.
@@ -481,8 +524,30 @@ def test_built_beside_the_commit_it_is_the_next_generation(
     assert index.verify().ok
 
 
-def test_a_commit_that_fails_ends_the_building_of_the_index(
+def test_on_a_disk_with_little_room_it_waits_for_the_commit(
     large: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "SETTLED_ROWS", 1)
+    seen: list[int] = []
+    build = nearest.build
+
+    def noting(*args: Any) -> None:
+        seen.append(len(list(large.root.rglob("*.snapshot"))))
+        build(*args)
+
+    monkeypatch.setattr(nearest, "build", noting)
+    needed = FEW * 3 * 256 * 4
+    usage = shutil.disk_usage(large.root)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=needed))
+    index = open_index(large)
+    assert updated(index).generation == 2
+    assert seen == [1], "the files were not committed before"
+    assert coverage(index) == {"covered": FEW * 3, "uncovered": 0}
+
+
+@pytest.mark.parametrize("step", ["_published", "_flush_lexical"])
+def test_a_commit_that_fails_ends_the_building_of_the_index(
+    large: Tree, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     monkeypatch.setattr(commit, "SETTLED_ROWS", 1)
     build, ended = nearest.build, threading.Event()
@@ -499,7 +564,7 @@ def test_a_commit_that_fails_ends_the_building_of_the_index(
     index = open_index(large)
     with monkeypatch.context() as patch:
         patch.setattr(nearest, "build", slow)
-        patch.setattr(commit.Writer, "_published", failing)
+        patch.setattr(commit.Writer, step, failing)
         with pytest.raises(OSError, match="No space left"):
             index.update()
         assert ended.is_set(), "it goes on"

@@ -227,7 +227,7 @@ def break_rows(index: Index, project: Tree, how: str) -> None:
     broken.changed = True
     with pytest.MonkeyPatch.context() as patch:
         # It would see that the number of rows is wrong.
-        patch.setattr(vectors, "read_back", lambda rows: None)
+        patch.setattr(vectors, "read_back", lambda *_args, **_more: None)
         broken.commit(snapshot)
     broken.close()
 

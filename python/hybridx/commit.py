@@ -19,6 +19,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -358,12 +359,23 @@ class Writer:
         is_much = self.threads > 1 and self._added + self._waiting >= SETTLED_ROWS
         with self._meanwhile(self._flush_lexical if is_much else None):
             manifest = self._prepared(snapshot, last=last)
-            if is_much and last and self._needs_index(manifest, self._written + self._added):
+            due = last and self._needs_index(manifest, self._written + self._added)
+            if is_much and due and self._has_room(manifest.chunks):
                 # Its files come after all that the manifest names, and are named by the next one.
                 _core.release_memory()
                 self._indexing = _Indexing(self._vectors)
         check = partial(self._read_back, manifest) if self._vectors_open else None
         return self._published(manifest, snapshot, check=check)
+
+    def _has_room(self, rows: int) -> bool:
+        """Whether the disk has room for the vectors once more: that is more than their index takes.
+
+        Where there is less, nothing is to be in the way of a commit.
+        """
+        try:
+            return shutil.disk_usage(self.epoch.vectors).free > rows * self.template.dimension * 4
+        except OSError:
+            return False
 
     def _read_back(self, manifest: Manifest) -> None:
         before = self.template
@@ -505,8 +517,10 @@ class Writer:
 
     def abandon(self) -> None:
         """Lets go of both stores, so that this process may open them again."""
-        self._end_indexing()
-        self._bm25.abandon()
+        try:
+            self._end_indexing()
+        finally:
+            self._bm25.abandon()
 
     def _end_indexing(self) -> None:
         if self._indexing is not None:

@@ -8,6 +8,7 @@ they have there: each number of a vector is one byte, in steps that are the vect
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,8 @@ class CompactRows:
     ) -> tuple[list[int], list[float]]:
         """Ids of the `wanted` rows, and the cosines of their vectors and `vector`.
 
-        They are off by less than a hundredth. Raises `KeyError` if there is no such row.
+        They are off by some ten-thousandths, by some thousandths at most. Raises `KeyError` if
+        there is no such row.
         """
         at = self.rows.searchsorted(wanted)
         if (self.rows.take(at, mode="clip") != wanted).any():
@@ -65,8 +67,8 @@ async def read(table: Any, dimension: int) -> CompactRows:
         found.ids[some] = batch.column("id").to_numpy()
         found.codes[some], found.steps[some] = _in_steps(_matrix(batch.column("vector"), dimension))
         at = some.stop
-    # The allocator would keep what LanceDB has read ahead.
-    _core.release_memory()
+    # The allocator would keep what LanceDB has read ahead. Other searches wait for this thread.
+    await asyncio.to_thread(_core.release_memory)
     if at != count or (found.rows[1:] <= found.rows[:-1]).any():
         raise ValueError("the rows are not in the order of their ids")
     return found

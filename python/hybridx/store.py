@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 import weakref
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -46,6 +47,9 @@ _ROWS_A_SEARCH = 4096
 """So many rows are read in the time that having them in memory spares a search."""
 _MOST_COMPACT = 1 << 30
 """Bytes of vectors that are kept in memory for searches, at most."""
+
+_ONE_FRAGMENT = 8192
+"""Fewer rows are written as one fragment."""
 
 _UNIT = 1e-3
 """How far the length of a vector may be from one; a float32 sum of squares is closer by far."""
@@ -86,6 +90,8 @@ class VectorStore:
     _reading: concurrent.futures.Future[CompactRows] | None = field(
         default=None, init=False, repr=False
     )
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+    """Held to decide whether rows are read into memory."""
 
     @cached_property
     def _database(self) -> Any:
@@ -189,7 +195,11 @@ class VectorStore:
         import pyarrow as pa
 
         with _translated(self.folder, "written", StoreError):
-            self._table.add(pa.Table.from_batches(batches))
+            rows = pa.Table.from_batches(batches)
+            # Few rows are one fragment: so it is known which those of the last few adds are. More
+            # are written in less time if LanceDB divides them as it likes.
+            parts = 1 if rows.num_rows < _ONE_FRAGMENT else None
+            self._table.add(rows, write_parallelism=parts)
 
     def delete(self, paths: Sequence[str]) -> None:
         """Deletes the rows of these files."""
@@ -257,7 +267,7 @@ class VectorStore:
         """`(id, cosine similarity)` of the `limit` nearest rows that satisfy `where`.
 
         An `exact` search compares every row; any other may use the index of the vectors, and then
-        misses some rows, and is off by some thousandths.
+        misses some rows, and is off by some thousandths at most.
         """
         return self.start(vector, limit, where, exact=exact).result()
 
@@ -363,6 +373,7 @@ class VectorStore:
                 # The rows are there, whatever became of the index.
                 by_rows = nearest.search(self._table, vector, limit, where, None)
                 found = nearest.wait(nearest.start(by_rows))
+                self._let_go()
                 self.__dict__["coverage"] = self.__dict__["_rest"] = None
                 return found, False
 
@@ -372,15 +383,19 @@ class VectorStore:
         They spare a search half of its time, once all of them have been read: which is begun when
         as much time has been spent on not having done it, and goes on beside searches.
         """
-        self._searches += 1
-        if self._reading is None:
-            enough = self._searches > covered.covered // _ROWS_A_SEARCH
-            if enough and covered.covered * self.dimension <= _MOST_COMPACT:
-                self._reading = nearest.start_reading(self._table, self.dimension)
+        with self._lock:
+            self._searches += 1
+            reading = self._reading
+            if reading is None:
+                enough = self._searches > covered.covered // _ROWS_A_SEARCH
+                if enough and covered.covered * self.dimension <= _MOST_COMPACT:
+                    self._reading = nearest.start_reading(self._table, self.dimension)
+                    # Nobody is left to wait for it once this store is gone.
+                    weakref.finalize(self, self._reading.cancel)
+                return None
+        if not reading.done() or reading.cancelled() or reading.exception() is not None:
             return None
-        if not self._reading.done() or self._reading.exception() is not None:
-            return None
-        return self._reading.result()
+        return reading.result()
 
     @cached_property
     def coverage(self) -> nearest.Coverage | None:
@@ -404,9 +419,14 @@ class VectorStore:
         """What is known of another version is not of this one."""
         for name in ("coverage", "_rest"):
             self.__dict__.pop(name, None)
-        if self._reading is not None:
-            self._reading.cancel()
-        self._reading, self._searches = None, 0
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Keeps no rows in memory; whether to read them is decided anew."""
+        with self._lock:
+            if self._reading is not None:
+                self._reading.cancel()
+            self._reading, self._searches = None, 0
 
     def check_index(self) -> None:
         """Asks the index of the vectors for some of them.
@@ -465,8 +485,8 @@ class VectorStore:
 
         LanceDB does not hear of an error in the last bytes of a file, and goes on with one that
         was cut short. Every file of rows is opened, and all ids are read: ten milliseconds for a
-        million of them. Where it is known that all but the last `adds` was read back before, only
-        those rows are, and what is deleted.
+        million of them. Where it is known that all but the last `adds` was read back before, a row
+        of each of those is, and what is deleted.
 
         Raises:
             StoreError: it cannot be read.
@@ -491,6 +511,8 @@ class VectorStore:
     def _read_young(self, adds: int) -> int:
         """Reads which rows are deleted, and a row of the last `adds`; the number of all rows."""
         firsts = [number << _FRAGMENT_SHIFT for number in range(self.next_fragment(0))]
+        if not firsts:
+            return 0
         # Whether a row is there LanceDB can only tell by the file of its fragment's deletions.
         self._table.take_row_ids(firsts).select(["_rowid"]).with_row_id().to_arrow()
         if adds:

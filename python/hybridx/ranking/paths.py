@@ -119,6 +119,10 @@ TRAITS: dict[str, tuple[re.Pattern[str], frozenset[str]]] = {
 them."""
 
 
+_OF_ANY = re.compile("|".join(f"(?:{pattern.pattern})" for pattern, _ in TRAITS.values()))
+"""What a path of any of them looks like."""
+
+
 ORIGINS = {"generated": "generated", "minified": "generated", "vendored": "vendored"}
 """The traits of files that nobody wrote here, by their stored origin."""
 
@@ -139,9 +143,6 @@ def traits_of(path: str, origin: str = "written") -> frozenset[str]:
     if _OF_ANY.search(name):
         traits |= _traits_in(name)
     return traits | {ORIGINS[origin]} if origin in ORIGINS else traits
-
-
-_OF_ANY = re.compile("|".join(f"(?:{pattern.pattern})" for pattern, _ in TRAITS.values()))
 
 
 @lru_cache(KNOWN_PATHS)

@@ -21,7 +21,8 @@ pub fn release() {
 /// The C library moves the bound between blocks that are mapped and blocks that come from a pool
 /// up to the largest one ever freed, 32 MiB at most. Batches, syntax trees and segments then leave
 /// holes in the pools that nothing else fits into: in a tree four times as large the peak was a
-/// quarter higher. A bound that is set stays. Does nothing where the allocator has no such call.
+/// quarter higher. A bound that is set stays. Of smaller blocks every pool keeps some for the next ones,
+/// 16 MiB at its end. Does nothing where the allocator has no such call.
 pub fn map_large_blocks() {
     /// Smaller blocks are many, and the page faults of mapping each anew are felt: at 256 KiB the
     /// vector store takes twice the time for its rows.

@@ -96,7 +96,10 @@ impl<'a> Sealing<'a> {
 impl Write for Sealing<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes).inspect_err(|error| {
-            self.failed = error.raw_os_error().map(io::Error::from_raw_os_error);
+            // What is interrupted is tried again.
+            if error.kind() != ErrorKind::Interrupted {
+                self.failed = error.raw_os_error().map(io::Error::from_raw_os_error);
+            }
         })?;
         self.hasher.update(&bytes[..written]);
         Ok(written)

@@ -13,7 +13,7 @@ use crate::origin::Origin;
 use super::evidence::{Collected, Evidence, Of, OfPath, collect};
 use super::filter::Filter;
 use super::question::{Found, FoundChunk, FoundFile, Question, Weights};
-use super::rest::Rest;
+use super::rest::{ROUNDING, Rest};
 use super::search::Searcher;
 use super::sums::Sums;
 #[cfg(test)]
@@ -142,7 +142,7 @@ pub(super) fn candidates(
         each.allowed = filter.allowed(segment, files, &searcher.fields)?;
         each.add_best()
     })?;
-    if !rest.is_empty() && least_of(&best) <= rest.most() {
+    if !rest.is_empty() && least_of(&best) <= rest.most() * ROUNDING {
         // A chunk that has nothing but what was left out could be among the best.
         searcher.side_by_side(&mut segments, Choice::add_others)?;
     }
@@ -298,7 +298,9 @@ impl Choice<'_, '_> {
             next.clear();
             while next.len() < count {
                 match files.pop() {
-                    Some(file) if !rises || file.score + more >= bound => next.push(file.number),
+                    Some(file) if !rises || (file.score + more) * ROUNDING >= bound => {
+                        next.push(file.number);
+                    }
                     _ => break,
                 }
             }

@@ -13,8 +13,12 @@ use tantivy::{InvertedIndexReader, Term};
 
 use crate::error::{Error, Result};
 
-/// So many answers of a segment are kept, of a hundred bytes each. Then it begins anew.
+/// So many answers of a segment are kept. Then it begins anew.
 pub(super) const MOST_KEPT: usize = 1 << 13;
+
+/// Longer terms are seldom asked for twice, and may be as long as a question: their answers are not
+/// kept. So those of a segment take two megabytes at most.
+const LONGEST: usize = 128;
 
 /// The answers of one segment.
 #[derive(Default)]
@@ -40,6 +44,9 @@ impl Lookups {
         }
         let found: io::Result<_> = inverted.get_term_info(&Term::from_field_text(field, term));
         let found = found.map_err(Error::io("lexical index"))?;
+        if term.len() > LONGEST {
+            return Ok(found);
+        }
         let mut kept = lock();
         if kept.count >= MOST_KEPT {
             *kept = Kept::default();

@@ -132,11 +132,13 @@ pub(super) fn for_each_posting_of(
     for (nth, run) in runs.iter().enumerate() {
         let mut from = postings.seek(run.start);
         loop {
-            let block = postings.docs().iter().zip(postings.freqs()).skip(from);
-            let of_run = block.take_while(|(doc, _)| **doc < run.end);
-            for (doc, freq) in of_run.filter(|(doc, _)| alive.is_none_or(|it| it.is_alive(**doc))) {
+            let freqs = postings.freqs();
+            let block = postings.docs().iter().enumerate().skip(from);
+            let of_run = block.take_while(|(_, doc)| **doc < run.end);
+            for (at, doc) in of_run.filter(|(_, doc)| alive.is_none_or(|it| it.is_alive(**doc))) {
+                // It is left out in a field that does not count.
                 #[allow(clippy::cast_precision_loss)] // it saturates long before
-                found(nth, *doc, *freq as f32);
+                found(nth, *doc, freqs.get(at).map_or(1.0, |freq| *freq as f32));
             }
             if postings.docs().last().is_none_or(|last| *last >= run.end) {
                 break;

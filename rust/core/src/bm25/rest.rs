@@ -29,8 +29,9 @@ const FREQUENT: u64 = 256;
 /// than that, all do. Tests leave out more, so that everything happens in a small index.
 const LEFT_OUT: f32 = if cfg!(test) { 0.4 } else { 0.05 };
 
-/// Sums are rounded, and what is added up in another order is rounded otherwise.
-const ROUNDING: f32 = 1.0001;
+/// Sums are rounded, and what is added up in another order is rounded otherwise: so many times what
+/// it is said to be a score may be.
+pub(super) const ROUNDING: f32 = 1.0001;
 
 /// What is left out of a question's evidence.
 #[derive(Default)]
@@ -129,9 +130,9 @@ impl Rest {
         self.left.iter().all(Vec::is_empty)
     }
 
-    /// What it can add to the score of a chunk at most.
+    /// What it can add to the score of a chunk at most, but for rounding.
     pub fn most(&self) -> f32 {
-        self.most * ROUNDING
+        self.most
     }
 
     /// Adds it to the evidence of `files` of one segment, but for those that have it already.

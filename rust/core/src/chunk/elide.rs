@@ -10,8 +10,8 @@
 //! block, behind a macro that looks like no C, it no longer does.
 //!
 //! Of what is left of C, statements, heads of functions and rows of numbers are shortened
-//! ([`super::shorten`]).
-//! Nobody would notice that something else was taken for one: only what is sure to be one is.
+//! ([`super::shorten`]). Nobody would notice that something else was taken for one: only what is sure
+//! to be one is.
 
 use std::ops::Range;
 

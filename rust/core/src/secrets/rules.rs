@@ -226,7 +226,7 @@ impl Keywords {
             let list: Vec<&str> = list;
             let number = u16::try_from(number).expect("there are a few hundred rules");
             for word in list {
-                if let Some(at) = words.iter().position(|known| *known == word) {
+                if let Some(at) = words.iter().position(|known| known.eq_ignore_ascii_case(word)) {
                     waiting[at].push(number);
                 } else {
                     words.push(word);
