@@ -253,10 +253,11 @@ def test_a_run_that_is_ended_leaves_a_whole_trace(
     many: Tree, tmp_path: Path, number: signal.Signals
 ) -> None:
     """Also `kill -9`: the file is whole after every portion that is written."""
-    for copy in range(8):
-        for path, content in many.files().items():
-            if path.startswith("d"):
-                many.write(f"copy{copy}/{path}", content.replace(b"value", b"v%d" % copy))
+    # A run of two seconds: a portion is written after half of one.
+    files = {path: content for path, content in many.files().items() if path.startswith("d")}
+    for copy in range(20):
+        for path, content in files.items():
+            many.write(f"copy{copy}/{path}", content.replace(b"value", b"v%d" % copy))
     trace = tmp_path / "trace.json"
     args = ["index", "--quiet", "--profile", str(trace), str(many.root)]
     process = subprocess.Popen(
